@@ -1,0 +1,37 @@
+# What one does with Vestibule; `make help` tells.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# cc finds mold as its `ld` in these folders, and where they are absent nothing changes. Unlike
+# RUSTFLAGS this leaves Cargo's fingerprints alone: `make` and plain `cargo` share what they built.
+export COMPILER_PATH := /usr/libexec/mold:/usr/lib/mold
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## build Vestibule and start it with a demo identity provider and platform
+	@scripts/install.sh
+	cargo build --locked
+	@"$$(scripts/target.sh)/debug/vestibule" demo
+
+.PHONY: test
+test: ## run all tests, on real Redis, PostgreSQL, SQLite, OpenID provider, mail server, Chromium
+	@scripts/install.sh --test
+	cargo test --locked --features fault-points
+
+.PHONY: check
+check: ## formatting, lints, licences, documentation
+	@scripts/install.sh --test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo deny --locked check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+.PHONY: bench
+bench: ## measure speed beside a minimal pingora proxy and write docs/performance.md
+	@scripts/install.sh --bench
+	cargo build --locked --release --bin vestibule --example minimal_proxy
+	@node bench/run.mjs --target "$$(scripts/target.sh)" --write docs/performance.md

@@ -1,0 +1,426 @@
+//! The decision: a table of every kind of access with every standing, and properties.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::path::CanonicalPath;
+use super::*;
+use crate::clock::Timestamp;
+use crate::expression::Condition;
+use crate::identity::{
+    Account, AccountType, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
+    VerifiedClaims, VerifiedIdentity,
+};
+use crate::policy::route::PathPattern;
+use crate::policy::{Brand, Forms, Limits, OnboardingPolicy, Rules, SignupForm};
+use crate::session::{SessionKey, SessionRecord, Stage};
+
+const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
+    Rule {
+        name: name.to_owned(),
+        host: None,
+        path,
+        methods: vec![],
+        access,
+        require: None,
+        limit: None,
+        allow_encoded_slash: false,
+        allow_semicolon: false,
+        max_body: None,
+    }
+}
+
+fn below(path: &str) -> PathPattern {
+    PathPattern::Below(path.to_owned())
+}
+
+fn requiring(mut rule: Rule, condition: &str) -> Rule {
+    rule.require = Some(Condition::compile(condition).unwrap());
+    rule
+}
+
+/// `/public` is open, `/admin` needs the group `adm`, `/odd` has a condition that fails on most
+/// claims, `/files` takes encoded slashes and `;`, everything else needs a login.
+fn policy() -> Policy {
+    let mut files = rule("files", below("/files"), Access::Public);
+    files.allow_encoded_slash = true;
+    files.allow_semicolon = true;
+    with_rules(vec![
+        rule("public", below("/public"), Access::Public),
+        rule(
+            "me",
+            PathPattern::Exact("/public/@me".to_owned()),
+            Access::Login,
+        ),
+        requiring(
+            rule("admin", below("/admin"), Access::Login),
+            "'adm' in identity.groups",
+        ),
+        requiring(
+            rule("odd", below("/odd"), Access::Public),
+            "identity.level > 3",
+        ),
+        files,
+    ])
+}
+
+fn with_rules(rules: Vec<Rule>) -> Policy {
+    let form = SignupForm {
+        title: BTreeMap::new(),
+        fields: vec![],
+        agreements: vec![],
+        brand: Brand::default(),
+    };
+    Policy {
+        version: "test".to_owned(),
+        rules: Rules::new(rules),
+        onboarding: OnboardingPolicy {
+            create_customer_on_first_login: true,
+            account_types: vec![AccountType::Business],
+            add_default_location: true,
+            known_customer: vec![],
+            exclude: vec![],
+            recheck_account_every: std::time::Duration::from_mins(5),
+        },
+        limits: Limits::default(),
+        forms: Forms {
+            default: Arc::new(form),
+            by_host: BTreeMap::new(),
+        },
+    }
+}
+
+fn facts(path: &str, kind: RequestKind) -> RequestFacts {
+    RequestFacts {
+        host: "app.example.com".into(),
+        own_origin: "https://app.example.com".into(),
+        method: http::Method::GET,
+        path: CanonicalPath::parse(path.as_bytes()).unwrap(),
+        query: None,
+        kind,
+        client: std::net::IpAddr::from([192, 0, 2, 10]),
+        origin: None,
+    }
+}
+
+fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
+    let identity = VerifiedIdentity::from_verified(VerifiedClaims {
+        provider: ProviderId::new("corp"),
+        issuer: Issuer::new("https://idp.example.com"),
+        subject: Subject::new("alice"),
+        claims: claims.as_object().unwrap().clone(),
+        email_trusted: false,
+        authenticated_at: NOW,
+    });
+    OpenSession {
+        key: SessionKey::from_store("key".to_owned()),
+        record: Arc::new(SessionRecord {
+            identity,
+            stage,
+            host: "app.example.com".to_owned(),
+            created_at: NOW,
+            ends_at: NOW.plus(std::time::Duration::from_hours(1)),
+        }),
+    }
+}
+
+fn alice() -> OpenSession {
+    live_with(&json!({"groups": ["users"], "level": 1}))
+}
+
+fn live_with(claims: &serde_json::Value) -> OpenSession {
+    let account = Account {
+        platform: PlatformId::new("demo"),
+        user: UserId::new("u1"),
+        customer: Some(CustomerId::new("c1")),
+        account_type: Some(AccountType::Business),
+    };
+    session(Stage::Live(account), claims)
+}
+
+fn pending() -> OpenSession {
+    session(
+        Stage::Pending {
+            return_to: "/x".to_owned(),
+        },
+        &json!({}),
+    )
+}
+
+fn nobodies() -> [SessionStanding; 5] {
+    [
+        SessionStanding::Absent,
+        SessionStanding::Pending(pending()),
+        SessionStanding::Expired,
+        SessionStanding::Unreadable,
+        SessionStanding::StoreDown,
+    ]
+}
+
+fn somebodies(session: &OpenSession) -> [SessionStanding; 2] {
+    [
+        SessionStanding::Live(session.clone()),
+        SessionStanding::NeedsRefresh(session.clone()),
+    ]
+}
+
+#[test]
+fn a_page_behind_login_by_every_standing() {
+    let page = facts("/things", RequestKind::Page);
+    let policy = policy();
+    for standing in somebodies(&alice()) {
+        let Verdict::Forward(permit) = decide(&page, &standing, &policy) else {
+            panic!()
+        };
+        assert!(permit.who().is_some());
+    }
+    assert!(matches!(
+        decide(&page, &SessionStanding::Absent, &policy),
+        Verdict::LogIn(_)
+    ));
+    assert!(matches!(
+        decide(&page, &SessionStanding::Expired, &policy),
+        Verdict::LogIn(_)
+    ));
+    assert!(matches!(
+        decide(&page, &SessionStanding::Unreadable, &policy),
+        Verdict::LogIn(_)
+    ));
+    assert!(matches!(
+        decide(&page, &SessionStanding::Pending(pending()), &policy),
+        Verdict::Onboard(_)
+    ));
+    assert!(matches!(
+        decide(&page, &SessionStanding::StoreDown, &policy),
+        Verdict::Refuse(Refusal::StoreDown)
+    ));
+}
+
+#[test]
+fn only_pages_are_sent_to_the_login() {
+    for kind in [RequestKind::Api, RequestKind::WebSocket] {
+        for standing in [
+            SessionStanding::Absent,
+            SessionStanding::Expired,
+            SessionStanding::Unreadable,
+        ] {
+            let verdict = decide(&facts("/things", kind), &standing, &policy());
+            assert!(
+                matches!(verdict, Verdict::Challenge),
+                "{kind:?} {standing:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn on_public_routes_nobody_passes_as_somebody() {
+    for kind in [RequestKind::Page, RequestKind::Api, RequestKind::WebSocket] {
+        for standing in nobodies() {
+            let verdict = decide(&facts("/public/a", kind), &standing, &policy());
+            let Verdict::Forward(permit) = verdict else {
+                panic!("{standing:?}")
+            };
+            assert!(permit.who().is_none(), "{standing:?}");
+        }
+    }
+}
+
+#[test]
+fn on_public_routes_a_signed_in_user_is_known() {
+    for standing in somebodies(&alice()) {
+        let verdict = decide(&facts("/public/a", RequestKind::Page), &standing, &policy());
+        let Verdict::Forward(permit) = verdict else {
+            panic!()
+        };
+        assert_eq!(permit.who().unwrap().key.as_str(), "key");
+    }
+}
+
+#[test]
+fn a_false_condition_forbids_and_a_failing_one_refuses() {
+    let policy = policy();
+    let admin = facts("/admin/users", RequestKind::Page);
+    let live = SessionStanding::Live(alice());
+    assert!(matches!(decide(&admin, &live, &policy), Verdict::Forbid { rule } if rule == "admin"));
+    let claimless = SessionStanding::Live(live_with(&json!({})));
+    assert!(matches!(
+        decide(&admin, &claimless, &policy),
+        Verdict::Refuse(Refusal::RuleFailed { .. })
+    ));
+    let administrator = SessionStanding::Live(live_with(&json!({"groups": ["adm"]})));
+    assert!(matches!(
+        decide(&admin, &administrator, &policy),
+        Verdict::Forward(_)
+    ));
+    let odd = facts("/odd", RequestKind::Page);
+    assert!(matches!(
+        decide(&odd, &live, &policy),
+        Verdict::Forbid { .. }
+    ));
+    assert!(matches!(
+        decide(&odd, &SessionStanding::Absent, &policy),
+        Verdict::Refuse(Refusal::RuleFailed { .. })
+    ));
+}
+
+#[test]
+fn encoded_slashes_and_parameters_need_a_rule_that_takes_them() {
+    let decide_on = |path| {
+        decide(
+            &facts(path, RequestKind::Page),
+            &SessionStanding::Absent,
+            &policy(),
+        )
+    };
+    assert!(matches!(
+        decide_on("/public/a%2Fb"),
+        Verdict::Refuse(Refusal::EncodedSlash)
+    ));
+    assert!(matches!(
+        decide_on("/public/a;b"),
+        Verdict::Refuse(Refusal::PathParameters)
+    ));
+    assert!(matches!(decide_on("/files/a%2Fb;c"), Verdict::Forward(_)));
+}
+
+#[test]
+fn another_spelling_of_a_path_does_not_slip_under_another_rule() {
+    let decide_on = |path| {
+        decide(
+            &facts(path, RequestKind::Page),
+            &SessionStanding::Absent,
+            &policy(),
+        )
+    };
+    assert!(matches!(decide_on("/public/@me"), Verdict::LogIn(_)));
+    assert!(matches!(
+        decide_on("/public/%40me"),
+        Verdict::Refuse(Refusal::AmbiguousPath)
+    ));
+    assert!(matches!(decide_on("/public/%40you"), Verdict::Forward(_)));
+}
+
+#[test]
+fn a_websocket_from_another_origin_is_refused_even_with_a_session() {
+    let mut handshake = facts("/things", RequestKind::WebSocket);
+    let live = SessionStanding::Live(alice());
+    assert!(matches!(
+        decide(&handshake, &live, &policy()),
+        Verdict::Forward(_)
+    ));
+    handshake.origin = Some("https://app.example.com".to_owned());
+    assert!(matches!(
+        decide(&handshake, &live, &policy()),
+        Verdict::Forward(_)
+    ));
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://app.example.com.evil.example",
+    ] {
+        handshake.origin = Some(origin.to_owned());
+        assert!(matches!(
+            decide(&handshake, &live, &policy()),
+            Verdict::Refuse(Refusal::ForeignWebSocket)
+        ));
+    }
+}
+
+#[test]
+fn the_upstream_gets_the_path_that_was_decided_on() {
+    let mut page = facts("/", RequestKind::Page);
+    page.path = CanonicalPath::parse(b"/%61%2Db").unwrap();
+    page.query = Some("x=%2F..%2f&y=/../".to_owned());
+    let Verdict::Forward(permit) = decide(&page, &SessionStanding::Live(alice()), &policy()) else {
+        panic!()
+    };
+    assert_eq!(permit.target(), "/a-b?x=%2F..%2f&y=/../");
+}
+
+#[test]
+fn methods_are_compared_case_sensitively() {
+    let mut read = rule("read", below("/data"), Access::Public);
+    read.methods = vec!["GET".to_owned()];
+    let policy = with_rules(vec![read]);
+    let mut request = facts("/data", RequestKind::Api);
+    assert!(matches!(
+        decide(&request, &SessionStanding::Absent, &policy),
+        Verdict::Forward(_)
+    ));
+    request.method = http::Method::from_bytes(b"get").unwrap();
+    assert!(matches!(
+        decide(&request, &SessionStanding::Absent, &policy),
+        Verdict::Challenge
+    ));
+}
+
+#[test]
+fn a_preflight_passes_as_nobody_and_only_without_a_cookie_or_a_condition() {
+    let preflight = |path: &str, standing: &SessionStanding| {
+        decide(&facts(path, RequestKind::Preflight), standing, &policy())
+    };
+    let Verdict::Forward(permit) = preflight("/things", &SessionStanding::Absent) else {
+        panic!()
+    };
+    assert!(permit.who().is_none());
+    assert!(matches!(
+        preflight("/admin", &SessionStanding::Absent),
+        Verdict::Challenge
+    ));
+    for standing in nobodies().into_iter().skip(1) {
+        let verdict = preflight("/things", &standing);
+        assert!(!matches!(verdict, Verdict::Forward(_)), "{standing:?}");
+    }
+}
+
+fn kinds() -> impl Strategy<Value = RequestKind> {
+    prop_oneof![
+        Just(RequestKind::Page),
+        Just(RequestKind::Api),
+        Just(RequestKind::WebSocket)
+    ]
+}
+
+fn paths() -> impl Strategy<Value = String> {
+    "(/(public|admin|odd|files|x|@me|%40me|a%2Fb|c;d)){1,3}"
+}
+
+proptest! {
+    #[test]
+    fn without_a_session_nothing_behind_login_is_forwarded(
+        path in paths(), kind in kinds(), standing in 0usize..5
+    ) {
+        let standing = nobodies()[standing].clone();
+        let policy = policy();
+        let request = facts(&path, kind);
+        if let Verdict::Forward(permit) = decide(&request, &standing, &policy) {
+            prop_assert_eq!(permit.rule().access, Access::Public);
+            prop_assert!(permit.who().is_none());
+            prop_assert_eq!(permit.target(), request.path.as_str());
+        }
+    }
+
+    #[test]
+    fn another_deny_rule_never_widens_access(
+        path in paths(), deny in "/(public|admin|files)(/(x|files))?", live in any::<bool>()
+    ) {
+        let standing = if live { SessionStanding::Live(alice()) } else { SessionStanding::Absent };
+        let base = || vec![
+            rule("public", below("/public"), Access::Public),
+            rule("files", below("/files/x"), Access::Public),
+        ];
+        let mut stricter = base();
+        stricter.push(requiring(rule("deny", below(&deny), Access::Login), "false"));
+        let request = facts(&path, RequestKind::Page);
+        let before = decide(&request, &standing, &with_rules(base()));
+        let after = decide(&request, &standing, &with_rules(stricter));
+        if matches!(after, Verdict::Forward(_)) {
+            prop_assert!(matches!(before, Verdict::Forward(_)));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What was decided.
+
+use std::sync::Arc;
+
+use super::{RequestFacts, ReturnTo};
+use crate::expression::EvaluationError;
+use crate::policy::Rule;
+use crate::session::OpenSession;
+
+/// What happens to a request; made only by [`super::decide`].
+#[must_use]
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes to the upstream; the permit is the proof.
+    Forward(Permit),
+    /// A person's browser is sent to the login page.
+    LogIn(ReturnTo),
+    /// 401 with a JSON body.
+    Challenge,
+    /// Proven who, but not registered: pages go to the registration, the rest gets 403.
+    Onboard(OpenSession),
+    /// The rule's condition does not hold.
+    Forbid {
+        /// The rule.
+        rule: String,
+    },
+    /// It is refused for another reason.
+    Refuse(Refusal),
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The session store cannot answer: 503.
+    #[error("the session store does not answer")]
+    StoreDown,
+    /// The path has an encoded slash that its rule does not allow: 400.
+    #[error("the path has an encoded slash")]
+    EncodedSlash,
+    /// The path has `;` that its rule does not allow: 400.
+    #[error("the path has parameters")]
+    PathParameters,
+    /// Another spelling of the path would fall under another rule: 400.
+    #[error("another spelling of the path falls under another rule")]
+    AmbiguousPath,
+    /// A WebSocket handshake from another origin: 403.
+    #[error("the WebSocket handshake comes from another origin")]
+    ForeignWebSocket,
+    /// The rule's condition could not be evaluated: 403.
+    #[error("the condition of rule `{rule}` cannot be evaluated")]
+    RuleFailed {
+        /// The rule.
+        rule: String,
+        /// Why.
+        #[source]
+        cause: EvaluationError,
+    },
+}
+
+/// Proof that a request may be forwarded, and as whom. Without one there is no upstream request.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    rule: Arc<Rule>,
+    target: String,
+    who: Option<OpenSession>,
+}
+
+impl Permit {
+    pub(super) fn new(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&OpenSession>) -> Self {
+        let path = facts.path.as_str();
+        let target = match &facts.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        Self {
+            rule: Arc::clone(rule),
+            target,
+            who: who.cloned(),
+        }
+    }
+
+    /// The rule that decided.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// The path that was decided on, and the query: the upstream gets exactly these octets.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// As whom; nobody on public routes without a session.
+    pub fn who(&self) -> Option<&OpenSession> {
+        self.who.as_ref()
+    }
+}

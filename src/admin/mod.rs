@@ -1,0 +1,57 @@
+//! Door 3: operators and their tools, on the admin listener.
+//!
+//! Health and metrics are open there; everything else needs a bearer token.
+
+mod bearer;
+mod health;
+pub mod platform_api;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Readiness;
+
+pub use bearer::AdminTokens;
+
+/// What the admin listener serves from.
+#[derive(Clone)]
+pub struct AdminParts {
+    /// What `/readyz` asks.
+    pub readiness: Readiness,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Registry>,
+    /// Who may use everything else.
+    pub tokens: AdminTokens,
+}
+
+/// The admin listener's routes; `guarded` holds what needs a bearer token.
+pub fn router(parts: AdminParts, guarded: Router) -> Router {
+    let AdminParts {
+        readiness,
+        metrics,
+        tokens,
+    } = parts;
+    let open = Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz).with_state(readiness))
+        .route("/metrics", get(health::metrics).with_state(metrics));
+    let guarded = guarded.layer(middleware::from_fn_with_state(tokens, bearer::require));
+    open.merge(guarded)
+}
+
+/// Serves the admin listener until stopped; what is in flight then is finished.
+pub async fn serve(
+    listener: TcpListener,
+    (parts, guarded): (AdminParts, Router),
+    stop: CancellationToken,
+) {
+    let door = axum::serve(listener, router(parts, guarded));
+    // Errors of accepting are retried inside, so that this ends by being stopped only.
+    let _ = door.with_graceful_shutdown(stop.cancelled_owned()).await;
+}

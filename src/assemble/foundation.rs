@@ -1,0 +1,97 @@
+//! What all use cases share: database, keys, policy, clock, audit, metrics.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AssemblyProblem;
+use crate::audit::Audit;
+use crate::audit::counted::CountedAudit;
+use crate::audit::sql::SqlAudit;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, KeyFileProblem, KeySettings};
+use crate::database::{Database, DatabaseAddress, DatabaseError};
+use crate::policy::folder::PolicyFolder;
+use crate::policy::{PolicySource, Surroundings};
+use crate::seal::KeyRing;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a database that does not answer is waited for at the start.
+const DATABASE_WITHIN: Duration = Duration::from_mins(1);
+
+/// What a foundation is laid from.
+pub(super) struct Ground {
+    pub(super) database: DatabaseAddress,
+    pub(super) keys: KeySettings,
+    pub(super) policies: PathBuf,
+    pub(super) surroundings: Surroundings,
+    /// Whether the database is brought up to date; questions leave it as it is.
+    pub(super) migrate: bool,
+}
+
+/// What all use cases share.
+pub(super) struct Foundation {
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) database: Database,
+    pub(super) metrics: Metrics,
+    pub(super) policy: Arc<PolicyFolder>,
+    pub(super) clock: SharedClock,
+    pub(super) audit: Arc<dyn Audit>,
+}
+
+impl Foundation {
+    pub(super) async fn lay(ground: Ground) -> Result<Self, AssemblyProblem> {
+        let metrics = Metrics::default();
+        let (folder, around) = (ground.policies, ground.surroundings);
+        let policy = PolicyFolder::open(folder, around, metrics.clone());
+        let policy = policy.map_err(AssemblyProblem::Policy)?;
+        let database = Database::open(&ground.database).await?;
+        if ground.migrate {
+            migrate(&database).await?;
+        } else {
+            database.ping().await?;
+        }
+        let audit = Arc::new(SqlAudit::new(database.clone()));
+        Ok(Self {
+            keys: Arc::new(key_ring(ground.keys)?),
+            audit: Arc::new(CountedAudit::new(audit, metrics.clone())),
+            database,
+            metrics,
+            policy: Arc::new(policy),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    pub(super) fn policy(&self) -> Arc<dyn PolicySource> {
+        Arc::clone(&self.policy) as Arc<dyn PolicySource>
+    }
+
+    pub(super) fn clock(&self) -> SharedClock {
+        SharedClock::clone(&self.clock)
+    }
+}
+
+fn key_ring(settings: KeySettings) -> Result<KeyRing, KeyFileProblem> {
+    Ok(match settings {
+        KeySettings::Ring(ring) => ring,
+        KeySettings::File(path) => KeyRing::new(config::key_file(&path)?, Vec::new()),
+    })
+}
+
+/// Waits for a database that starts at the same time as the gateway does.
+async fn migrate(database: &Database) -> Result<(), DatabaseError> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match database.migrate().await {
+            Ok(()) => return Ok(()),
+            Err(error) if !error.is_passing() || started.elapsed() > DATABASE_WITHIN => {
+                return Err(error);
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "waiting for the database");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The composition root: settings to a running gateway. The only file that names adapters
+//! together.
+
+mod foundation;
+mod probes;
+mod use_cases;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, AdminParts, AdminTokens};
+use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
+use crate::database::{Database, DatabaseError};
+use crate::login::Login;
+use crate::login::openid::OpenIdProvider;
+use crate::mail::NoCourier;
+use crate::mail::smtp::SmtpProblem;
+use crate::onboarding::Onboarding;
+use crate::operator_file::Problems;
+use crate::outbound::OutboundError;
+use crate::pages::error_page::RefusedRequest;
+use crate::pages::{self, Pages, PagesParts};
+use crate::platform::builtin::BuiltinPlatform;
+use crate::policy::PolicySource;
+use crate::policy::folder::PolicyFolder;
+use crate::proxy::{
+    self, Certificates, ErrorPage, ErrorPages, ListenProblem, Listener, ProxyParts, ProxySettings,
+};
+use crate::rate_limit::node::NodeLimits;
+use crate::session::Sessions;
+use crate::session::redis::NotARedisAddress;
+
+use foundation::{Foundation, Ground};
+use use_cases::{Office, courier, node_id};
+
+/// How often what is over is forgotten.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyProblem {
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileProblem),
+    /// The database cannot be opened or brought up to date.
+    #[error("the database cannot be used")]
+    Database(#[from] DatabaseError),
+    /// The policies have mistakes.
+    #[error("the policies have mistakes:\n{0}")]
+    Policy(Problems),
+    /// The address of Redis cannot be understood.
+    #[error(transparent)]
+    Redis(#[from] NotARedisAddress),
+    /// The mail server cannot be used as configured.
+    #[error(transparent)]
+    Mail(#[from] SmtpProblem),
+    /// The client for outgoing requests cannot be set up.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// The traffic's address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenProblem),
+    /// The admin listener's address cannot be listened on.
+    #[error("cannot listen on {address}, the admin listener")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// A gateway that is put together and bound to its addresses, and does not run yet.
+pub struct Gateway {
+    proxy: ProxyParts,
+    listener: Listener,
+    admin: TcpListener,
+    admin_parts: AdminParts,
+    own_platform: Arc<BuiltinPlatform>,
+    platform_is_elsewhere: bool,
+    onboarding: Arc<Onboarding>,
+    login: Arc<Login>,
+    providers: Vec<Arc<OpenIdProvider>>,
+    sessions: Arc<Sessions>,
+    policy: Arc<PolicyFolder>,
+    database: Database,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("address", &self.listener.local_address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads again what may change while the gateway runs.
+#[derive(Clone)]
+pub struct Reload {
+    policy: Arc<PolicyFolder>,
+    certificates: Option<Arc<Certificates>>,
+}
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reload(…)")
+    }
+}
+
+impl Reload {
+    /// Reads policies and certificates; what is broken changes nothing, and is logged.
+    pub fn reload(&self) {
+        self.policy.reload();
+        if let Some(certificates) = &self.certificates {
+            reload_certificate(certificates);
+        }
+    }
+}
+
+fn reload_certificate(certificates: &Certificates) {
+    match certificates.reload() {
+        Ok(()) => tracing::info!("the certificate is loaded again"),
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(
+                error,
+                "the certificate cannot be used; the old one stays in use"
+            );
+        }
+    }
+}
+
+/// Puts a gateway together. To be called on the runtime that it will run on.
+pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
+    let surroundings = settings.surroundings();
+    let Settings {
+        listener,
+        proxy,
+        admin,
+        store: StoreSettings { database, redis },
+        keys,
+        providers,
+        platform,
+        mail,
+        lifetimes,
+        log: _,
+        login_attempt,
+        policies,
+    } = settings;
+    let base = Foundation::lay(Ground {
+        database,
+        keys,
+        policies,
+        surroundings,
+        migrate: true,
+    })
+    .await?;
+    let sessions = base.sessions(redis.as_ref(), lifetimes)?;
+    let platform = base.platform(platform)?;
+    let node_id = node_id(listener.address);
+    let listener = Listener::bind(&listener)?;
+    let onboarding = Arc::new(base.onboarding(Office {
+        platform: &platform.used,
+        courier: courier(mail)?,
+        node_id,
+        hosts: &proxy.hosts,
+        providers: &providers,
+    }));
+    let providers = base.providers(providers)?;
+    let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers)).await?;
+    let login = base.login(&providers, (&sessions, &onboarding), login_attempt);
+    Ok(Gateway {
+        proxy: proxy_parts(&base, proxy, Arc::clone(&login), (&sessions, &onboarding)),
+        listener,
+        admin,
+        admin_parts,
+        own_platform: platform.own,
+        platform_is_elsewhere: platform.is_elsewhere,
+        onboarding,
+        login,
+        providers,
+        sessions,
+        policy: base.policy,
+        database: base.database,
+    })
+}
+
+/// Onboarding alone, over the stores of an installation, for questions that change nothing.
+pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyProblem> {
+    let surroundings = settings.surroundings();
+    let base = Foundation::lay(Ground {
+        database: settings.store.database,
+        keys: settings.keys,
+        policies: settings.policies,
+        surroundings,
+        migrate: false,
+    })
+    .await?;
+    Ok(base.onboarding(Office {
+        platform: &base.platform(settings.platform)?.used,
+        courier: Arc::new(NoCourier),
+        node_id: String::new(),
+        hosts: &settings.proxy.hosts,
+        providers: &settings.providers,
+    }))
+}
+
+fn proxy_parts(
+    base: &Foundation,
+    settings: ProxySettings,
+    login: Arc<Login>,
+    (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
+) -> ProxyParts {
+    let pages = Arc::new(Pages::new(PagesParts {
+        login,
+        onboarding: Arc::clone(onboarding),
+        sessions: Arc::clone(sessions),
+        policy: base.policy(),
+        keys: Arc::clone(&base.keys),
+        clock: base.clock(),
+    }));
+    ProxyParts {
+        settings,
+        policy: base.policy(),
+        sessions: Arc::clone(sessions),
+        pages: pages::router(Arc::clone(&pages)),
+        error_pages: Arc::new(PagesOfErrors(pages)),
+        limiter: Arc::new(NodeLimits::default()),
+        metrics: base.metrics.clone(),
+    }
+}
+
+async fn admin_door(
+    base: &Foundation,
+    settings: AdminSettings,
+    (sessions, providers): (&Arc<Sessions>, &[Arc<OpenIdProvider>]),
+) -> Result<(TcpListener, AdminParts), AssemblyProblem> {
+    let AdminSettings { address, tokens } = settings;
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|cause| AssemblyProblem::Admin { address, cause })?;
+    let parts = AdminParts {
+        readiness: probes::all(&base.database, sessions, providers),
+        metrics: base.metrics.registry(),
+        tokens: AdminTokens::new(&tokens),
+    };
+    Ok((listener, parts))
+}
+
+/// Errors of the data plane in the looks of the pages.
+struct PagesOfErrors(Arc<Pages>);
+
+impl ErrorPages for PagesOfErrors {
+    fn render(&self, page: &ErrorPage<'_>) -> String {
+        self.0.refused_request(&RefusedRequest {
+            status: page.problem.status(),
+            code: page.problem.code(),
+            host: page.host.unwrap_or_default(),
+            accept_language: page.languages,
+            reference: page.reference,
+        })
+    }
+}
+
+impl Gateway {
+    /// Where traffic comes in, with the port that the system chose.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_address()
+    }
+
+    /// The builtin platform, for those who put the first customers there.
+    pub fn platform(&self) -> &Arc<BuiltinPlatform> {
+        &self.own_platform
+    }
+
+    /// What to ask for a reload while the gateway runs.
+    pub fn reload(&self) -> Reload {
+        Reload {
+            policy: Arc::clone(&self.policy),
+            certificates: self.listener.certificates(),
+        }
+    }
+
+    /// Runs until `shutdown` says true; then stops accepting, lets what is in flight finish, and
+    /// returns.
+    pub async fn run(self, shutdown: watch::Receiver<bool>) {
+        tracing::info!(address = %self.listener.local_address(), "listening");
+        let stop = CancellationToken::new();
+        let guarded = if self.platform_is_elsewhere {
+            admin::platform_api::none()
+        } else {
+            admin::platform_api::router(self.own_platform)
+        };
+        let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
+        let keep_going = self.onboarding.keep_going(stop.clone());
+        let finishing = [tokio::spawn(admin), tokio::spawn(keep_going)];
+        let providers = self.providers.into_iter();
+        let mut endless: Vec<JoinHandle<()>> =
+            providers.map(|one| tokio::spawn(one.keep_up())).collect();
+        endless.push(tokio::spawn(sweep(self.sessions)));
+        let policy = Arc::clone(&self.policy) as Arc<dyn PolicySource>;
+        endless.push(tokio::spawn(self.login.keep_checking_accounts(policy)));
+        proxy::serve(self.proxy, vec![self.listener], shutdown).await;
+        stop.cancel();
+        // They ended, however they did.
+        let _ = futures_util::future::join_all(finishing).await;
+        endless.iter().for_each(JoinHandle::abort);
+        self.database.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn sweep(sessions: Arc<Sessions>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        if let Err(error) = sessions.sweep().await {
+            tracing::warn!(%error, "what is over could not be forgotten");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The use cases with their adapters, over the foundation.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::foundation::Foundation;
+use crate::config::MailSettings;
+use crate::login::openid::{OpenIdProvider, OpenIdSettings};
+use crate::login::provider::IdentityProvider;
+use crate::login::{Login, LoginParts};
+use crate::mail::letters::TemplateLetters;
+use crate::mail::pickup::PickupCourier;
+use crate::mail::smtp::{SmtpCourier, SmtpProblem};
+use crate::mail::{Courier, NoCourier};
+use crate::onboarding::sql::SqlRegistrationStore;
+use crate::onboarding::{Onboarding, OnboardingParts};
+use crate::outbound::{Outbound, OutboundError};
+use crate::platform::builtin::BuiltinPlatform;
+use crate::platform::builtin::remote::RemoteBuiltinPlatform;
+use crate::platform::{Platform, PlatformSettings};
+use crate::proxy::HostSettings;
+use crate::session::redis::{NotARedisAddress, RedisSessionStore};
+use crate::session::sql::SqlSessionStore;
+use crate::session::{Lifetimes, SessionStore, Sessions};
+
+/// What onboarding needs to know of the installation.
+pub(super) struct Office<'a> {
+    pub(super) platform: &'a Arc<dyn Platform>,
+    pub(super) courier: Arc<dyn Courier>,
+    pub(super) node_id: String,
+    pub(super) hosts: &'a [HostSettings],
+    pub(super) providers: &'a [OpenIdSettings],
+}
+
+/// The platform that customers are made in, and this installation's own.
+pub(super) struct OpenPlatform {
+    pub(super) used: Arc<dyn Platform>,
+    pub(super) own: Arc<BuiltinPlatform>,
+    /// Whether another installation holds the one that is used.
+    pub(super) is_elsewhere: bool,
+}
+
+impl Foundation {
+    pub(super) fn sessions(
+        &self,
+        redis: Option<&SecretString>,
+        lifetimes: Lifetimes,
+    ) -> Result<Arc<Sessions>, NotARedisAddress> {
+        let store: Arc<dyn SessionStore> = match redis {
+            Some(url) => Arc::new(RedisSessionStore::connect(url.expose_secret())?),
+            None => Arc::new(SqlSessionStore::new(self.database.clone())),
+        };
+        let keys = Arc::clone(&self.keys);
+        Ok(Arc::new(Sessions::new(
+            store,
+            keys,
+            self.clock(),
+            lifetimes,
+        )))
+    }
+
+    pub(super) fn platform(
+        &self,
+        settings: PlatformSettings,
+    ) -> Result<OpenPlatform, OutboundError> {
+        let PlatformSettings { id, elsewhere } = settings;
+        let database = self.database.clone();
+        let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
+        let is_elsewhere = elsewhere.is_some();
+        let used: Arc<dyn Platform> = match elsewhere {
+            None => Arc::clone(&own) as _,
+            Some(remote) => Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?)),
+        };
+        Ok(OpenPlatform {
+            used,
+            own,
+            is_elsewhere,
+        })
+    }
+
+    pub(super) fn onboarding(&self, office: Office<'_>) -> Onboarding {
+        let store = Arc::new(SqlRegistrationStore::new(self.database.clone()));
+        let names = office.providers.iter();
+        let hosts = office.hosts.iter();
+        Onboarding::new(OnboardingParts {
+            platform: Arc::clone(office.platform),
+            proofs: Arc::clone(&store) as _,
+            store,
+            policy: self.policy(),
+            letters: Arc::new(TemplateLetters),
+            courier: office.courier,
+            audit: Arc::clone(&self.audit),
+            keys: Arc::clone(&self.keys),
+            clock: self.clock(),
+            provider_names: names
+                .map(|one| (one.id.clone(), one.name.clone()))
+                .collect(),
+            origins: hosts
+                .map(|host| (host.name.to_string(), host.origin.to_string()))
+                .collect(),
+            node_id: office.node_id,
+        })
+    }
+
+    pub(super) fn providers(
+        &self,
+        settings: Vec<OpenIdSettings>,
+    ) -> Result<Vec<Arc<OpenIdProvider>>, OutboundError> {
+        let outbound = Outbound::new()?;
+        let open = |one| Arc::new(OpenIdProvider::new(one, outbound.clone(), self.clock()));
+        Ok(settings.into_iter().map(open).collect())
+    }
+
+    pub(super) fn login(
+        &self,
+        providers: &[Arc<OpenIdProvider>],
+        (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
+        attempt_lifetime: Duration,
+    ) -> Arc<Login> {
+        let seam = |one: &Arc<OpenIdProvider>| Arc::clone(one) as Arc<dyn IdentityProvider>;
+        Arc::new(Login::new(LoginParts {
+            providers: providers.iter().map(seam).collect(),
+            sessions: Arc::clone(sessions),
+            onboarding: Arc::clone(onboarding),
+            audit: Arc::clone(&self.audit),
+            keys: Arc::clone(&self.keys),
+            clock: self.clock(),
+            attempt_lifetime,
+        }))
+    }
+}
+
+pub(super) fn courier(settings: MailSettings) -> Result<Arc<dyn Courier>, SmtpProblem> {
+    Ok(match settings {
+        MailSettings::Smtp(smtp) => Arc::new(SmtpCourier::new(smtp)?),
+        // The sender was read as a mailbox before.
+        MailSettings::Pickup { folder, from } => match from.parse() {
+            Ok(from) => Arc::new(PickupCourier::new(folder, from)),
+            Err(_) => Arc::new(NoCourier),
+        },
+        MailSettings::Nowhere => Arc::new(NoCourier),
+    })
+}
+
+/// A name for this node that it keeps over a restart.
+pub(super) fn node_id(address: SocketAddr) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), address.port())
+}

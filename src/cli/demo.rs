@@ -1,0 +1,87 @@
+//! `vestibule demo`: the gateway between a demo identity provider and a demo platform.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::assemble::assemble;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config;
+use crate::demo::{Demo, Wishes};
+use crate::telemetry::logs;
+
+/// What one may choose about a demo.
+#[derive(Debug, clap::Args)]
+pub struct Choice {
+    /// The port to have if it is free; another one if not.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// What is logged, as in `log.filter` of `vestibule.toml`.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+/// Runs until it is told to stop, and leaves nothing behind.
+pub fn run(choice: Choice) -> anyhow::Result<ExitCode> {
+    super::serve::runtime()?.block_on(demo(choice))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demo(choice: Choice) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    let wishes = Wishes {
+        port: choice.port,
+        log: choice.log,
+        temporary: std::env::temp_dir(),
+    };
+    let clock: SharedClock = Arc::new(SystemClock);
+    let demo = Demo::start(&wishes, clock).await?;
+    let outcome = run_gateway(&demo, signals).await;
+    demo.stop().await;
+    outcome
+}
+
+async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
+    let loaded = config::examine(&demo.configuration());
+    let Some(settings) = loaded.settings else {
+        eprint!("{}", loaded.problems);
+        anyhow::bail!("the demo's configuration has mistakes");
+    };
+    logs::start(&settings.log)?;
+    let gateway = assemble(settings).await?;
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(gateway.run(stopping));
+    print!("{}", demo.welcome());
+    tokio::select! {
+        () = signals.come() => println!("\nStopping."),
+        () = demo.announce_letters(|letter| print!("{letter}")) => {}
+    }
+    let _ = stop.send(true);
+    running.await.context("the gateway ended badly")
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From this call on, signals no longer end the process by themselves.
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened to");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! `vestibule explain`: what would happen to somebody, or to a request, and which rule says so.
+
+mod newcomer;
+mod passage;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use super::Installation;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{self, Settings};
+use crate::identity::{EmailAddress, Subject, VerifiedClaims, VerifiedIdentity};
+use crate::operator_file::Problems;
+use crate::policy::{self, Policy};
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub struct Question {
+    #[command(flatten)]
+    installation: Installation,
+    /// A JSON file with the claims of somebody who comes through an identity provider; `-` for
+    /// standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    claims: Option<PathBuf>,
+    /// A request: `GET /devices/7`.
+    #[arg(long, value_name = "METHOD PATH")]
+    request: Option<String>,
+    /// The identity provider that the claims come from. Default: the first.
+    #[arg(long, value_name = "ID")]
+    provider: Option<String>,
+    /// The host that it is about. Default: the first.
+    #[arg(long)]
+    host: Option<String>,
+}
+
+/// What the answers are made from.
+struct Ground {
+    settings: Settings,
+    policy: Policy,
+    host: String,
+}
+
+/// Prints the explanation.
+pub fn run(question: &Question) -> anyhow::Result<ExitCode> {
+    let ground = ground(question)?;
+    let identity = match &question.claims {
+        Some(path) => Some(identity(question, &ground, claims(path)?)?),
+        None => None,
+    };
+    if let Some(request) = &question.request {
+        print!("{}", passage::explain(&ground, request, identity.as_ref())?);
+    } else if let Some(identity) = identity {
+        let runtime = super::serve::runtime()?;
+        print!("{}", runtime.block_on(newcomer::explain(ground, identity)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ground(question: &Question) -> anyhow::Result<Ground> {
+    let loaded = config::examine(&question.installation.config);
+    let mut problems = loaded.problems;
+    let Some(settings) = loaded.settings else {
+        anyhow::bail!("the configuration has mistakes:\n{problems}");
+    };
+    let hosts: Vec<&str> = settings
+        .proxy
+        .hosts
+        .iter()
+        .map(|host| &*host.name)
+        .collect();
+    let host = match &question.host {
+        None => hosts.first().copied().unwrap_or_default(),
+        Some(name) => hosts
+            .iter()
+            .find(|host| *host == name)
+            .with_context(|| format!("the host `{name}` is not served; there are {hosts:?}"))?,
+    };
+    let host = host.to_owned();
+    let policy = policy_of(&settings, &mut problems)
+        .with_context(|| format!("the policies have mistakes:\n{problems}"))?;
+    Ok(Ground {
+        settings,
+        policy,
+        host,
+    })
+}
+
+fn policy_of(settings: &Settings, problems: &mut Problems) -> Option<Policy> {
+    policy::compile(&settings.policies, &settings.surroundings(), problems)
+}
+
+fn claims(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)?;
+    } else {
+        let read = std::fs::read_to_string(path);
+        text = read.with_context(|| format!("{} cannot be read", path.display()))?;
+    }
+    serde_json::from_str(&text).context("claims are one JSON object, such as {\"sub\": \"7\"}")
+}
+
+fn identity(
+    question: &Question,
+    ground: &Ground,
+    claims: Map<String, Value>,
+) -> anyhow::Result<VerifiedIdentity> {
+    let provider = ground.settings.provider(question.provider.as_deref());
+    let provider = provider.context("there is no such identity provider in the configuration")?;
+    let subject = claims.get("sub").and_then(Value::as_str);
+    let subject = subject.unwrap_or("(no sub given)").to_owned();
+    let email = claims.get("email").and_then(Value::as_str);
+    let email = email.and_then(|text| EmailAddress::parse(text).ok());
+    Ok(VerifiedIdentity::from_verified(VerifiedClaims {
+        provider: provider.id.clone(),
+        issuer: provider.issuer.clone(),
+        subject: Subject::new(subject),
+        email_trusted: provider.email_trust.covers(email.as_ref()),
+        claims,
+        authenticated_at: SystemClock.now(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An installation with policies, whose folder lives as long as the first part.
+    pub(super) fn ground() -> (tempfile::TempDir, Ground) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("vestibule.toml");
+        let installation = "
+            host = [{ origin = 'https://app.example.com' }]
+            listen = { address = '127.0.0.1:8080' }
+            upstream = { servers = ['http://10.0.0.5:8080'] }
+            [[identity_provider]]
+            id = 'corp'
+            issuer = 'https://idp.example.com'
+            client_id = 'vestibule'
+            trust_email = ['acme.example']
+        ";
+        let access = "
+            [[rule]]
+            name = 'public'
+            path = '/public/**'
+            access = 'public'
+            [[rule]]
+            name = 'administration'
+            path = '/admin/**'
+            require = \"'ops' in identity.groups\"
+        ";
+        std::fs::write(&config, installation).unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        std::fs::write(folder.path().join("policies/access.toml"), access).unwrap();
+        let ground = super::ground(&question(&config)).unwrap();
+        (folder, ground)
+    }
+
+    pub(super) fn somebody(ground: &Ground) -> VerifiedIdentity {
+        let claims = serde_json::json!({
+            "sub": "7", "name": "Anna Bianchi", "email": "anna@acme.example",
+            "email_verified": true, "organization": "Acme", "groups": ["users"],
+        });
+        let claims = claims.as_object().unwrap().clone();
+        identity(&question(Path::new("")), ground, claims).unwrap()
+    }
+
+    fn question(config: &Path) -> Question {
+        Question {
+            installation: Installation {
+                config: config.to_owned(),
+            },
+            claims: None,
+            request: None,
+            provider: None,
+            host: None,
+        }
+    }
+
+    #[test]
+    fn a_host_or_provider_that_is_not_there_is_refused() {
+        let (folder, _) = ground();
+        let mut question = question(&folder.path().join("vestibule.toml"));
+        question.host = Some("other.example.com".to_owned());
+        assert!(super::ground(&question).is_err());
+        question.host = None;
+        question.provider = Some("other".to_owned());
+        let ground = super::ground(&question).unwrap();
+        assert!(identity(&question, &ground, Map::new()).is_err());
+    }
+}

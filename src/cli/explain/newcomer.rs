@@ -1,0 +1,144 @@
+//! What would happen to somebody who comes through an identity provider.
+
+use std::fmt::Write as _;
+
+use super::Ground;
+use crate::assemble;
+use crate::database::DatabaseAddress;
+use crate::identity::VerifiedIdentity;
+use crate::onboarding::resolve::{LookUps, Outcome, Resolution, resolve};
+use crate::onboarding::{RegistrationForm, Scope, TurnedAway};
+
+/// The explanation, with look-ups where the database answers.
+pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
+    let Ground {
+        settings,
+        policy,
+        host,
+    } = ground;
+    let form = policy.forms.of(&host);
+    let nothing_known = LookUps {
+        has_locations: true,
+        ..LookUps::default()
+    };
+    let by_policy_alone = || resolve(&identity, &nothing_known, &policy.onboarding, form);
+    let is_there = match &settings.store.database {
+        DatabaseAddress::Sqlite(path) => path.is_file(),
+        DatabaseAddress::Postgres(_) => true,
+    };
+    let looked_up = if is_there {
+        looked_up(settings, &identity, &host).await
+    } else {
+        Err("there is no database yet".to_owned())
+    };
+    let mut text = who(&identity, &host);
+    match looked_up {
+        Ok(resolution) => {
+            text.push_str(&outcome(&resolution));
+            text.push_str("Looked up: account links, registrations, and the platform.\n");
+        }
+        Err(why) => {
+            text.push_str(&outcome(&by_policy_alone()));
+            let _ = writeln!(
+                text,
+                "Nothing was looked up ({why}): as if the platform knew nobody."
+            );
+        }
+    }
+    text
+}
+
+async fn looked_up(
+    settings: crate::config::Settings,
+    identity: &VerifiedIdentity,
+    host: &str,
+) -> Result<Resolution, String> {
+    let onboarding = assemble::for_questions(settings).await;
+    let onboarding = onboarding.map_err(|error| error.to_string())?;
+    let resolution = onboarding.resolution(identity, host).await;
+    resolution.map_err(|error| error.to_string())
+}
+
+fn who(identity: &VerifiedIdentity, host: &str) -> String {
+    let email = match (identity.email(), identity.has_proven_email()) {
+        (None, _) => "no e-mail address".to_owned(),
+        (Some(email), true) => format!("{}, proven", email.as_str()),
+        (Some(email), false) => format!(
+            "{}, not proven (email_verified must be true, and trust_email must cover it)",
+            email.as_str()
+        ),
+    };
+    format!(
+        "Who: {} of {}, through `{}`, on {host}\nE-mail: {email}\n",
+        identity.subject(),
+        identity.issuer(),
+        identity.provider(),
+    )
+}
+
+fn outcome(resolution: &Resolution) -> String {
+    let mut text = String::new();
+    if resolution.stale_link.is_some() {
+        text.push_str("The identity is linked to a user that the platform no longer has.\n");
+    }
+    let next = match &resolution.outcome {
+        Outcome::SignedIn(account) => format!("signed in as user {}", account.user),
+        Outcome::UnderWay(id) => format!("the progress page of registration {id}"),
+        Outcome::Prove(_) => "proof that the existing account is theirs".to_owned(),
+        Outcome::TurnedAway(TurnedAway::Excluded { message }) => {
+            format!("turned away, with the message `{message}`")
+        }
+        Outcome::TurnedAway(TurnedAway::Disabled | TurnedAway::Denied) => "turned away".to_owned(),
+        Outcome::Register(form) => match &form.scope {
+            Scope::NewCustomer { .. } => "the registration page, for a new customer".to_owned(),
+            Scope::Join(customer) => {
+                format!("registration inside the customer `{}`", customer.name)
+            }
+        },
+    };
+    let _ = writeln!(text, "Next: {next}\nWhy: {}", resolution.reason);
+    if let Outcome::Register(form) = &resolution.outcome {
+        text.push_str(&questions(form));
+    }
+    text
+}
+
+fn questions(form: &RegistrationForm) -> String {
+    let types: Vec<&str> = form
+        .account_types
+        .iter()
+        .map(|kind| kind.as_str())
+        .collect();
+    let mut text = format!("Account types: {}\nFields:\n", types.join(", "));
+    for field in &form.fields {
+        let declared = &field.declared;
+        let needed = if declared.required {
+            "required"
+        } else {
+            "optional"
+        };
+        let known = match (&field.value, field.locked) {
+            (None, _) => String::new(),
+            (Some(value), true) => format!(", `{value}`, not editable"),
+            (Some(value), false) => format!(", pre-filled with `{value}`"),
+        };
+        let _ = writeln!(text, "    {}: {needed}{known}", declared.name);
+    }
+    for agreement in &form.agreements {
+        let _ = writeln!(text, "    agreement `{}`", agreement.id);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::explain::tests::{ground, somebody};
+
+    #[tokio::test]
+    async fn a_newcomer_is_told_what_is_asked_and_why() {
+        let (_folder, ground) = ground();
+        let identity = somebody(&ground);
+        insta::assert_snapshot!(explain(ground, identity).await);
+    }
+}

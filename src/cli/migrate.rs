@@ -1,0 +1,26 @@
+//! `vestibule migrate`: brings the database up to date without starting the gateway.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config;
+use crate::database::Database;
+
+/// Migrates the database of an installation.
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let settings = match config::load(path) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprint!("{problems}");
+            anyhow::bail!("the configuration has mistakes");
+        }
+    };
+    super::serve::runtime()?.block_on(async {
+        let database = Database::open(&settings.store.database).await?;
+        database.migrate().await?;
+        database.close().await;
+        anyhow::Ok(())
+    })?;
+    println!("The database is up to date.");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,71 @@
+//! The commands of `vestibule`.
+
+mod check;
+mod demo;
+mod explain;
+mod migrate;
+mod reference;
+mod schema;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An OpenID Connect gateway that registers first-time customers in the platform behind it.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway. SIGTERM lets requests in flight finish, SIGHUP reads the policies again.
+    Serve(Installation),
+    /// Try it: run the gateway between a demo identity provider and a demo platform.
+    Demo(demo::Choice),
+    /// Say everything that is wrong with the configuration and the policies. Needs no network.
+    Check(Installation),
+    /// Show what would happen to somebody, or to a request, and which rule says so.
+    Explain(explain::Question),
+    /// Bring the database up to date; `serve` does so by itself.
+    Migrate(Installation),
+    /// Print everything that can be written into the files, as Markdown.
+    ConfigReference,
+    /// Print the JSON Schema of a file that operators write.
+    Schema(schema::Choice),
+}
+
+/// Which installation a command is about.
+#[derive(Debug, clap::Args)]
+struct Installation {
+    /// The configuration file.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "VESTIBULE_CONFIG",
+        default_value = "vestibule.toml"
+    )]
+    config: PathBuf,
+}
+
+/// Runs the command that the process was called with.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Check(installation) => Ok(check::run(&installation.config)),
+        Command::Demo(choice) => demo::run(choice),
+        Command::Serve(installation) => serve::run(&installation.config),
+        Command::Explain(question) => explain::run(&question),
+        Command::Migrate(installation) => migrate::run(&installation.config),
+        Command::ConfigReference => Ok(reference::run()),
+        Command::Schema(choice) => schema::run(&choice),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("vestibule: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,152 @@
+//! What the values of `vestibule.toml` mean together: every mistake, and the settings of each
+//! slice. Sections are taken apart field by field, so that a new field cannot stay unchecked.
+
+mod door;
+mod keeping;
+mod parties;
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::Settings;
+use super::file::{SecretReference, VestibuleFile};
+use super::secret;
+use crate::operator_file::{At, Findings, Problems, SourceFile, Span};
+
+/// The settings, as far as they can be had; with errors among the problems they are not sound.
+pub fn check(
+    file: &VestibuleFile,
+    source: &SourceFile,
+    folder: &Path,
+    problems: &mut Problems,
+) -> Option<Settings> {
+    let mut check = Check {
+        folder,
+        findings: Findings::new(source, problems),
+    };
+    check.installation(file)
+}
+
+/// A mark for "wrong, and reported".
+type Sound<T> = Option<T>;
+
+struct Check<'a> {
+    folder: &'a Path,
+    findings: Findings<'a>,
+}
+
+impl Check<'_> {
+    fn installation(&mut self, file: &VestibuleFile) -> Sound<Settings> {
+        let VestibuleFile {
+            host,
+            listen,
+            upstream,
+            store,
+            keys,
+            identity_provider,
+            platform,
+            mail,
+            session,
+            admin,
+            log,
+            policies,
+        } = file;
+        let hosts = self.hosts(host);
+        let listening = self.listen(listen, host);
+        let (upstream, handoff) = self.upstream(upstream);
+        let (store, is_shared) = self.store(store);
+        let keys = self.keys(keys, (store.as_ref(), is_shared));
+        let providers = self.providers(identity_provider);
+        let platform = self.platform(platform);
+        let mail = self.mail(mail.as_ref());
+        let lifetimes = self.session(session);
+        let login_attempt = self.login_attempt(session);
+        let tokens = self.admin_tokens(admin);
+        let log = self.log(log);
+        let policies = policies.as_ref().map(|at| at.value.clone());
+        let policies = self.path(&policies.unwrap_or_else(|| "policies".into()));
+        let (proxy, listener, admin_address) = listening?.with(hosts, upstream?, handoff);
+        Some(Settings {
+            listener,
+            proxy,
+            admin: super::AdminSettings {
+                address: admin_address,
+                tokens,
+            },
+            store: store?,
+            keys: keys?,
+            providers,
+            platform: platform?,
+            mail: mail?,
+            lifetimes,
+            login_attempt,
+            log: log?,
+            policies,
+        })
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// A secret; one shorter than `least` characters is not accepted.
+    fn secret(&mut self, reference: &At<SecretReference>, least: usize) -> Sound<SecretString> {
+        let found = match secret::find(&reference.value, self.folder) {
+            Ok(found) => found,
+            Err(problem) => {
+                self.findings
+                    .error(&reference.span, problem.to_string(), problem.advice());
+                return None;
+            }
+        };
+        if let Some(path) = found.readable_by_all {
+            let message = format!("everybody on this machine may read {}", path.display());
+            let advice = "take that right away: `chmod 600`";
+            self.findings.warning(&reference.span, message, advice);
+        }
+        if found.length < least {
+            let message = format!("the secret has {} characters", found.length);
+            let advice =
+                format!("use at least {least}: `openssl rand -base64 32` makes a good one");
+            self.findings.error(&reference.span, message, advice);
+            return None;
+        }
+        Some(found.secret)
+    }
+
+    fn optional_secret(&mut self, reference: Option<&At<SecretReference>>) -> Sound<SecretString> {
+        reference.and_then(|reference| self.secret(reference, 1))
+    }
+
+    /// Names that become parts of URLs and keys.
+    fn short_name(&mut self, what: &str, name: &At<String>) -> bool {
+        let is_short_name = !name.is_empty()
+            && name.len() <= 40
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !is_short_name {
+            let message = format!("`{}` is not a short name for {what}", name.value);
+            let advice = "use lower-case letters, digits and `-`, 40 at most";
+            self.findings.error(&name.span, message, advice);
+        }
+        is_short_name
+    }
+
+    fn existing_file(&mut self, path: &At<PathBuf>) -> PathBuf {
+        let full = self.path(path);
+        if !full.is_file() {
+            let message = format!("there is no file {}", full.display());
+            self.findings
+                .error(&path.span, message, "give the path of a file that exists");
+        }
+        full
+    }
+
+    fn needs_one(&mut self, span: &Span, what: &str, example: &str) {
+        let message = format!("there is no {what}");
+        self.findings
+            .error(span, message, format!("add one, such as `{example}`"));
+    }
+}

@@ -1,0 +1,321 @@
+//! Checks whom the gateway talks to: identity providers, the platform, the mail server,
+//! operators.
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::{Check, Sound};
+use crate::config::MailSettings;
+use crate::config::file::{
+    Admin, AdminToken, ClientAuthentication as Authentication, IdentityProvider, Mail, Platform,
+    PlatformKind, SecretReference, TrustEmail,
+};
+use crate::identity::{Issuer, PlatformId, ProviderId};
+use crate::login::jwt::Algorithm;
+use crate::login::openid::{ClientAuthentication, EmailTrust, OpenIdSettings};
+use crate::mail::smtp::{Protection, SmtpSettings};
+use crate::operator_file::{At, Parsed};
+use crate::outbound::is_secure;
+use crate::platform::{PlatformSettings, RemoteSettings};
+
+const SHORTEST_TOKEN: usize = 24;
+
+impl Check<'_> {
+    pub(super) fn providers(
+        &mut self,
+        providers: &At<Vec<IdentityProvider>>,
+    ) -> Vec<OpenIdSettings> {
+        if providers.is_empty() {
+            let example = "[[identity_provider]] id = \"corp\"";
+            self.needs_one(&providers.span, "identity provider", example);
+        }
+        self.findings.no_doubles(
+            "identity provider",
+            providers.iter().map(|provider| &provider.id),
+        );
+        providers
+            .iter()
+            .filter_map(|provider| self.provider(provider))
+            .collect()
+    }
+
+    fn provider(&mut self, provider: &IdentityProvider) -> Sound<OpenIdSettings> {
+        let IdentityProvider {
+            id,
+            name,
+            issuer,
+            client_id,
+            client_secret,
+            previous_client_secret,
+            client_authentication,
+            scopes,
+            parameters,
+            trust_email,
+            ask_userinfo,
+            algorithms,
+            max_age,
+            timeout,
+        } = provider;
+        let is_named = self.short_name("an identity provider", id);
+        let secrets = [client_secret, previous_client_secret];
+        let client_secrets = secrets
+            .iter()
+            .filter_map(|secret| self.optional_secret(secret.as_ref()))
+            .collect();
+        let max_age = self.findings.take_optional(max_age.as_ref());
+        let timeout = self.findings.take_optional(timeout.as_ref());
+        let email_trust = self.email_trust(trust_email.as_ref());
+        let algorithms = self.algorithms(algorithms.as_ref());
+        let issuer = self.issuer(issuer)?;
+        let defaults = OpenIdSettings::new(
+            ProviderId::new(id.value.as_str()),
+            issuer,
+            client_id.value.as_str(),
+        );
+        let settings = OpenIdSettings {
+            name: name.clone().unwrap_or_else(|| id.value.clone()),
+            client_secrets,
+            client_authentication: match client_authentication {
+                Authentication::Basic => ClientAuthentication::Basic,
+                Authentication::Post => ClientAuthentication::Post,
+            },
+            scopes: scopes.as_ref().map_or(defaults.scopes, |scopes| {
+                scopes.iter().map(|scope| scope.value.clone()).collect()
+            }),
+            parameters: parameters
+                .iter()
+                .map(|(name, value)| (name.clone(), value.value.clone()))
+                .collect(),
+            max_age,
+            ask_userinfo: ask_userinfo.unwrap_or(true),
+            email_trust,
+            algorithms: algorithms.unwrap_or(defaults.algorithms),
+            timeout: timeout.unwrap_or(defaults.timeout),
+            ..defaults
+        };
+        for problem in settings.problems() {
+            let advice = "see the documentation of [[identity_provider]]";
+            self.findings.error(&id.span, problem.to_string(), advice);
+        }
+        is_named.then_some(settings)
+    }
+
+    /// The issuer exactly as it is written: it is compared octet by octet with that of tokens.
+    fn issuer(&mut self, issuer: &Parsed<Url>) -> Sound<Issuer> {
+        let url = self.findings.take(issuer)?;
+        if !is_secure(&url) {
+            let message = "an issuer is asked by https only, except on this machine";
+            let advice = format!("write `https://{}…`", url.host_str().unwrap_or_default());
+            self.findings.error(&issuer.span, message, advice);
+            return None;
+        }
+        let text = self.findings.file().text.get(issuer.span.clone())?;
+        Some(Issuer::new(text.trim_matches(['"', '\''])))
+    }
+
+    fn algorithms(&mut self, names: Option<&At<Vec<String>>>) -> Option<Vec<Algorithm>> {
+        let names = names?;
+        let mut known = Vec::new();
+        for name in &names.value {
+            if let Some(algorithm) = Algorithm::from_name(name) {
+                known.push(algorithm);
+                continue;
+            }
+            let message = format!("`{name}` is no algorithm for ID tokens here");
+            let all = Algorithm::ALL.map(Algorithm::name).join(", ");
+            self.findings
+                .error(&names.span, message, format!("use some of {all}"));
+        }
+        Some(known)
+    }
+
+    fn email_trust(&mut self, trust: Option<&At<TrustEmail>>) -> EmailTrust {
+        let Some(trust) = trust else {
+            return EmailTrust::None;
+        };
+        match &trust.value {
+            TrustEmail::All(true) => EmailTrust::All,
+            TrustEmail::All(false) => EmailTrust::None,
+            TrustEmail::Domains(domains) => {
+                if domains
+                    .iter()
+                    .any(|domain| domain.contains(['@', '*', ' ']))
+                {
+                    let message = "a domain is written whole, without `@` and `*`";
+                    let advice = "write it like `[\"example.com\"]`";
+                    self.findings.error(&trust.span, message, advice);
+                }
+                EmailTrust::Domains(domains.iter().map(|domain| domain.to_lowercase()).collect())
+            }
+        }
+    }
+
+    pub(super) fn platform(&mut self, platform: &Platform) -> Sound<PlatformSettings> {
+        let Platform {
+            kind,
+            id,
+            url,
+            token,
+        } = platform;
+        match kind {
+            PlatformKind::Builtin => {}
+        }
+        let elsewhere = match (url, token) {
+            (None, None) => Some(None),
+            (Some(url), Some(token)) => self.shared_directory(url, token).map(Some),
+            (Some(url), None) => {
+                let message = "the other installation asks for a token";
+                let advice = "write `token = { file = \"…\" }`, a token of its `[[admin.token]]`";
+                self.findings.error(&url.span, message, advice);
+                None
+            }
+            (None, Some(token)) => {
+                let message = "a token without the installation that it opens";
+                let advice = "write `url`, the other installation's admin listener";
+                self.findings.error(&token.span, message, advice);
+                None
+            }
+        };
+        let name = match id {
+            None => Some(PlatformId::new("main")),
+            Some(id) => self
+                .short_name("a platform", id)
+                .then(|| PlatformId::new(id.value.as_str())),
+        };
+        Some(PlatformSettings {
+            id: name?,
+            elsewhere: elsewhere?,
+        })
+    }
+
+    fn shared_directory(
+        &mut self,
+        url: &Parsed<Url>,
+        token: &At<SecretReference>,
+    ) -> Sound<RemoteSettings> {
+        let address = self.findings.take(url)?;
+        if !is_secure(&address) || address.query().is_some() || address.fragment().is_some() {
+            let message = "this is not the address of an admin listener";
+            let advice = "write it like `https://directory.example.com:9090`";
+            self.findings.error(&url.span, message, advice);
+            return None;
+        }
+        Some(RemoteSettings {
+            url: address,
+            token: self.secret(token, 1)?,
+        })
+    }
+
+    pub(super) fn mail(&mut self, mail: Option<&At<Mail>>) -> Sound<MailSettings> {
+        let Some(mail) = mail else {
+            return Some(MailSettings::Nowhere);
+        };
+        let Mail {
+            smtp,
+            password,
+            pickup,
+            from,
+        } = &mail.value;
+        let password = password
+            .as_ref()
+            .map(|reference| (reference, self.secret(reference, 1)));
+        let sender = self.findings.take(from)?;
+        let sender = match sender.name {
+            Some(name) => format!(
+                "\"{}\" <{}>",
+                name.replace(['"', '\\'], ""),
+                sender.address.as_str()
+            ),
+            None => sender.address.as_str().to_owned(),
+        };
+        match (smtp, pickup) {
+            (Some(smtp), None) => {
+                let has_password = password.is_some();
+                let password = password.and_then(|(_, secret)| secret);
+                self.smtp(smtp, (has_password, password), &sender)
+            }
+            (None, Some(folder)) => Some(MailSettings::Pickup {
+                folder: self.path(folder),
+                from: sender,
+            }),
+            _ => {
+                let message = "letters go to an SMTP server or into a folder, exactly one of them";
+                let advice = "write `smtp = \"smtps://user@smtp.example.com\"`, or `pickup` while developing";
+                self.findings.error(&mail.span, message, advice);
+                None
+            }
+        }
+    }
+
+    fn smtp(
+        &mut self,
+        smtp: &Parsed<Url>,
+        (has_password, password): (bool, Option<SecretString>),
+        sender: &str,
+    ) -> Sound<MailSettings> {
+        let url = self.findings.take(smtp)?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_here = host == "localhost"
+            || host
+                .parse()
+                .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        let (protection, port) = match url.scheme() {
+            "smtps" => (Protection::Tls, 465),
+            "smtp" if is_here => (Protection::None, 25),
+            "smtp" => (Protection::StartTls, 587),
+            _ => {
+                let advice = "write `smtps://user@smtp.example.com` or `smtp://…`";
+                self.findings
+                    .error(&smtp.span, "this is no SMTP address", advice);
+                return None;
+            }
+        };
+        let user = (!url.username().is_empty()).then(|| decoded(url.username()));
+        let trouble = if host.is_empty() {
+            Some((
+                "the SMTP address has no host",
+                "write `smtps://user@smtp.example.com`",
+            ))
+        } else if url.password().is_some() {
+            Some((
+                "the SMTP address holds a password",
+                "take it out, and add `password = { file = … }`",
+            ))
+        } else if user.is_some() != has_password {
+            Some((
+                "an SMTP user needs a password, and a password a user",
+                "add the other one",
+            ))
+        } else {
+            None
+        };
+        if let Some((message, advice)) = trouble {
+            self.findings.error(&smtp.span, message, advice);
+            return None;
+        }
+        Some(MailSettings::Smtp(SmtpSettings {
+            host: host.to_owned(),
+            port: url.port().unwrap_or(port),
+            protection,
+            user,
+            password,
+            from: sender.parse().ok()?,
+        }))
+    }
+
+    pub(super) fn admin_tokens(&mut self, admin: &Admin) -> Vec<SecretString> {
+        let Admin { token } = admin;
+        self.findings
+            .no_doubles("token", token.iter().map(|token| &token.name));
+        token
+            .iter()
+            .filter_map(|AdminToken { name: _, secret }| self.secret(secret, SHORTEST_TOKEN))
+            .collect()
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}

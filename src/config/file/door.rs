@@ -1,0 +1,136 @@
+//! The part of `vestibule.toml` that is about traffic: hosts, listeners, the upstream.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderName;
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::operator_file::{At, Octets, Parsed};
+
+/// A host that is served.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Scheme, host and port as browsers see them: `https://app.example.com`. Plain `http` is for
+    /// `localhost` only.
+    pub origin: At<String>,
+}
+
+/// Where the gateway listens, and what it puts up with.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port for traffic.
+    pub address: Parsed<SocketAddr>,
+    /// The certificate. Without it the gateway speaks plain HTTP, and something in front of it
+    /// has to speak TLS.
+    pub tls: Option<At<Tls>>,
+    /// Address and port for health, metrics and the admin API; never one that the public reaches.
+    /// Default: `127.0.0.1:9090`.
+    pub admin: Option<Parsed<SocketAddr>>,
+    /// Networks of proxies in front of the gateway, whose `X-Forwarded-For` counts. Default: none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Parsed<IpNet>>,
+    /// How large requests may be.
+    #[serde(default)]
+    pub sizes: Sizes,
+    /// How long clients may take.
+    #[serde(default)]
+    pub waits: Waits,
+    /// How many connections there may be.
+    #[serde(default)]
+    pub connections: Connections,
+}
+
+/// A certificate chain and its key, PEM. Read again at SIGHUP.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The file with the chain, the host's certificate first.
+    pub certificate: At<PathBuf>,
+    /// The file with the private key.
+    pub key: At<PathBuf>,
+}
+
+/// How large requests may be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// Request line and header together; more is 431. Default: `32KiB`.
+    pub head: Option<Parsed<Octets>>,
+    /// Path and query; more is 414. Default: `8KiB`.
+    pub target: Option<Parsed<Octets>>,
+    /// Header fields; more is 431. Default: 100.
+    pub fields: Option<At<u16>>,
+    /// The body, where the rule of `access.toml` says nothing; more is 413. Default: `1GiB`.
+    pub body: Option<Parsed<Octets>>,
+    /// The body of a form of the gateway's own pages; more is 413. Default: `64KiB`.
+    pub form: Option<Parsed<Octets>>,
+}
+
+/// How long clients may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waits {
+    /// From accepting a connection until the header is complete. Default: `10s`.
+    pub head: Option<Parsed<Duration>>,
+    /// Between two pieces of a request body. Default: `60s`.
+    pub body: Option<Parsed<Duration>>,
+    /// For the next request on a connection. Default: `75s`.
+    pub keep_alive: Option<Parsed<Duration>>,
+    /// For requests in flight, when the gateway stops. Default: `30s`.
+    pub drain: Option<Parsed<Duration>>,
+}
+
+/// How many connections there may be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// In all. Default: 10000.
+    pub total: Option<At<u32>>,
+    /// Of one network (an IPv4 address, an IPv6 /64). Default: 256.
+    pub per_network: Option<At<u32>>,
+    /// Concurrent requests on one HTTP/2 connection. Default: 100.
+    pub http2_streams: Option<At<u32>>,
+}
+
+/// The platform, seen as a peer that requests are forwarded to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// `http://host:port` or `https://host:port`, at least one, without a path: requests arrive
+    /// with the path that policy judged.
+    pub servers: At<Vec<At<String>>>,
+    /// The name that the certificate of `https` servers carries, where it is not their host.
+    pub tls_name: Option<At<String>>,
+    /// For a connection to be made. Default: `5s`.
+    pub connect_timeout: Option<Parsed<Duration>>,
+    /// Between two pieces of a response. Default: `60s`.
+    pub read_timeout: Option<Parsed<Duration>>,
+    /// Between two pieces of a request. Default: `60s`.
+    pub write_timeout: Option<Parsed<Duration>>,
+    /// How long an unused connection is kept. Default: `60s`.
+    pub idle_timeout: Option<Parsed<Duration>>,
+    /// Between two pieces of a WebSocket. Default: `1h`.
+    pub tunnel_timeout: Option<Parsed<Duration>>,
+    /// The headers by which the upstream learns who the user is. What clients send under these
+    /// names never arrives.
+    #[serde(default)]
+    pub hand_off: HandOff,
+}
+
+/// Header names of the hand-off.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandOff {
+    /// The platform's user id. Default: `X-Vestibule-User`.
+    pub user: Option<Parsed<HeaderName>>,
+    /// The platform's customer id, where there is one. Default: `X-Vestibule-Customer`.
+    pub customer: Option<Parsed<HeaderName>>,
+    /// The e-mail address, where there is one. Default: `X-Vestibule-Email`.
+    pub email: Option<Parsed<HeaderName>>,
+}

@@ -1,0 +1,172 @@
+//! The installation: `vestibule.toml`, checked as a whole and turned into the settings of each
+//! slice. No network is needed, and every mistake is reported at once.
+
+mod check;
+mod file;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::database::DatabaseAddress;
+use crate::login::openid::OpenIdSettings;
+use crate::mail::smtp::SmtpSettings;
+use crate::operator_file::{self, Problems, SourceFile};
+use crate::platform::PlatformSettings;
+use crate::policy::Surroundings;
+use crate::proxy::{ListenerSettings, ProxySettings};
+use crate::seal::KeyRing;
+use crate::session::Lifetimes;
+use crate::telemetry::logs::LogSettings;
+
+pub use secret::{KeyFileProblem, key_file};
+
+/// A checked installation.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where traffic comes in.
+    pub listener: ListenerSettings,
+    /// The data plane.
+    pub proxy: ProxySettings,
+    /// The admin listener.
+    pub admin: AdminSettings,
+    /// Where things are kept.
+    pub store: StoreSettings,
+    /// The key ring.
+    pub keys: KeySettings,
+    /// The identity providers, at least one.
+    pub providers: Vec<OpenIdSettings>,
+    /// The platform that holds customers and users.
+    pub platform: PlatformSettings,
+    /// How letters are sent.
+    pub mail: MailSettings,
+    /// How long sessions live.
+    pub lifetimes: Lifetimes,
+    /// How long a trip to an identity provider may take.
+    pub login_attempt: Duration,
+    /// What is logged.
+    pub log: LogSettings,
+    /// The folder of the policy files.
+    pub policies: PathBuf,
+}
+
+impl Settings {
+    /// The identity provider with this id; the first one where none is named.
+    pub fn provider(&self, id: Option<&str>) -> Option<&OpenIdSettings> {
+        let mut known = self.providers.iter();
+        match id {
+            None => known.next(),
+            Some(id) => known.find(|provider| provider.id.as_str() == id),
+        }
+    }
+
+    /// What policies may name of this installation.
+    pub fn surroundings(&self) -> Surroundings {
+        let hosts = self.proxy.hosts.iter().map(|host| host.name.to_string());
+        Surroundings {
+            hosts: hosts.collect(),
+            providers: self.providers.iter().map(|one| one.id.clone()).collect(),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Debug)]
+pub struct AdminSettings {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The bearer tokens.
+    pub tokens: Vec<SecretString>,
+}
+
+/// Where things are kept.
+#[derive(Debug)]
+pub struct StoreSettings {
+    /// The database.
+    pub database: DatabaseAddress,
+    /// Redis, if sessions live there; with its password filled in.
+    pub redis: Option<SecretString>,
+}
+
+/// Where the keys come from.
+#[derive(Debug)]
+pub enum KeySettings {
+    /// These.
+    Ring(KeyRing),
+    /// A file that is made when it is missing; see [`key_file`].
+    File(PathBuf),
+}
+
+/// How letters are sent.
+#[derive(Debug)]
+pub enum MailSettings {
+    /// By SMTP.
+    Smtp(SmtpSettings),
+    /// Into a folder.
+    Pickup {
+        /// The folder.
+        folder: PathBuf,
+        /// The sender.
+        from: String,
+    },
+    /// Not at all.
+    Nowhere,
+}
+
+/// What the loaded file says, and what is wrong with it; warnings do not keep it from loading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, unless there are errors.
+    pub settings: Option<Settings>,
+    /// Where the policies are, as far as that could be read.
+    pub policies: Option<PathBuf>,
+    /// Errors and warnings.
+    pub problems: Problems,
+}
+
+/// Loads an installation, or says everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
+    let Loaded {
+        settings, problems, ..
+    } = examine(path);
+    for warning in problems.all() {
+        tracing::warn!("{}: {}", warning.message, warning.advice);
+    }
+    settings.ok_or(problems)
+}
+
+/// Loads an installation, with its warnings.
+pub fn examine(path: &Path) -> Loaded {
+    let mut problems = Problems::default();
+    let source = SourceFile::read(path, &mut problems);
+    let file = source
+        .as_ref()
+        .and_then(|source| source.parse::<file::VestibuleFile>(&mut problems));
+    let (Some(source), Some(file)) = (source, file) else {
+        return Loaded {
+            settings: None,
+            policies: None,
+            problems,
+        };
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let policies = file.policies.as_ref().map(|at| at.value.clone());
+    let policies = folder.join(policies.unwrap_or_else(|| "policies".into()));
+    let settings = check::check(&file, &source, folder, &mut problems);
+    Loaded {
+        settings: settings.filter(|_| !problems.has_errors()),
+        policies: Some(policies),
+        problems,
+    }
+}
+
+/// The JSON Schema of `vestibule.toml`.
+pub fn schema() -> serde_json::Value {
+    operator_file::schema_of::<file::VestibuleFile>()
+}
+
+#[cfg(test)]
+mod tests;

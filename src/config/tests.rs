@@ -1,0 +1,121 @@
+//! Broken installations, and what is said about them.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+const MINIMAL: &str = r#"
+    [[host]]
+    origin = "https://app.example.com"
+    [listen]
+    address = "127.0.0.1:8080"
+    [upstream]
+    servers = ["http://10.0.0.5:8080"]
+    [[identity_provider]]
+    id = "corp"
+    issuer = "https://idp.example.com/realms/acme"
+    client_id = "vestibule"
+"#;
+
+fn examined(text: &str) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vestibule.toml");
+    std::fs::write(&path, text).unwrap();
+    examine(&path)
+}
+
+#[test]
+fn a_few_lines_make_an_installation() {
+    let loaded = examined(MINIMAL);
+    assert_eq!(loaded.problems.to_string(), "");
+    let settings = loaded.settings.unwrap();
+    assert_eq!(&*settings.proxy.hosts[0].name, "app.example.com");
+    assert_eq!(settings.admin.address.to_string(), "127.0.0.1:9090");
+    assert_eq!(settings.lifetimes, Lifetimes::default());
+    assert!(matches!(settings.keys, KeySettings::File(_)));
+    assert!(matches!(
+        settings.store.database,
+        DatabaseAddress::Sqlite(_)
+    ));
+    assert!(matches!(settings.mail, MailSettings::Nowhere));
+    let provider = &settings.providers[0];
+    assert_eq!(
+        provider.issuer.as_str(),
+        "https://idp.example.com/realms/acme"
+    );
+}
+
+#[test]
+fn an_issuer_stays_as_it_is_written() {
+    let text = MINIMAL.replace(
+        "https://idp.example.com/realms/acme",
+        "https://idp.example.com",
+    );
+    let settings = examined(&text).settings.unwrap();
+    assert_eq!(
+        settings.providers[0].issuer.as_str(),
+        "https://idp.example.com"
+    );
+}
+
+#[test]
+fn a_missing_file_is_one_clear_problem() {
+    let loaded = examine(Path::new("/nowhere/vestibule.toml"));
+    assert!(loaded.settings.is_none());
+    insta::assert_snapshot!(loaded.problems);
+}
+
+#[test]
+fn all_that_is_wrong_with_broken_files_is_said_at_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/broken");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 4);
+    for path in files {
+        let loaded = examine(&path);
+        assert!(
+            loaded.settings.is_none(),
+            "{} is not broken",
+            path.display()
+        );
+        let said = loaded.problems.to_string();
+        let said = said.replace(&format!("{}/", folder.display()), "");
+        insta::assert_snapshot!(path.file_stem().unwrap().to_str().unwrap(), said);
+    }
+}
+
+#[test]
+fn warnings_do_not_keep_it_from_loading() {
+    let text = MINIMAL.replace("127.0.0.1:8080", "0.0.0.0:8080");
+    let loaded = examined(&text);
+    assert!(loaded.settings.is_some());
+    assert!(
+        loaded
+            .problems
+            .to_string()
+            .contains("warning: plain HTTP on a public address")
+    );
+}
+
+#[test]
+fn secrets_show_nowhere_in_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s"), "correct-horse-battery-staple").unwrap();
+    let text = MINIMAL.replace(
+        "client_id = \"vestibule\"",
+        "client_id = \"vestibule\"\n    client_secret = { file = \"s\" }",
+    );
+    let path = folder.path().join("vestibule.toml");
+    std::fs::write(
+        &path,
+        text + "[[admin.token]]\nname='x'\nsecret = { file = 's' }",
+    )
+    .unwrap();
+    let settings = examine(&path).settings.unwrap();
+    assert_eq!(settings.admin.tokens.len(), 1);
+    assert!(!format!("{settings:?}").contains("horse"));
+}

@@ -1,0 +1,58 @@
+//! What `vestibule demo` prints: where to go, whom to be, what to see.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::people::EVERYBODY;
+use super::seed::UNLINKED_PASSWORD;
+
+/// What the text depends on.
+#[derive(Debug)]
+pub struct Welcome<'a> {
+    /// The gateway's origin.
+    pub origin: &'a str,
+    /// The folder in which letters land.
+    pub mail: &'a Path,
+    /// The address of health, metrics and the operator API.
+    pub admin: &'a str,
+}
+
+impl Welcome<'_> {
+    /// The text, ready to print.
+    pub fn text(&self) -> String {
+        let Self {
+            origin,
+            mail,
+            admin,
+        } = self;
+        let mail = mail.display();
+        format!(
+            "\nVestibule is between you and a platform called Brightwater.\n\n  \
+             Open   {origin}/things/17?tab=values#chart\n\n\
+             You will be asked whom you would like to be:\n\n{people}\n\
+             To be somebody else, log out, or open a private window.\n\n  \
+             Mail   {mail}\n         Letters with codes land here, and are announced below.\n         \
+             Tomáš may also prove himself by his password there: {UNLINKED_PASSWORD}\n  \
+             API    curl -i {origin}/api/me\n         401 and JSON without a session, never a login page.\n  \
+             Open   {origin}/status\n         A rule makes this page public.\n  \
+             Admin  http://{admin}/readyz and /metrics\n\n\
+             Use Chromium or Firefox: Safari refuses __Host- cookies on http://localhost.\n\
+             Stop with Ctrl-C. All that was made here goes with it.\n\n",
+            people = people(),
+        )
+    }
+}
+
+fn people() -> String {
+    EVERYBODY.iter().fold(String::new(), |mut text, person| {
+        // Writing to a string never fails.
+        let _ = writeln!(
+            text,
+            "  {:<15} {:<26} {}",
+            person.name(),
+            person.role,
+            person.shows
+        );
+        text
+    })
+}

@@ -1,0 +1,213 @@
+//! CEL (Common Expression Language): compiled at load, evaluated over plain JSON values.
+
+use std::sync::Arc;
+
+use cel::{Context, Program, Value as CelValue};
+use serde_json::Value;
+
+/// An expression does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the expression does not compile: {message}")]
+pub struct CompileError {
+    /// What the compiler says, one line.
+    pub message: String,
+}
+
+/// An expression could not be evaluated over these values, or gave the wrong type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    /// A name is missing, a type does not fit, or a function failed.
+    #[error("the expression `{source_text}` cannot be evaluated: {message}")]
+    Failed {
+        /// The expression.
+        source_text: String,
+        /// What went wrong, one line.
+        message: String,
+    },
+    /// It gave something else than asked for.
+    #[error("the expression `{source_text}` gives something else than {wanted}")]
+    WrongType {
+        /// The expression.
+        source_text: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+}
+
+/// A compiled expression.
+#[derive(Clone)]
+pub struct Expression {
+    source: Arc<str>,
+    program: Arc<Program>,
+}
+
+impl Expression {
+    /// Compiles an expression.
+    pub fn compile(source: &str) -> Result<Self, CompileError> {
+        let program = Program::compile(source).map_err(|error| CompileError {
+            message: one_line(&error.to_string()),
+        })?;
+        Ok(Self {
+            source: source.into(),
+            program: Arc::new(program),
+        })
+    }
+
+    /// The source text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Evaluates over named JSON values.
+    pub fn evaluate(&self, variables: &[(&str, &Value)]) -> Result<Value, EvaluationError> {
+        let value = self.run(variables)?;
+        value
+            .json()
+            .map_err(|error| self.failed(&error.to_string()))
+    }
+
+    fn run(&self, variables: &[(&str, &Value)]) -> Result<CelValue, EvaluationError> {
+        let mut context = Context::default();
+        for (name, value) in variables {
+            context
+                .add_variable(*name, *value)
+                .map_err(|error| self.failed(&error.to_string()))?;
+        }
+        self.program
+            .execute(&context)
+            .map_err(|error| self.failed(&error.to_string()))
+    }
+
+    fn failed(&self, message: &str) -> EvaluationError {
+        EvaluationError::Failed {
+            source_text: self.source.to_string(),
+            message: one_line(message),
+        }
+    }
+
+    fn wrong_type(&self, wanted: &'static str) -> EvaluationError {
+        EvaluationError::WrongType {
+            source_text: self.source.to_string(),
+            wanted,
+        }
+    }
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Expression({})", self.source)
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An expression that gives true or false.
+#[derive(Debug, Clone)]
+pub struct Condition(Expression);
+
+impl Condition {
+    /// Compiles a condition.
+    pub fn compile(source: &str) -> Result<Self, CompileError> {
+        Expression::compile(source).map(Self)
+    }
+
+    /// The source text.
+    pub fn source(&self) -> &str {
+        self.0.source()
+    }
+
+    /// Whether it holds; an error is neither yes nor no.
+    pub fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, EvaluationError> {
+        match self.0.run(variables)? {
+            CelValue::Bool(holds) => Ok(holds),
+            _ => Err(self.0.wrong_type("true or false")),
+        }
+    }
+}
+
+/// Where a text comes from: a claim by its plain name, or an expression.
+#[derive(Debug, Clone)]
+pub enum Mapping {
+    /// The claim of this name.
+    Claim(String),
+    /// An expression over `identity`.
+    Expression(Expression),
+}
+
+impl Mapping {
+    /// The text for these claims; none when the claim is absent, empty, or no text or number, and
+    /// when the expression cannot be evaluated.
+    pub fn text(&self, claims: &Value) -> Option<String> {
+        let value = match self {
+            Self::Claim(name) => claims.get(name)?.clone(),
+            Self::Expression(expression) => expression.evaluate(&[("identity", claims)]).ok()?,
+        };
+        match value {
+            Value::String(text) if !text.trim().is_empty() => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_condition_holds_or_does_not() {
+        let condition = Condition::compile("'ops' in identity.groups").unwrap();
+        assert_eq!(
+            condition.holds(&[("identity", &json!({"groups": ["ops"]}))]),
+            Ok(true)
+        );
+        assert_eq!(
+            condition.holds(&[("identity", &json!({"groups": ["operators"]}))]),
+            Ok(false)
+        );
+    }
+
+    #[test]
+    fn a_missing_claim_or_a_wrong_type_is_an_error_not_an_answer() {
+        let condition = Condition::compile("'ops' in identity.groups").unwrap();
+        assert!(condition.holds(&[("identity", &json!({}))]).is_err());
+        assert!(
+            condition
+                .holds(&[("identity", &json!({"groups": null}))])
+                .is_err()
+        );
+        let number = Condition::compile("1 + 1").unwrap();
+        assert!(matches!(
+            number.holds(&[]),
+            Err(EvaluationError::WrongType { .. })
+        ));
+    }
+
+    #[test]
+    fn ends_with_works_on_claims() {
+        let condition = Condition::compile("identity.email.endsWith('@acme.example')").unwrap();
+        assert_eq!(
+            condition.holds(&[("identity", &json!({"email": "a@acme.example"}))]),
+            Ok(true)
+        );
+    }
+
+    #[test]
+    fn what_does_not_compile_says_so() {
+        assert!(Condition::compile("identity.email ==").is_err());
+    }
+
+    #[test]
+    fn a_mapping_gives_text_or_nothing() {
+        let claims = json!({"company": "Acme", "level": 3, "empty": " "});
+        let claim = |name: &str| Mapping::Claim(name.to_owned()).text(&claims);
+        assert_eq!(claim("company").as_deref(), Some("Acme"));
+        assert_eq!(claim("level").as_deref(), Some("3"));
+        assert_eq!(claim("empty"), None);
+        let joined = Mapping::Expression(Expression::compile("identity.company + '!'").unwrap());
+        assert_eq!(joined.text(&claims).as_deref(), Some("Acme!"));
+    }
+}

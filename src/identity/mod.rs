@@ -1,0 +1,45 @@
+//! Who somebody is: values only, no I/O.
+
+mod account;
+mod customer;
+mod email;
+mod verified;
+
+pub use account::{Account, AccountType, PlatformId, UserId};
+pub use customer::{CustomerId, LocationId, PartnerId};
+pub use email::{EmailAddress, EmailProblem};
+pub use verified::{
+    Applicant, Issuer, ProvenEmail, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
+};
+
+/// Declares a newtype over text that is an opaque identifier.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the identifier as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use text_id;

@@ -1,0 +1,39 @@
+//! Vestibule, an OpenID Connect gateway that registers first-time customers in the platform
+//! behind it.
+//!
+//! The proxy asks access, which weighs policy and session; strangers go to login, new customers
+//! through onboarding, which makes them in the platform and sends mail; pages are what people
+//! see; rate limits slow abuse. `ARCHITECTURE.md` says who may import whom, and
+//! `tests/architecture.rs` holds it.
+
+pub mod clock;
+pub mod database;
+pub mod expression;
+pub mod identity;
+pub mod language;
+pub mod operator_file;
+pub mod outbound;
+pub mod paths;
+pub mod seal;
+pub mod telemetry;
+
+pub mod audit;
+pub mod mail;
+pub mod platform;
+pub mod policy;
+pub mod rate_limit;
+pub mod session;
+
+pub mod access;
+pub mod login;
+pub mod onboarding;
+
+pub mod admin;
+pub mod pages;
+pub mod proxy;
+
+pub mod config;
+
+pub mod assemble;
+pub mod cli;
+pub mod demo;

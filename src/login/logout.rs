@@ -1,0 +1,81 @@
+//! The way out: the session ends here, with its siblings on other hosts, and then at the identity
+//! provider (OpenID Connect RP-Initiated Logout 1.0).
+
+use url::Url;
+
+use super::provider::EndSession;
+use super::{Cookies, LoggedOut, Login, LoginError, own_address};
+use crate::access::ClientContext;
+use crate::audit::EventKind;
+use crate::paths;
+use crate::seal;
+use crate::session::{IdpTokens, OpenSession, SessionId, SessionStanding, cookie};
+
+impl Login {
+    /// Ends the session that the browser has. Whoever has none is logged out already.
+    pub async fn log_out(
+        &self,
+        client: &ClientContext,
+        cookies: &Cookies,
+    ) -> Result<LoggedOut, LoginError> {
+        let standing = self
+            .parts
+            .sessions
+            .standing(cookies.session(), &client.host)
+            .await;
+        let id = cookies.session().and_then(SessionId::from_cookie);
+        let end_session = match (standing, id) {
+            (
+                SessionStanding::Live(open)
+                | SessionStanding::NeedsRefresh(open)
+                | SessionStanding::Pending(open),
+                Some(id),
+            ) => self.end(client, &open, &id).await?,
+            (SessionStanding::StoreDown, _) => return Err(LoginError::StoreDown(None)),
+            _ => None,
+        };
+        Ok(LoggedOut {
+            end_session,
+            set_cookies: vec![cookie::clear_session_cookie()],
+        })
+    }
+
+    async fn end(
+        &self,
+        client: &ClientContext,
+        open: &OpenSession,
+        id: &SessionId,
+    ) -> Result<Option<Url>, LoginError> {
+        let identity = &open.record.identity;
+        let tokens = self.parts.sessions.tokens(id, &client.host).await?;
+        self.parts.sessions.end(id).await?;
+        if let Some(sid) = identity.provider_session() {
+            let (issuer, subject) = (identity.issuer(), identity.subject());
+            self.parts
+                .sessions
+                .end_of(issuer, subject, Some(sid))
+                .await?;
+        }
+        let mut event = self.event(EventKind::LoggedOut, identity);
+        event.account = open.record.account().cloned();
+        self.record(client, event).await;
+        self.end_session_url(client, open, tokens)
+    }
+
+    fn end_session_url(
+        &self,
+        client: &ClientContext,
+        open: &OpenSession,
+        tokens: Option<IdpTokens>,
+    ) -> Result<Option<Url>, LoginError> {
+        // A provider that is no longer configured is not asked.
+        let Ok(provider) = self.provider(open.record.identity.provider()) else {
+            return Ok(None);
+        };
+        Ok(provider.end_session_url(&EndSession {
+            id_token: tokens.map(|tokens| tokens.id_token),
+            return_to: own_address(client, paths::LOGGED_OUT)?,
+            state: seal::random_token(),
+        }))
+    }
+}

@@ -1,0 +1,268 @@
+//! The adapter for OpenID providers: lazy discovery, key cache, code flow, end-session.
+//!
+//! A provider that is down when the gateway starts is found later, by itself; one that goes down
+//! afterwards takes nothing with it: known metadata and keys go on being used.
+
+mod exchange;
+mod keys;
+mod metadata;
+mod settings;
+mod standing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::claims::{self, Expected, Holding};
+use super::jwt::{TokenProblem, UnverifiedToken};
+use super::provider::{
+    AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
+    Redemption,
+};
+use crate::clock::SharedClock;
+use crate::identity::{EmailAddress, ProviderId, VerifiedClaims, VerifiedIdentity};
+use crate::outbound::Outbound;
+use crate::session::IdpTokens;
+
+use exchange::Conversation;
+use metadata::Metadata;
+use standing::Standing;
+
+pub use settings::{ClientAuthentication, EmailTrust, OpenIdSettings, OpenIdSettingsProblem};
+
+/// Longer ID tokens are no hint at logout: many servers take addresses of 8 KiB at most.
+const MAX_HINT: usize = 6 * 1024;
+
+/// An OpenID provider.
+#[derive(Debug)]
+pub struct OpenIdProvider {
+    settings: OpenIdSettings,
+    outbound: Outbound,
+    clock: SharedClockDebug,
+    standing: Standing,
+}
+
+/// The clock, which has nothing to show.
+struct SharedClockDebug(SharedClock);
+
+impl std::fmt::Debug for SharedClockDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl OpenIdProvider {
+    /// A provider that is not asked for anything yet.
+    pub fn new(settings: OpenIdSettings, outbound: Outbound, clock: SharedClock) -> Self {
+        Self {
+            settings,
+            outbound,
+            clock: SharedClockDebug(clock),
+            standing: Standing::default(),
+        }
+    }
+
+    /// Finds metadata and keys, tries again with growing pauses, and looks for changes once in a
+    /// while. Never ends; to be spawned and aborted.
+    pub async fn keep_up(self: Arc<Self>) {
+        let mut failures = 0_u32;
+        loop {
+            let outcome = self.standing.renew(&self.source()).await;
+            self.report(&outcome, failures);
+            failures = match outcome {
+                Ok(()) => 0,
+                Err(_) => failures.saturating_add(1),
+            };
+            tokio::time::sleep(standing::pause(failures)).await;
+        }
+    }
+
+    /// Says when a provider is lost and when it is found, not at every try between.
+    fn report(&self, outcome: &Result<(), Arc<ProviderError>>, failures: u32) {
+        match outcome {
+            Ok(()) if failures > 0 => {
+                tracing::info!(provider = %self.settings.id, "the identity provider is found");
+            }
+            Err(reason) if failures == 0 => self.report_lost(reason),
+            _ => {}
+        }
+    }
+
+    fn report_lost(&self, reason: &ProviderError) {
+        let reason: &dyn std::error::Error = reason;
+        tracing::warn!(provider = %self.settings.id, reason, "the identity provider cannot be asked");
+    }
+
+    fn source(&self) -> standing::Source<'_> {
+        standing::Source {
+            issuer: &self.settings.issuer,
+            outbound: &self.outbound,
+            timeout: self.settings.timeout,
+            now: self.clock.0.now(),
+        }
+    }
+
+    fn conversation<'a>(&'a self, metadata: &'a Metadata) -> Conversation<'a> {
+        Conversation {
+            settings: &self.settings,
+            metadata,
+            outbound: &self.outbound,
+        }
+    }
+
+    /// Mix-up (RFC 9207): an answer that names its issuer names this one, and where the metadata
+    /// promises a name there is one.
+    fn check_answer_issuer(
+        &self,
+        found: Option<&str>,
+        metadata: &Metadata,
+    ) -> Result<(), ProviderError> {
+        let is_own = match found {
+            Some(issuer) => issuer == self.settings.issuer.as_str(),
+            None => !metadata.names_issuer,
+        };
+        is_own.then_some(()).ok_or(ProviderError::ForeignAnswer)
+    }
+
+    /// An ID token's claims, once its form, signature and every claim hold.
+    async fn verify(
+        &self,
+        tokens: &IdpTokens,
+        redemption: &Redemption,
+    ) -> Result<(Map<String, Value>, Holding), ProviderError> {
+        let text = tokens.id_token.expose_secret();
+        let token = UnverifiedToken::parse(text, &self.settings.algorithms)?;
+        self.check_signature(&token).await?;
+        let access_token = tokens
+            .access_token
+            .as_ref()
+            .map(ExposeSecret::expose_secret);
+        let expected = Expected {
+            issuer: &self.settings.issuer,
+            client_id: &self.settings.client_id,
+            nonce: &redemption.nonce,
+            max_age: self.settings.max_age,
+            access_token: access_token.unwrap_or_default(),
+            code: redemption.code.expose_secret(),
+            now: self.clock.0.now(),
+        };
+        let holding = claims::judge(&token.claims, token.algorithm, &expected)?;
+        Ok((token.claims, holding))
+    }
+
+    /// A key that is not known, or a signature that does not fit, may mean that the provider has
+    /// new keys: they are got once, and not again for a while.
+    async fn check_signature(&self, token: &UnverifiedToken<'_>) -> Result<(), ProviderError> {
+        let known = self.standing.known().ok_or(ProviderError::Keys)?;
+        match known.keys.check(token) {
+            Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {}
+            outcome => return Ok(outcome?),
+        }
+        let renewed = self.standing.renew_keys(&known, &self.source()).await;
+        Ok(renewed.keys.check(token)?)
+    }
+
+    async fn further_claims(
+        &self,
+        metadata: &Metadata,
+        tokens: &IdpTokens,
+        holding: &Holding,
+    ) -> Result<Map<String, Value>, ProviderError> {
+        let asked = metadata
+            .userinfo_endpoint
+            .as_ref()
+            .filter(|_| self.settings.ask_userinfo);
+        let (Some(endpoint), Some(token)) = (asked, &tokens.access_token) else {
+            return Ok(Map::new());
+        };
+        let further = self
+            .conversation(metadata)
+            .userinfo(endpoint, token)
+            .await?;
+        match claims::subject(&further) {
+            Ok(subject) if subject == holding.subject => Ok(further),
+            _ => Err(ProviderError::Userinfo),
+        }
+    }
+
+    fn identity(&self, claims: Map<String, Value>, holding: Holding) -> VerifiedIdentity {
+        let Holding {
+            subject,
+            authenticated_at,
+        } = holding;
+        let email = claims.get("email").and_then(Value::as_str);
+        let email = email.and_then(|text| EmailAddress::parse(text).ok());
+        VerifiedIdentity::from_verified(VerifiedClaims {
+            provider: self.settings.id.clone(),
+            issuer: self.settings.issuer.clone(),
+            subject,
+            email_trusted: self.settings.email_trust.covers(email.as_ref()),
+            claims,
+            authenticated_at,
+        })
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for OpenIdProvider {
+    fn id(&self) -> &ProviderId {
+        &self.settings.id
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    async fn authorization_url(
+        &self,
+        request: &AuthorizationRequest,
+    ) -> Result<Url, ProviderError> {
+        let known = self.standing.ready(&self.source()).await?;
+        Ok(self
+            .conversation(&known.metadata)
+            .authorization_url(request))
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Proven, ProviderError> {
+        let known = self.standing.ready(&self.source()).await?;
+        self.check_answer_issuer(redemption.answer_issuer.as_deref(), &known.metadata)?;
+        let tokens = self
+            .conversation(&known.metadata)
+            .redeem(&redemption)
+            .await?;
+        let (own, holding) = self.verify(&tokens, &redemption).await?;
+        let further = self
+            .further_claims(&known.metadata, &tokens, &holding)
+            .await?;
+        let identity = self.identity(claims::merge(own, further), holding);
+        Ok(Proven { identity, tokens })
+    }
+
+    fn end_session_url(&self, end: &EndSession) -> Option<Url> {
+        let mut address = self
+            .standing
+            .known()?
+            .metadata
+            .end_session_endpoint
+            .clone()?;
+        {
+            let mut query = address.query_pairs_mut();
+            let hint = end.id_token.as_ref().map(ExposeSecret::expose_secret);
+            if let Some(token) = hint.filter(|token| token.len() <= MAX_HINT) {
+                query.append_pair("id_token_hint", token);
+            }
+            query
+                .append_pair("client_id", &self.settings.client_id)
+                .append_pair("post_logout_redirect_uri", end.return_to.as_str())
+                .append_pair("state", &end.state);
+        }
+        Some(address)
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.standing.readiness()
+    }
+}

@@ -1,0 +1,355 @@
+//! What the gateway writes to people. Text and HTML say the same.
+
+use askama::Template;
+use secrecy::ExposeSecret as _;
+
+use super::{Addressee, Letter, Letterhead, Letters, Message};
+use crate::language::{Language, Texts};
+
+/// Writes letters from the templates in `templates/mail`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TemplateLetters;
+
+impl Letters for TemplateLetters {
+    fn compose(&self, message: &Message, to: &Addressee, from: &Letterhead) -> Letter {
+        let stationery = Stationery {
+            operator: &from.operator,
+            support: from.support.as_deref(),
+            language: to.language,
+        };
+        let written = stationery.write(message, to, &from.origin);
+        // Templates write into memory, which does not fail.
+        let Written {
+            subject,
+            text,
+            html,
+        } = written.unwrap_or_default();
+        Letter {
+            to: to.email.clone(),
+            subject,
+            text,
+            html,
+            language: to.language.tag(),
+        }
+    }
+}
+
+/// Who writes, and in which language.
+#[derive(Debug, Clone, Copy)]
+struct Stationery<'a> {
+    operator: &'a str,
+    support: Option<&'a str>,
+    language: Language,
+}
+
+/// A letter without its address.
+#[derive(Debug, Default)]
+struct Written {
+    subject: String,
+    text: String,
+    html: String,
+}
+
+impl Stationery<'_> {
+    fn write(
+        self,
+        message: &Message,
+        to: &Addressee,
+        origin: &str,
+    ) -> Result<Written, askama::Error> {
+        match message {
+            Message::ProofCode {
+                code,
+                minutes,
+                provider,
+            } => self.mailed_code(code.expose_secret(), provider, *minutes),
+            Message::AccountReady => self.account_ready(to, origin),
+            Message::RegistrationFailed { reference } => self.registration_failed(to, reference),
+        }
+    }
+
+    /// It greets nobody by name: the name at hand is that of whoever asks, not the recipient's.
+    fn mailed_code(
+        self,
+        code: &str,
+        provider: &str,
+        minutes: u64,
+    ) -> Result<Written, askama::Error> {
+        let subject = self.subject("letter-code-subject");
+        let greeting = &greeting(self.language.texts(), None);
+        let minutes = &minutes.to_string();
+        let stationery = self;
+        let text = CodeText {
+            stationery,
+            greeting,
+            code,
+            provider,
+            minutes,
+        }
+        .render()?;
+        let html = CodeHtml {
+            stationery,
+            subject: &subject,
+            greeting,
+            code,
+            provider,
+            minutes,
+        }
+        .render()?;
+        Ok(Written {
+            subject,
+            text,
+            html,
+        })
+    }
+
+    fn account_ready(self, to: &Addressee, url: &str) -> Result<Written, askama::Error> {
+        let subject = self.subject("letter-ready-subject");
+        let greeting = &greeting(self.language.texts(), to.name.as_deref());
+        let stationery = self;
+        let text = ReadyText {
+            stationery,
+            greeting,
+            url,
+        }
+        .render()?;
+        let html = ReadyHtml {
+            stationery,
+            subject: &subject,
+            greeting,
+            url,
+        }
+        .render()?;
+        Ok(Written {
+            subject,
+            text,
+            html,
+        })
+    }
+
+    fn registration_failed(
+        self,
+        to: &Addressee,
+        reference: &str,
+    ) -> Result<Written, askama::Error> {
+        let subject = self.subject("letter-failed-subject");
+        let greeting = &greeting(self.language.texts(), to.name.as_deref());
+        let stationery = self;
+        let text = FailedText {
+            stationery,
+            greeting,
+            reference,
+        }
+        .render()?;
+        let html = FailedHtml {
+            stationery,
+            subject: &subject,
+            greeting,
+            reference,
+        }
+        .render()?;
+        Ok(Written {
+            subject,
+            text,
+            html,
+        })
+    }
+
+    /// One line.
+    fn subject(self, key: &str) -> String {
+        let text = self
+            .language
+            .texts()
+            .get_with(key, &[("operator", self.operator)]);
+        text.chars().filter(|c| !c.is_control()).collect()
+    }
+}
+
+/// Greets by name only where it looks like one: a name that holds a link would make the gateway
+/// a sender of other people's advertisements.
+fn greeting(texts: Texts, name: Option<&str>) -> String {
+    match name.map(str::trim).filter(|name| is_plain_name(name)) {
+        Some(name) => texts
+            .get_with("letter-greeting", &[("name", name)])
+            .into_owned(),
+        None => texts.get("letter-greeting-plain").into_owned(),
+    }
+}
+
+fn is_plain_name(name: &str) -> bool {
+    let is_part = |c: char| c.is_alphabetic() || matches!(c, ' ' | '-' | '\'' | '’');
+    let dotted = |part: &str| part.ends_with('.') || !part.contains('.');
+    !name.is_empty()
+        && name.chars().count() <= 60
+        && name.chars().all(|c| is_part(c) || c == '.')
+        && name.split(' ').all(dotted)
+}
+
+#[derive(Template)]
+#[template(path = "mail/code.txt")]
+struct CodeText<'a> {
+    stationery: Stationery<'a>,
+    greeting: &'a str,
+    code: &'a str,
+    provider: &'a str,
+    minutes: &'a String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/code.html")]
+struct CodeHtml<'a> {
+    stationery: Stationery<'a>,
+    subject: &'a str,
+    greeting: &'a str,
+    code: &'a str,
+    provider: &'a str,
+    minutes: &'a String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/ready.txt")]
+struct ReadyText<'a> {
+    stationery: Stationery<'a>,
+    greeting: &'a str,
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/ready.html")]
+struct ReadyHtml<'a> {
+    stationery: Stationery<'a>,
+    subject: &'a str,
+    greeting: &'a str,
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/failed.txt")]
+struct FailedText<'a> {
+    stationery: Stationery<'a>,
+    greeting: &'a str,
+    reference: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/failed.html")]
+struct FailedHtml<'a> {
+    stationery: Stationery<'a>,
+    subject: &'a str,
+    greeting: &'a str,
+    reference: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::EmailAddress;
+
+    fn shown(letter: &Letter) -> String {
+        let Letter {
+            to,
+            subject,
+            text,
+            html,
+            language,
+        } = letter;
+        format!(
+            "To: {}\nSubject: {subject}\nLanguage: {language}\n\n{text}\n{html}",
+            to.as_str()
+        )
+    }
+
+    fn write(language: Language, name: Option<&str>, operator: &str, message: &Message) -> Letter {
+        let to = Addressee {
+            email: EmailAddress::parse("giulia@bianchi.example").unwrap(),
+            name: name.map(str::to_owned),
+            language,
+        };
+        let from = Letterhead {
+            operator: operator.to_owned(),
+            colour: None,
+            support: Some("https://help.acme.example/?a=1&b=2".to_owned()),
+            origin: "https://app.example.com".to_owned(),
+        };
+        TemplateLetters.compose(message, &to, &from)
+    }
+
+    fn all(language: Language, name: Option<&str>) -> [(&'static str, Letter); 3] {
+        let code = Message::ProofCode {
+            code: "042917".to_owned().into(),
+            minutes: 15,
+            provider: "Acme single sign-on".to_owned(),
+        };
+        let failed = Message::RegistrationFailed {
+            reference: "0193-7f3a".to_owned(),
+        };
+        [
+            ("code", code),
+            ("ready", Message::AccountReady),
+            ("failed", failed),
+        ]
+        .map(|(kind, message)| (kind, write(language, name, "Acme & Co", &message)))
+    }
+
+    #[test]
+    fn letters_in_every_language() {
+        for language in Language::ALL {
+            for (name, letter) in all(*language, Some("Giulia Bianchi")) {
+                insta::assert_snapshot!(format!("{name}_{}", language.tag()), shown(&letter));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_advertise_is_not_repeated() {
+        for name in [
+            "Visit evil.example",
+            "https://evil.example",
+            "x\r\nBcc: v@x.example",
+            "\u{202e}eman",
+            "<b>x</b>",
+            "call +39 06 1234567",
+            "",
+            " ",
+            &"x".repeat(61),
+        ] {
+            for (_, letter) in all(Language::En, Some(name)) {
+                assert!(
+                    letter.text.starts_with("Hello,\n"),
+                    "{name:?} {}",
+                    letter.text
+                );
+            }
+        }
+        for name in [
+            "Giulia Bianchi",
+            "Dr. Ana-María O’Neill",
+            "李雷",
+            "Martin Luther King Jr.",
+        ] {
+            assert!(
+                all(Language::En, Some(name))[1]
+                    .1
+                    .text
+                    .contains(&format!("Hello {name},"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_letter_does_not_greet_with_the_name_of_whoever_asks() {
+        assert!(
+            !all(Language::En, Some("Giulia"))[0]
+                .1
+                .text
+                .contains("Giulia")
+        );
+    }
+
+    #[test]
+    fn a_subject_is_one_line() {
+        let operator = "Acme\r\nBcc: x@y.example";
+        let letter = write(Language::En, None, operator, &Message::AccountReady);
+        assert!(!letter.subject.contains(['\r', '\n']));
+    }
+}

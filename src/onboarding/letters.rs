@@ -1,0 +1,65 @@
+//! The letters that onboarding sends.
+
+use super::draft::Draft;
+use super::progress::RegistrationId;
+use super::{Failure, Onboarding};
+use crate::identity::VerifiedIdentity;
+use crate::language::Language;
+use crate::mail::{Addressee, CourierError, Letterhead, Message};
+
+impl Onboarding {
+    pub(super) async fn send(
+        &self,
+        message: &Message,
+        to: &Addressee,
+        host: &str,
+    ) -> Result<(), CourierError> {
+        let letter = self
+            .parts
+            .letters
+            .compose(message, to, &self.letterhead(host));
+        self.parts.courier.send(&letter).await
+    }
+
+    /// Tells an applicant who has left the page how it ended. The account works without the
+    /// letter, so that a failure is logged and no more.
+    pub(super) async fn tell(&self, id: &RegistrationId, draft: &Draft, failure: Option<&Failure>) {
+        let message = match failure {
+            None => Message::AccountReady,
+            Some(_) => Message::RegistrationFailed {
+                reference: id.as_str().to_owned(),
+            },
+        };
+        let to = Addressee {
+            email: draft.email.clone(),
+            name: Some(draft.name.clone()),
+            language: draft.language,
+        };
+        if let Err(error) = self.send(&message, &to, &draft.host).await {
+            tracing::warn!(registration = %id, error = %error, "an applicant could not be told");
+        }
+    }
+
+    pub(super) fn provider_name(&self, identity: &VerifiedIdentity) -> String {
+        let provider = identity.provider();
+        let name = self.parts.provider_names.get(provider);
+        name.map_or_else(|| provider.as_str().to_owned(), Clone::clone)
+    }
+
+    fn letterhead(&self, host: &str) -> Letterhead {
+        let policy = self.parts.policy.current();
+        let brand = &policy.forms.of(host).brand;
+        let origin = self.parts.origins.get(host);
+        Letterhead {
+            operator: brand.name.clone(),
+            colour: brand.colour.clone(),
+            support: brand.support.clone(),
+            origin: origin.map_or_else(|| format!("https://{host}"), Clone::clone),
+        }
+    }
+}
+
+/// The language to write to somebody in of whom no page is open.
+pub(super) fn language_of(identity: &VerifiedIdentity) -> Language {
+    Language::negotiate(None, identity.text("locale"))
+}

@@ -1,0 +1,383 @@
+//! Becoming a customer: from a proven identity to a working account.
+//!
+//! [`resolve()`] says what comes next, [`form`] what is asked, [`answers`] whether a submission is
+//! valid, [`plan`] which steps it takes; `provision` carries those out as a durable job that any
+//! node resumes. Sessions are not its business: `login` asks [`Onboarding::next_step`].
+
+pub mod answers;
+pub mod draft;
+mod fault_point;
+pub mod form;
+mod letters;
+pub mod plan;
+pub mod progress;
+mod proving;
+mod provision;
+mod registering;
+pub mod resolve;
+mod resume;
+pub mod sql;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::audit::{Audit, Event, EventKind};
+use crate::clock::SharedClock;
+use crate::identity::{Account, ProviderId, VerifiedIdentity};
+use crate::mail::{Courier, CourierError, Letters};
+use crate::platform::{Platform, PlatformError};
+use crate::policy::{OnboardingPolicy, Policy, PolicySource};
+use crate::seal::KeyRing;
+use resolve::{KnownMatch, Linked, LookUps, Outcome, Reason, Wanted, as_platform_has_it, resolve};
+use store::Who;
+
+pub use answers::{FieldProblem, FieldProblemKind};
+pub use form::{FormField, RegistrationForm, Scope};
+pub use progress::{Failure, RegistrationId, StepKind, StepState};
+pub use resolve::{Resolution, TurnedAway};
+pub use store::{ProofStore, RegistrationStore, RegistrationStoreDown};
+
+/// What onboarding is made of.
+pub struct OnboardingParts {
+    /// The system behind us.
+    pub platform: Arc<dyn Platform>,
+    /// Links and registrations.
+    pub store: Arc<dyn RegistrationStore>,
+    /// Mailed codes.
+    pub proofs: Arc<dyn ProofStore>,
+    /// What the operator decided.
+    pub policy: Arc<dyn PolicySource>,
+    /// Writes letters.
+    pub letters: Arc<dyn Letters>,
+    /// Sends them.
+    pub courier: Arc<dyn Courier>,
+    /// Keeps events.
+    pub audit: Arc<dyn Audit>,
+    /// Seals drafts and codes.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: SharedClock,
+    /// The names of identity providers, for letters.
+    pub provider_names: BTreeMap<ProviderId, String>,
+    /// The origin of each host, for links in letters.
+    pub origins: BTreeMap<String, String>,
+    /// This node, in leases. A node that keeps its id over a restart takes up at once what it left.
+    pub node_id: String,
+}
+
+/// Becoming a customer.
+pub struct Onboarding {
+    parts: OnboardingParts,
+    work: Notify,
+}
+
+/// What comes next for an identity.
+#[derive(Debug, Clone)]
+pub enum NextStep {
+    /// Signed in with this account.
+    SignedIn(Account),
+    /// The registration page.
+    Register(RegistrationForm),
+    /// Proof that an existing user is theirs.
+    Prove(ProofOffer),
+    /// A registration is under way; the progress page.
+    UnderWay(RegistrationId),
+    /// Nobody gets in this way.
+    TurnedAway(TurnedAway),
+}
+
+/// How the owner of an existing user can prove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofOffer {
+    /// The address that the platform has, all but the first letter hidden.
+    pub masked_email: String,
+    /// Whether the platform can check that user's password.
+    pub by_password: bool,
+    /// How many digits a code has.
+    pub digits: usize,
+    /// How long a code is valid.
+    pub minutes: u64,
+}
+
+/// How a registration stands, for its own page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressReport {
+    /// The registration; also what to quote.
+    pub id: RegistrationId,
+    /// How far.
+    pub standing: ProgressStanding,
+    /// Its steps, in order.
+    pub steps: Vec<(StepKind, StepState)>,
+}
+
+/// How far a registration is, in the words of its page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgressStanding {
+    /// Being worked on.
+    Working,
+    /// Being worked on for longer than usual.
+    Slow,
+    /// The account works.
+    Completed,
+    /// It failed for good; the form can be sent again.
+    Failed(Failure),
+}
+
+/// Onboarding cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OnboardingError {
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] RegistrationStoreDown),
+    /// The platform cannot answer.
+    #[error("the platform could not be asked")]
+    Platform(#[from] PlatformError),
+    /// What is to be kept cannot be sealed.
+    #[error("the registration could not be sealed")]
+    Seal(#[from] crate::seal::CannotOpen),
+}
+
+/// Why a submission was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Fields have problems; what was typed is shown again.
+    #[error("{} fields have problems", .problems.len())]
+    Invalid {
+        /// The form, with what was typed.
+        form: Box<RegistrationForm>,
+        /// The problems, in page order.
+        problems: Vec<FieldProblem>,
+    },
+    /// There is a field that the form does not have: not sent by our page.
+    #[error("the form has no such field")]
+    UnknownField,
+    /// Something else comes next than the registration page.
+    #[error("the registration page is not what comes next")]
+    Elsewhere(Box<NextStep>),
+    /// Onboarding cannot answer.
+    #[error(transparent)]
+    Down(#[from] OnboardingError),
+}
+
+/// Why a proof was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// The code or password is wrong.
+    #[error("the proof is wrong")]
+    Wrong,
+    /// No code is valid: none was sent, it is over, spent or out of tries.
+    #[error("no code is valid")]
+    NoCode,
+    /// Too many codes or tries.
+    #[error("too many codes or tries")]
+    TooOften,
+    /// Something else comes next than a proof.
+    #[error("a proof is not what comes next")]
+    Elsewhere(Box<NextStep>),
+    /// The letter could not be sent.
+    #[error("the letter could not be sent")]
+    Mail(#[from] CourierError),
+    /// Onboarding cannot answer.
+    #[error(transparent)]
+    Down(#[from] OnboardingError),
+}
+
+/// How a linked account stands with the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountStanding {
+    /// The platform lets the user in; the account as it has it today.
+    Active(Account),
+    /// The platform has disabled the user.
+    Disabled,
+    /// The platform has no such user.
+    Gone,
+}
+
+impl Onboarding {
+    /// Puts the parts together.
+    pub fn new(parts: OnboardingParts) -> Self {
+        Self {
+            parts,
+            work: Notify::new(),
+        }
+    }
+
+    /// What comes next for an identity on a host. Whoever may join a known customer, and of whom
+    /// nothing has to be asked, is registered at once.
+    pub async fn next_step(
+        &self,
+        identity: &VerifiedIdentity,
+        host: &str,
+    ) -> Result<NextStep, OnboardingError> {
+        let policy = self.parts.policy.current();
+        let resolution = self.resolve_by(&policy, identity, host).await?;
+        self.note(identity, host, &resolution).await;
+        match resolution.outcome {
+            Outcome::Register(form) if form.joins() && form.asks_nothing() => {
+                let stale_link = resolution.stale_link;
+                self.join_at_once(identity, host, (form, stale_link)).await
+            }
+            Outcome::Register(form) => {
+                let form = self.with_what_failed(identity, form).await?;
+                Ok(NextStep::Register(form))
+            }
+            outcome => Ok(self.as_step(outcome)),
+        }
+    }
+
+    /// What the policy says about an identity on a host, with the rule that says so; changes
+    /// nothing.
+    pub async fn resolution(
+        &self,
+        identity: &VerifiedIdentity,
+        host: &str,
+    ) -> Result<Resolution, OnboardingError> {
+        let policy = self.parts.policy.current();
+        self.resolve_by(&policy, identity, host).await
+    }
+
+    /// How a linked account stands with the platform today.
+    pub async fn account_standing(
+        &self,
+        account: &Account,
+    ) -> Result<AccountStanding, OnboardingError> {
+        Ok(match self.parts.platform.user(&account.user).await? {
+            Some(user) if user.enabled => {
+                AccountStanding::Active(as_platform_has_it(account, &user))
+            }
+            Some(_) => AccountStanding::Disabled,
+            None => AccountStanding::Gone,
+        })
+    }
+
+    async fn resolve_by(
+        &self,
+        policy: &Policy,
+        identity: &VerifiedIdentity,
+        host: &str,
+    ) -> Result<Resolution, OnboardingError> {
+        let lookups = self.look_up(identity, &policy.onboarding).await?;
+        let form = policy.forms.of(host);
+        Ok(resolve(identity, &lookups, &policy.onboarding, form))
+    }
+
+    /// The platform is asked first and the own tables afterwards: a user that this very identity's
+    /// registration has just made is then known by that registration or by its link, and is never
+    /// mistaken for somebody else's.
+    async fn look_up(
+        &self,
+        identity: &VerifiedIdentity,
+        policy: &OnboardingPolicy,
+    ) -> Result<LookUps, OnboardingError> {
+        let who = self.who(identity);
+        if let Some(link) = self.linked(&who).await?.filter(|link| link.user.is_some()) {
+            return Ok(LookUps {
+                link: Some(link),
+                ..LookUps::default()
+            });
+        }
+        let platform = &self.parts.platform;
+        let user_by_email = match identity.email() {
+            Some(email) => platform.user_by_email(&email).await?,
+            None => None,
+        };
+        let known_customer = self.known_customer(identity, policy).await?;
+        let newest = self.parts.store.newest(&who).await?;
+        let open_registration = newest.filter(|newest| newest.state.is_open());
+        Ok(LookUps {
+            link: self.linked(&who).await?,
+            open_registration: open_registration.map(|open| open.id),
+            user_by_email,
+            known_customer,
+            has_locations: platform.capabilities().locations,
+        })
+    }
+
+    async fn linked(&self, who: &Who) -> Result<Option<Linked>, OnboardingError> {
+        let Some(account) = self.parts.store.link(who).await? else {
+            return Ok(None);
+        };
+        let user = self.parts.platform.user(&account.user).await?;
+        Ok(Some(Linked { account, user }))
+    }
+
+    async fn known_customer(
+        &self,
+        identity: &VerifiedIdentity,
+        policy: &OnboardingPolicy,
+    ) -> Result<Option<KnownMatch>, OnboardingError> {
+        for query in resolve::known_customer_queries(identity, policy) {
+            let found = match &query.wanted {
+                Wanted::Code(code) => self.parts.platform.customer_by_code(code).await?,
+                Wanted::Id(id) => self.parts.platform.customer(id).await?,
+            };
+            if let Some(customer) = found {
+                return Ok(Some(KnownMatch {
+                    rule: query.rule,
+                    customer,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn who(&self, identity: &VerifiedIdentity) -> Who {
+        Who {
+            platform: self.parts.platform.id().clone(),
+            issuer: identity.issuer().clone(),
+            subject: identity.subject().clone(),
+        }
+    }
+
+    fn as_step(&self, outcome: Outcome) -> NextStep {
+        match outcome {
+            Outcome::SignedIn(account) => NextStep::SignedIn(account),
+            Outcome::UnderWay(id) => NextStep::UnderWay(id),
+            Outcome::Register(form) => NextStep::Register(form),
+            Outcome::Prove(user) => NextStep::Prove(self.offer(&user)),
+            Outcome::TurnedAway(why) => NextStep::TurnedAway(why),
+        }
+    }
+
+    /// Logs which rule decided, and keeps what an operator will ask about.
+    async fn note(&self, identity: &VerifiedIdentity, host: &str, resolution: &Resolution) {
+        let reason = &resolution.reason;
+        log_reason(reason, identity.provider().as_str(), host);
+        let mut event = self.event(EventKind::AccountGone, &self.who(identity));
+        event.host = Some(host.to_owned());
+        if let Some(gone) = &resolution.stale_link {
+            event.account = Some(gone.clone());
+            self.keep(event).await;
+        } else if *reason == Reason::LinkedToDisabled {
+            event.kind = EventKind::AccountDisabled;
+            self.keep(event).await;
+        }
+    }
+
+    fn event(&self, kind: EventKind, who: &Who) -> Event {
+        let mut event = Event::new(self.parts.clock.now(), kind);
+        event.who = Some((who.issuer.clone(), who.subject.clone()));
+        event
+    }
+
+    /// Keeps an event; what it tells of has happened, so that a failure is logged and no more.
+    async fn keep(&self, event: Event) {
+        let kind = event.kind;
+        if let Err(error) = self.parts.audit.record(event).await {
+            tracing::error!(?kind, error = %error, "an audit event could not be kept");
+        }
+    }
+}
+
+fn log_reason(reason: &Reason, provider: &str, host: &str) {
+    if matches!(reason, Reason::ExclusionFailed { .. }) {
+        tracing::warn!(%reason, provider, host, "somebody was turned away by an error");
+    } else {
+        tracing::debug!(%reason, provider, host, "the next step was resolved");
+    }
+}

@@ -1,0 +1,128 @@
+//! From a valid submission to the steps that make it real in the platform. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::answers::Answers;
+use super::form::Scope;
+use super::progress::StepKind;
+use crate::identity::{AccountType, CustomerId, EmailAddress};
+use crate::platform::NewCustomer;
+
+/// The steps of one registration, with all that they need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The customer that the user is made in, where none is made.
+    pub joins: Option<CustomerId>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Makes the customer.
+    CreateCustomer(NewCustomer),
+    /// Makes the customer's default location.
+    CreateLocation(PlannedLocation),
+    /// Makes the user.
+    CreateUser(PlannedUser),
+}
+
+/// A location of a customer that may not exist yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLocation {
+    /// "Home" or "Location", in the user's language.
+    pub name: String,
+    /// Further fields.
+    pub fields: Map<String, Value>,
+}
+
+/// A user of a customer that may not exist yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedUser {
+    /// The address.
+    pub email: EmailAddress,
+    /// The name to show.
+    pub name: String,
+    /// The account type.
+    pub account_type: AccountType,
+    /// The language tag.
+    pub language: String,
+    /// Further fields.
+    pub fields: Map<String, Value>,
+}
+
+impl Step {
+    /// What it makes.
+    pub const fn kind(&self) -> StepKind {
+        match self {
+            Self::CreateCustomer(_) => StepKind::CreateCustomer,
+            Self::CreateLocation(_) => StepKind::CreateLocation,
+            Self::CreateUser(_) => StepKind::CreateUser,
+        }
+    }
+}
+
+/// The surroundings of a submission that the plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanBasis<'a> {
+    /// What somebody registers for.
+    pub scope: &'a Scope,
+    /// The name of the default location; none where none is made.
+    pub location_name: Option<&'a str>,
+    /// The language tag of the user.
+    pub language: &'a str,
+}
+
+impl Plan {
+    /// The steps for a valid submission.
+    pub fn of(answers: &Answers, basis: PlanBasis<'_>) -> Self {
+        let user = Step::CreateUser(PlannedUser {
+            email: answers.email.clone(),
+            name: answers.name.clone(),
+            account_type: answers.account_type,
+            language: basis.language.to_owned(),
+            fields: answers.user.clone(),
+        });
+        match basis.scope {
+            Scope::Join(customer) => Self {
+                joins: Some(customer.id.clone()),
+                steps: vec![user],
+            },
+            Scope::NewCustomer { code } => {
+                let location = basis.location_name.map(|name| {
+                    Step::CreateLocation(PlannedLocation {
+                        name: name.to_owned(),
+                        fields: answers.location.clone(),
+                    })
+                });
+                let customer = Step::CreateCustomer(new_customer(answers, code.clone()));
+                Self {
+                    joins: None,
+                    steps: [Some(customer), location, Some(user)]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                }
+            }
+        }
+    }
+
+    /// What the steps make, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = StepKind> {
+        self.steps.iter().map(Step::kind)
+    }
+}
+
+fn new_customer(answers: &Answers, code: Option<String>) -> NewCustomer {
+    let name = answers.customer_name.as_ref().unwrap_or(&answers.name);
+    NewCustomer {
+        account_type: answers.account_type,
+        name: name.clone(),
+        // A person's own account must not be found by that person's colleagues.
+        code: code.filter(|_| answers.account_type == AccountType::Business),
+        fields: answers.customer.clone(),
+    }
+}

@@ -1,0 +1,413 @@
+//! Carries one registration on, under a lease: its steps in order, or their undoing in reverse.
+//!
+//! Before each effect the step is recorded as begun, which also renews the lease and stops whoever
+//! has lost it; after it, as done. Every effect is find-or-create by the registration's mark and
+//! ends within a third of a lease, so that nothing is under way any more when somebody else takes
+//! over.
+
+use std::time::Duration;
+
+use super::draft::Draft;
+use super::plan::Step;
+use super::progress::{
+    Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState, Undoing,
+};
+use super::registering::USUALLY_WITHIN;
+use super::store::{Completion, Lease, LinkedBy, NewLink, Registration, StepChange};
+use super::{Onboarding, OnboardingError, RegistrationId, fault_point};
+use crate::audit::EventKind;
+use crate::identity::{Account, CustomerId};
+use crate::platform::{BelongsTo, Made, Mark, NewLocation, NewUser, PlatformError, Undone};
+use crate::seal;
+
+/// How long a lease lasts from the last recorded step.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long the platform may take for one call.
+const CALL: Duration = Duration::from_secs(10);
+/// The first and the longest pause after the platform could not be reached.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(5));
+
+/// Why carrying on stopped short.
+enum Stopped {
+    /// Somebody else holds the lease, or the work is done.
+    NotOurs,
+    /// The platform is to be asked again later.
+    Later(PlatformError),
+    /// The step can never succeed.
+    Never(Failure),
+    /// The store cannot answer; the lease runs out by itself.
+    Down(OnboardingError),
+}
+
+impl<E: Into<OnboardingError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Down(error.into())
+    }
+}
+
+/// The platform did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", CALL.as_secs())]
+struct NoAnswer;
+
+/// One registration in our hands.
+struct Job<'a> {
+    onboarding: &'a Onboarding,
+    registration: Registration,
+    draft: Draft,
+    lease: Lease,
+}
+
+impl Onboarding {
+    /// Carries a registration on as far as it goes; does nothing if somebody else does.
+    pub async fn carry_on(&self, id: &RegistrationId) -> Result<(), OnboardingError> {
+        let lease = self.new_lease();
+        let now = self.parts.clock.now();
+        let Some(registration) = self.parts.store.take(id, &lease, now).await? else {
+            return Ok(());
+        };
+        let draft = match Draft::open(&self.parts.keys, id, &registration.sealed) {
+            Ok(draft) => draft,
+            Err(error) => {
+                tracing::error!(registration = %id, "no key in force opens the registration");
+                let later = now.plus(PAUSE.1);
+                self.parts.store.postpone(id, &lease, later).await?;
+                return Err(error.into());
+            }
+        };
+        let mut job = Job {
+            onboarding: self,
+            registration,
+            draft,
+            lease,
+        };
+        job.run().await
+    }
+
+    fn new_lease(&self) -> Lease {
+        Lease {
+            owner: format!("{}/{}", self.parts.node_id, seal::random_token()),
+            until: self.parts.clock.now().plus(LEASE),
+        }
+    }
+}
+
+impl Job<'_> {
+    async fn run(&mut self) -> Result<(), OnboardingError> {
+        let outcome = match self.registration.state {
+            State::Undoing => self.undo().await,
+            _ => match self.provision().await {
+                Err(Stopped::Never(why)) => self.turn_back(&why).await,
+                outcome => outcome,
+            },
+        };
+        match outcome {
+            Ok(()) | Err(Stopped::NotOurs | Stopped::Never(_)) => Ok(()),
+            Err(Stopped::Later(error)) => self.postpone(&error).await,
+            Err(Stopped::Down(error)) => Err(error),
+        }
+    }
+
+    async fn provision(&mut self) -> Result<(), Stopped> {
+        let steps = self.registration.steps.clone();
+        let mut provisioning = Provisioning::resume(steps, self.draft.plan.joins.clone());
+        loop {
+            match provisioning.next() {
+                Provisioned::Next { position, kind } => {
+                    let customer = provisioning.customer();
+                    let outcome = self.carry_out(position, kind, customer).await?;
+                    provisioning = provisioning.step_done(&outcome);
+                }
+                Provisioned::Finished(finished) => return self.complete(&finished).await,
+                Provisioned::Broken => {
+                    tracing::error!(registration = %self.registration.id, "its steps make no user");
+                    return Err(Stopped::Never(Failure::Refused {
+                        field: "plan".to_owned(),
+                    }));
+                }
+            }
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        position: usize,
+        kind: StepKind,
+        customer: Option<CustomerId>,
+    ) -> Result<String, Stopped> {
+        self.record(position, StepState::Begun, None).await?;
+        fault_point::reach(kind.as_str(), "begun");
+        let made = self.effect(position, customer).await?;
+        fault_point::reach(kind.as_str(), "made");
+        let (id, found) = match made {
+            Made::Created(id) => (id, false),
+            Made::Found(id) => (id, true),
+        };
+        self.record(position, StepState::Done, Some(id.clone()))
+            .await?;
+        fault_point::reach(kind.as_str(), "done");
+        tracing::info!(registration = %self.registration.id, step = kind.as_str(), found, "a step is done");
+        let detail = serde_json::json!({ "step": kind.as_str(), "id": id, "found": found });
+        self.event(EventKind::StepDone, None, detail).await;
+        Ok(id)
+    }
+
+    /// What the step does to the platform.
+    async fn effect(
+        &self,
+        position: usize,
+        customer: Option<CustomerId>,
+    ) -> Result<Made<String>, Stopped> {
+        let platform = &self.onboarding.parts.platform;
+        let mark = self.mark();
+        let no_customer = || {
+            Stopped::Never(Failure::Refused {
+                field: "customer".to_owned(),
+            })
+        };
+        let made = match self.draft.plan.steps.get(position) {
+            Some(Step::CreateCustomer(new)) => {
+                let made = in_time(platform.ensure_customer(&mark, new)).await;
+                made.map(|made| named(made, |id| id.as_str().to_owned()))
+            }
+            Some(Step::CreateLocation(planned)) => {
+                let new = NewLocation {
+                    customer: customer.ok_or_else(no_customer)?,
+                    name: planned.name.clone(),
+                    fields: planned.fields.clone(),
+                };
+                let made = in_time(platform.ensure_location(&mark, &new)).await;
+                made.map(|made| named(made, |id| id.as_str().to_owned()))
+            }
+            Some(Step::CreateUser(planned)) => {
+                let new = NewUser {
+                    belongs_to: BelongsTo::Customer(customer.ok_or_else(no_customer)?),
+                    email: planned.email.clone(),
+                    name: planned.name.clone(),
+                    account_type: planned.account_type,
+                    language: planned.language.clone(),
+                    fields: planned.fields.clone(),
+                };
+                let made = in_time(platform.ensure_user(&mark, &new)).await;
+                made.map(|made| named(made, |id| id.as_str().to_owned()))
+            }
+            None => return Err(no_customer()),
+        };
+        made.map_err(judge)
+    }
+
+    async fn complete(&mut self, finished: &Finished) -> Result<(), Stopped> {
+        fault_point::reach("registration", "finished");
+        let parts = &self.onboarding.parts;
+        let account = Account {
+            platform: parts.platform.id().clone(),
+            user: finished.user.clone(),
+            customer: Some(finished.customer.clone()),
+            account_type: Some(self.draft.account_type),
+        };
+        let link = NewLink {
+            who: self.registration.who.clone(),
+            account: account.clone(),
+            by: LinkedBy::Registration,
+            at: parts.clock.now(),
+        };
+        let id = &self.registration.id;
+        match parts.store.complete(id, &self.lease, &link).await? {
+            Completion::LeaseLost => return Err(Stopped::NotOurs),
+            Completion::LinkedElsewhere => return Err(Stopped::Never(Failure::LinkedElsewhere)),
+            Completion::Completed => {}
+        }
+        fault_point::reach("registration", "completed");
+        tracing::info!(registration = %id, "a registration is complete");
+        let detail = serde_json::json!({ "by": LinkedBy::Registration.as_str() });
+        self.event(EventKind::Linked, Some(&account), detail).await;
+        let detail = serde_json::Value::Null;
+        self.event(EventKind::RegistrationCompleted, Some(&account), detail)
+            .await;
+        if self.took_long() {
+            self.onboarding.tell(id, &self.draft, None).await;
+        }
+        Ok(())
+    }
+
+    /// From provisioning to undoing, and on.
+    async fn turn_back(&mut self, why: &Failure) -> Result<(), Stopped> {
+        let id = &self.registration.id;
+        let parts = &self.onboarding.parts;
+        tracing::warn!(registration = %id, reason = why.to_text(), "a registration failed and is undone");
+        if !parts.store.begin_undoing(id, &self.lease, why).await? {
+            return Err(Stopped::NotOurs);
+        }
+        fault_point::reach("registration", "turned_back");
+        // The record says which steps were begun; ours is from before they were.
+        if let Some(current) = parts.store.registration(id).await? {
+            self.registration = current;
+        }
+        self.undo().await
+    }
+
+    async fn undo(&mut self) -> Result<(), Stopped> {
+        let mut undoing = Undoing::resume(self.registration.steps.clone());
+        while let Some((position, kind)) = undoing.next() {
+            let outcome = self.take_back(kind).await?;
+            fault_point::reach(kind.as_str(), "taken_back");
+            self.record(position, StepState::Undone, None).await?;
+            fault_point::reach(kind.as_str(), "undone");
+            if outcome == Undone::Kept {
+                tracing::warn!(registration = %self.registration.id, step = kind.as_str(),
+                    "what a failed registration made is in use by others and was kept");
+            }
+            let detail = serde_json::json!({
+                "step": kind.as_str(), "kept": outcome == Undone::Kept,
+            });
+            self.event(EventKind::StepUndone, None, detail).await;
+            undoing = undoing.step_undone();
+        }
+        self.close_failed().await
+    }
+
+    async fn take_back(&mut self, kind: StepKind) -> Result<Undone, Stopped> {
+        let platform = &self.onboarding.parts.platform;
+        let mark = self.mark();
+        let undone = match kind {
+            StepKind::CreateCustomer => in_time(platform.remove_customer(&mark)).await,
+            StepKind::CreateLocation => in_time(platform.remove_location(&mark)).await,
+            StepKind::CreateUser => in_time(platform.remove_user(&mark)).await,
+        };
+        match undone {
+            Err(error) if !error.is_passing() => {
+                tracing::error!(registration = %self.registration.id, step = kind.as_str(),
+                    error = %error, "the platform does not let a step be undone");
+                Ok(Undone::Kept)
+            }
+            other => other.map_err(Stopped::Later),
+        }
+    }
+
+    async fn close_failed(&mut self) -> Result<(), Stopped> {
+        let (id, parts) = (&self.registration.id, &self.onboarding.parts);
+        if !parts.store.fail(id, &self.lease, parts.clock.now()).await? {
+            return Err(Stopped::NotOurs);
+        }
+        let why = self.registration.failure.clone();
+        let detail = serde_json::json!({ "reason": why.as_ref().map(Failure::to_text) });
+        self.event(EventKind::RegistrationFailed, None, detail)
+            .await;
+        if self.took_long() {
+            self.onboarding.tell(id, &self.draft, why.as_ref()).await;
+        }
+        Ok(())
+    }
+
+    async fn record(
+        &mut self,
+        position: usize,
+        state: StepState,
+        outcome: Option<String>,
+    ) -> Result<(), Stopped> {
+        let at = self.onboarding.parts.clock.now();
+        self.lease.until = at.plus(LEASE);
+        let change = StepChange {
+            position,
+            state,
+            outcome,
+            at,
+        };
+        let store = &self.onboarding.parts.store;
+        let held = store
+            .record_step(&self.registration.id, &self.lease, &change)
+            .await?;
+        if state == StepState::Done {
+            self.registration.attempts = 0;
+        }
+        held.then_some(()).ok_or(Stopped::NotOurs)
+    }
+
+    async fn postpone(&self, error: &PlatformError) -> Result<(), OnboardingError> {
+        let attempts = self.registration.attempts;
+        let asked = match error {
+            PlatformError::Busy { retry_after } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let pause = pause_after(attempts, u16::from_le_bytes(seal::random_bytes())).max(asked);
+        let (id, parts) = (&self.registration.id, &self.onboarding.parts);
+        tracing::warn!(registration = %id, error = %error, attempts, pause_ms = pause.as_millis(),
+            "a provisioning step is tried again later");
+        let next = parts.clock.now().plus(pause);
+        parts.store.postpone(id, &self.lease, next).await?;
+        Ok(())
+    }
+
+    async fn event(&self, kind: EventKind, account: Option<&Account>, detail: serde_json::Value) {
+        let mut event = self.onboarding.event(kind, &self.registration.who);
+        event.registration = Some(self.registration.id.as_str().to_owned());
+        event.host = Some(self.registration.host.clone());
+        event.account = account.cloned();
+        event.detail = detail;
+        self.onboarding.keep(event).await;
+    }
+
+    fn mark(&self) -> Mark {
+        Mark::new(self.registration.id.as_str())
+    }
+
+    fn took_long(&self) -> bool {
+        let now = self.onboarding.parts.clock.now();
+        now.since(self.registration.created_at) > USUALLY_WITHIN
+    }
+}
+
+async fn in_time<T>(
+    call: impl Future<Output = Result<T, PlatformError>>,
+) -> Result<T, PlatformError> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(PlatformError::Unreachable(Box::new(NoAnswer))),
+    }
+}
+
+/// Whether a refusal passes or stays.
+fn judge(error: PlatformError) -> Stopped {
+    match error {
+        PlatformError::EmailTaken => Stopped::Never(Failure::EmailTaken),
+        PlatformError::NameTaken => Stopped::Never(Failure::NameTaken),
+        PlatformError::CodeTaken => Stopped::Never(Failure::CodeTaken),
+        PlatformError::Refused { field } => Stopped::Never(Failure::Refused { field }),
+        passing @ (PlatformError::Unreachable(_)
+        | PlatformError::Busy { .. }
+        | PlatformError::NotAllowed
+        | PlatformError::Garbled(_)) => Stopped::Later(passing),
+    }
+}
+
+fn named<T>(made: Made<T>, text: impl FnOnce(T) -> String) -> Made<String> {
+    match made {
+        Made::Created(thing) => Made::Created(text(thing)),
+        Made::Found(thing) => Made::Found(text(thing)),
+    }
+}
+
+/// Doubles with every try, up to the longest; between half and all of it by chance, so that many
+/// registrations do not come back at the same moment.
+fn pause_after(attempts: u32, chance: u16) -> Duration {
+    let (first, longest) = PAUSE;
+    let whole = first
+        .saturating_mul(1_u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX))
+        .min(longest);
+    whole.mul_f64(0.5 + f64::from(chance) / f64::from(u16::MAX) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_differ_by_chance() {
+        assert_eq!(pause_after(0, u16::MAX), PAUSE.0);
+        assert_eq!(pause_after(0, 0), PAUSE.0 / 2);
+        assert_eq!(pause_after(3, u16::MAX), PAUSE.0 * 8);
+        for attempts in [20, 31, 32, u32::MAX] {
+            assert_eq!(pause_after(attempts, u16::MAX), PAUSE.1);
+        }
+    }
+}

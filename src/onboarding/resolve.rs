@@ -1,0 +1,379 @@
+//! Who is this to the platform, and what comes next? Pure: identity, look-ups and policy in, a
+//! [`Resolution`] with the rule that says so out.
+//!
+//! What holds whatever the policy says: only a link signs in; an e-mail address alone never links;
+//! an exclusion that holds, or cannot be evaluated, turns away.
+
+use serde_json::Value;
+
+use super::form::{FormBasis, RegistrationForm, Scope};
+use super::progress::RegistrationId;
+use crate::identity::{Account, AccountType, CustomerId, VerifiedIdentity};
+use crate::platform::{PlatformCustomer, PlatformUser};
+use crate::policy::onboarding::{KnownBy, KnownCustomer, WhenKnown};
+use crate::policy::{OnboardingPolicy, SignupForm};
+
+/// Longer claims are no organisation codes.
+const LONGEST_CODE: usize = 128;
+
+/// What the stores and the platform know about an identity.
+#[derive(Debug, Clone, Default)]
+pub struct LookUps {
+    /// The account link, with the user that it leads to.
+    pub link: Option<Linked>,
+    /// A registration of this identity that is under way.
+    pub open_registration: Option<RegistrationId>,
+    /// The platform user that has the identity's e-mail address.
+    pub user_by_email: Option<PlatformUser>,
+    /// The customer that the first fitting rule found.
+    pub known_customer: Option<KnownMatch>,
+    /// Whether the platform has locations.
+    pub has_locations: bool,
+}
+
+/// An account link, and the user that it leads to.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// The account as it was linked.
+    pub account: Account,
+    /// The user as the platform has it; none when it is gone.
+    pub user: Option<PlatformUser>,
+}
+
+/// A customer found for a known-customer rule.
+#[derive(Debug, Clone)]
+pub struct KnownMatch {
+    /// The rule's place.
+    pub rule: usize,
+    /// The customer.
+    pub customer: PlatformCustomer,
+}
+
+/// A look-up that a known-customer rule wants for an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownQuery {
+    /// The rule's place.
+    pub rule: usize,
+    /// What to look up.
+    pub wanted: Wanted,
+}
+
+/// How to look a customer up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// By organisation code.
+    Code(String),
+    /// By the platform's id.
+    Id(CustomerId),
+}
+
+/// What comes next, and why.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// What comes next.
+    pub outcome: Outcome,
+    /// Which rule says so.
+    pub reason: Reason,
+    /// The link, where it leads to a user that the platform no longer has.
+    pub stale_link: Option<Account>,
+}
+
+/// What comes next for an identity.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Signed in with this account.
+    SignedIn(Account),
+    /// A registration is under way.
+    UnderWay(RegistrationId),
+    /// The registration form.
+    Register(RegistrationForm),
+    /// Proof that this platform user is theirs.
+    Prove(PlatformUser),
+    /// Nobody gets in this way.
+    TurnedAway(TurnedAway),
+}
+
+/// Why somebody is turned away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// An exclusion holds; its message is a key of the language files or the text itself.
+    Excluded {
+        /// The message.
+        message: String,
+    },
+    /// The platform has disabled the account.
+    Disabled,
+    /// The policy lets nobody in this way.
+    Denied,
+}
+
+/// Which rule decided; its text is what `explain` shows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The identity is linked to an enabled user.
+    #[error("the identity is linked to a user that the platform lets in")]
+    Linked,
+    /// The identity is linked to a disabled user.
+    #[error("the identity is linked to a user that the platform has disabled")]
+    LinkedToDisabled,
+    /// A registration is under way.
+    #[error("a registration of this identity is under way")]
+    RegistrationUnderWay,
+    /// An exclusion holds.
+    #[error("exclusion `{rule}` holds: {condition}")]
+    Excluded {
+        /// Its name.
+        rule: String,
+        /// Its condition.
+        condition: String,
+    },
+    /// An exclusion cannot be evaluated, so that nobody can say that it does not hold.
+    #[error("exclusion `{rule}` cannot be evaluated for these claims: {cause}")]
+    ExclusionFailed {
+        /// Its name.
+        rule: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The address belongs to a user that is not linked to this identity.
+    #[error("the e-mail address belongs to a user that is not linked to this identity")]
+    EmailInUse,
+    /// A known-customer rule holds.
+    #[error("known-customer rule {rule} found the customer: {then}")]
+    KnownCustomer {
+        /// Its place, from 1.
+        rule: usize,
+        /// What it says.
+        then: &'static str,
+    },
+    /// The first login of a new customer.
+    #[error("no rule knows the customer; create_customer_on_first_login is on")]
+    FirstLogin,
+    /// Customers are not made on first login.
+    #[error("no rule knows the customer; create_customer_on_first_login is off")]
+    FirstLoginIsOff,
+    /// No account type is on offer.
+    #[error("no account type is on offer to people who sign in")]
+    NoAccountType,
+}
+
+/// The look-ups that known-customer rules want, in their order.
+pub fn known_customer_queries(
+    identity: &VerifiedIdentity,
+    policy: &OnboardingPolicy,
+) -> Vec<KnownQuery> {
+    let rules = policy.known_customer.iter().enumerate();
+    rules
+        .filter_map(|(rule, known)| {
+            wanted(identity, known).map(|wanted| KnownQuery { rule, wanted })
+        })
+        .collect()
+}
+
+fn wanted(identity: &VerifiedIdentity, known: &KnownCustomer) -> Option<Wanted> {
+    match &known.by {
+        KnownBy::Claim(claim) => code_in(identity, claim).map(Wanted::Code),
+        KnownBy::Domain {
+            domain,
+            provider,
+            customer,
+        } => {
+            let email = identity.email()?;
+            let holds = identity.has_proven_email()
+                && identity.provider() == provider
+                && email.domain() == domain;
+            holds.then(|| Wanted::Id(customer.clone()))
+        }
+    }
+}
+
+fn code_in(identity: &VerifiedIdentity, claim: &str) -> Option<String> {
+    let code = identity.text(claim)?.trim();
+    let is_plain =
+        !code.is_empty() && code.len() <= LONGEST_CODE && !code.chars().any(char::is_control);
+    is_plain.then(|| code.to_owned())
+}
+
+/// Says what comes next for an identity.
+pub fn resolve(
+    identity: &VerifiedIdentity,
+    lookups: &LookUps,
+    policy: &OnboardingPolicy,
+    form: &SignupForm,
+) -> Resolution {
+    let stale_link = match &lookups.link {
+        Some(Linked {
+            account,
+            user: Some(user),
+        }) => return signed_in(account, user),
+        Some(Linked {
+            account,
+            user: None,
+        }) => Some(account.clone()),
+        None => None,
+    };
+    let (outcome, reason) = unlinked(identity, lookups, policy, form);
+    Resolution {
+        outcome,
+        reason,
+        stale_link,
+    }
+}
+
+fn signed_in(linked: &Account, user: &PlatformUser) -> Resolution {
+    let (outcome, reason) = if user.enabled {
+        (
+            Outcome::SignedIn(as_platform_has_it(linked, user)),
+            Reason::Linked,
+        )
+    } else {
+        (
+            Outcome::TurnedAway(TurnedAway::Disabled),
+            Reason::LinkedToDisabled,
+        )
+    };
+    Resolution {
+        outcome,
+        reason,
+        stale_link: None,
+    }
+}
+
+/// The account with what the platform says about it today.
+pub fn as_platform_has_it(linked: &Account, user: &PlatformUser) -> Account {
+    Account {
+        platform: linked.platform.clone(),
+        user: user.id.clone(),
+        customer: user.customer.clone(),
+        account_type: user.account_type.or(linked.account_type),
+    }
+}
+
+fn unlinked(
+    identity: &VerifiedIdentity,
+    lookups: &LookUps,
+    policy: &OnboardingPolicy,
+    form: &SignupForm,
+) -> (Outcome, Reason) {
+    if let Some(id) = &lookups.open_registration {
+        return (Outcome::UnderWay(id.clone()), Reason::RegistrationUnderWay);
+    }
+    if let Some(turned_away) = excluded(identity, policy) {
+        return turned_away;
+    }
+    if let Some(user) = &lookups.user_by_email {
+        return (Outcome::Prove(user.clone()), Reason::EmailInUse);
+    }
+    let applying = Applying {
+        identity,
+        policy,
+        form,
+        has_locations: lookups.has_locations,
+    };
+    // A match counts only for a rule that asks for it with these claims.
+    let known = lookups.known_customer.as_ref().and_then(|found| {
+        let rule = policy.known_customer.get(found.rule)?;
+        wanted(identity, rule)?;
+        Some((found, rule.then))
+    });
+    match known {
+        Some((found, then)) => applying.known_customer(found, then),
+        None => applying.new_customer(applying.own_code()),
+    }
+}
+
+fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(Outcome, Reason)> {
+    let claims = Value::Object(identity.claims().clone());
+    policy.exclude.iter().find_map(|exclusion| {
+        let rule = exclusion.name.clone();
+        match exclusion.when.holds(&[("identity", &claims)]) {
+            Ok(false) => None,
+            Ok(true) => Some((
+                Outcome::TurnedAway(TurnedAway::Excluded {
+                    message: exclusion.message.clone(),
+                }),
+                Reason::Excluded {
+                    rule,
+                    condition: exclusion.when.source().to_owned(),
+                },
+            )),
+            Err(cause) => Some((
+                Outcome::TurnedAway(TurnedAway::Denied),
+                Reason::ExclusionFailed {
+                    rule,
+                    cause: cause.to_string(),
+                },
+            )),
+        }
+    })
+}
+
+/// Somebody without account, exclusion or existing user.
+struct Applying<'a> {
+    identity: &'a VerifiedIdentity,
+    policy: &'a OnboardingPolicy,
+    form: &'a SignupForm,
+    has_locations: bool,
+}
+
+impl Applying<'_> {
+    fn known_customer(&self, found: &KnownMatch, then: WhenKnown) -> (Outcome, Reason) {
+        let reason = |then| Reason::KnownCustomer {
+            rule: found.rule + 1,
+            then,
+        };
+        match then {
+            WhenKnown::Deny => (Outcome::TurnedAway(TurnedAway::Denied), reason("deny")),
+            WhenKnown::Join => {
+                let account_types = vec![found.customer.account_type];
+                let form = self.form(Scope::Join(found.customer.clone()), account_types);
+                (Outcome::Register(form), reason("join"))
+            }
+            WhenKnown::Register => {
+                let (outcome, otherwise) = self.new_customer(None);
+                match outcome {
+                    Outcome::Register(_) => (outcome, reason("register")),
+                    _ => (outcome, otherwise),
+                }
+            }
+        }
+    }
+
+    fn new_customer(&self, code: Option<String>) -> (Outcome, Reason) {
+        let denied = Outcome::TurnedAway(TurnedAway::Denied);
+        if !self.policy.create_customer_on_first_login {
+            return (denied, Reason::FirstLoginIsOff);
+        }
+        // A partner's user is made by partner code, which is not asked of people who sign in.
+        let offered = self.policy.account_types.iter().copied();
+        let account_types: Vec<_> = offered
+            .filter(|kind| *kind != AccountType::Partner)
+            .collect();
+        if account_types.is_empty() {
+            return (denied, Reason::NoAccountType);
+        }
+        let form = self.form(Scope::NewCustomer { code }, account_types);
+        (Outcome::Register(form), Reason::FirstLogin)
+    }
+
+    /// The code under which colleagues will find the new customer: that of the first claim rule.
+    fn own_code(&self) -> Option<String> {
+        self.policy
+            .known_customer
+            .iter()
+            .find_map(|known| match &known.by {
+                KnownBy::Claim(claim) => code_in(self.identity, claim),
+                KnownBy::Domain { .. } => None,
+            })
+    }
+
+    fn form(&self, scope: Scope, account_types: Vec<AccountType>) -> RegistrationForm {
+        RegistrationForm::build(FormBasis {
+            identity: self.identity,
+            declared: self.form,
+            scope,
+            account_types,
+            with_location: self.policy.add_default_location && self.has_locations,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Mailed codes and password tries in SQL.
+
+use async_trait::async_trait;
+
+use super::SqlRegistrationStore;
+use crate::clock::Timestamp;
+use crate::onboarding::store::{
+    NewCode, ProofLimits, ProofStore, RegistrationStoreDown, TriedCode,
+};
+use crate::{sql_execute, sql_returning};
+
+#[async_trait]
+impl ProofStore for SqlRegistrationStore {
+    async fn remember_code(
+        &self,
+        code: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown> {
+        self.insert_within("mailed_code", code, limits).await
+    }
+
+    async fn try_code(
+        &self,
+        context: &str,
+        now: Timestamp,
+    ) -> Result<Option<TriedCode>, RegistrationStoreDown> {
+        let row = sql_returning!(
+            &self.database,
+            (String, String, i64),
+            "UPDATE verifications SET tries_left = tries_left - 1
+             WHERE id = (SELECT id FROM verifications
+                         WHERE purpose = 'mailed_code' AND context = $1
+                         ORDER BY created_at DESC, id DESC LIMIT 1)
+               AND tries_left > 0 AND used_at IS NULL AND expires_at > $2
+             RETURNING id, sealed, tries_left",
+            context,
+            now.millis()
+        )?;
+        Ok(row.map(|(id, sealed, tries_left)| TriedCode {
+            id,
+            sealed,
+            tries_left: u32::try_from(tries_left).unwrap_or(0),
+        }))
+    }
+
+    async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown> {
+        let changed = sql_execute!(
+            &self.database,
+            "UPDATE verifications SET used_at = $1 WHERE id = $2 AND used_at IS NULL",
+            now.millis(),
+            id
+        )?;
+        Ok(changed == 1)
+    }
+
+    async fn count_password_try(
+        &self,
+        attempt: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown> {
+        self.insert_within("password_try", attempt, limits).await
+    }
+}
+
+impl SqlRegistrationStore {
+    async fn insert_within(
+        &self,
+        purpose: &'static str,
+        code: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown> {
+        let changed = sql_execute!(
+            &self.database,
+            "INSERT INTO verifications
+                 (id, purpose, context, target, sealed, tries_left, created_at, expires_at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8
+             WHERE (SELECT COUNT(*) FROM verifications
+                    WHERE purpose = $2 AND context = $3 AND created_at > $9) < $10
+               AND (SELECT COUNT(*) FROM verifications
+                    WHERE purpose = $2 AND target = $4 AND created_at > $9) < $11",
+            &code.id,
+            purpose,
+            &code.context,
+            &code.target,
+            &code.sealed,
+            i64::from(code.tries),
+            code.at.millis(),
+            code.expires_at.millis(),
+            limits.since.millis(),
+            i64::from(limits.per_context),
+            i64::from(limits.per_target)
+        )?;
+        Ok(changed == 1)
+    }
+}

@@ -1,0 +1,346 @@
+//! Keeps account links, registrations with their steps, acceptances and mailed codes.
+//!
+//! Every change to a registration under way names the lease under which it is made and has no
+//! effect once that lease is over.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+use super::answers::Acceptance;
+use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
+use crate::clock::Timestamp;
+use crate::database::DatabaseError;
+use crate::identity::{Account, Issuer, PlatformId, Subject};
+
+/// The store cannot answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the registration store does not answer")]
+pub struct RegistrationStoreDown(#[from] pub DatabaseError);
+
+/// Whose link or registration it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// The platform.
+    pub platform: PlatformId,
+    /// `iss`.
+    pub issuer: Issuer,
+    /// `sub`.
+    pub subject: Subject,
+}
+
+/// How a link came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkedBy {
+    /// A registration made the user.
+    Registration,
+    /// The owner of an existing user gave proof.
+    Proof,
+    /// An operator said so.
+    Operator,
+}
+
+impl LinkedBy {
+    /// The word used in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::Proof => "proof",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A new account link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLink {
+    /// Whose.
+    pub who: Who,
+    /// Where it leads.
+    pub account: Account,
+    /// How it came about.
+    pub by: LinkedBy,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A registration as it is submitted.
+#[derive(Debug, Clone)]
+pub struct NewRegistration {
+    /// Its id, also the mark of what it makes.
+    pub id: RegistrationId,
+    /// Whose.
+    pub who: Who,
+    /// Digest of the folded address.
+    pub email_digest: String,
+    /// On which host.
+    pub host: String,
+    /// Language tag.
+    pub language: &'static str,
+    /// The sealed draft.
+    pub sealed: String,
+    /// The policy that judged it.
+    pub policy_version: String,
+    /// The steps, in order.
+    pub steps: Vec<StepKind>,
+    /// The accepted agreements.
+    pub receipts: Vec<Receipt>,
+    /// A link that leads to a user that is gone, and goes with the submission.
+    pub stale_link: Option<Account>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A receipt for an accepted agreement.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// What was accepted.
+    pub accepted: Acceptance,
+    /// The text that was accepted.
+    pub text: String,
+    /// From where.
+    pub client: IpAddr,
+}
+
+/// What came of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It is kept, and under way.
+    Opened,
+    /// This identity has one under way.
+    UnderWay(RegistrationId),
+    /// This identity is linked.
+    Linked,
+    /// Another identity has one under way with the same address.
+    EmailBusy,
+}
+
+/// A registration as the store has it.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Its id.
+    pub id: RegistrationId,
+    /// Whose.
+    pub who: Who,
+    /// On which host.
+    pub host: String,
+    /// How far.
+    pub state: State,
+    /// Why it fails or failed.
+    pub failure: Option<Failure>,
+    /// The sealed draft; empty once completed.
+    pub sealed: String,
+    /// Its steps, in order.
+    pub steps: Vec<RecordedStep>,
+    /// How often in a row the platform could not be reached.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next_try_at: Timestamp,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The right to carry a registration on, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it: a node and a random part.
+    pub owner: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// What came of closing a registration with a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// Closed and linked.
+    Completed,
+    /// The lease is over.
+    LeaseLost,
+    /// The identity is linked to another account.
+    LinkedElsewhere,
+}
+
+/// A code that was mailed.
+#[derive(Debug, Clone)]
+pub struct NewCode {
+    /// Its id.
+    pub id: String,
+    /// What it is bound to, digested.
+    pub context: String,
+    /// Whose proof it asks for, digested.
+    pub target: String,
+    /// The digest of the code, sealed.
+    pub sealed: String,
+    /// How often it may be tried.
+    pub tries: u32,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Until when it counts.
+    pub expires_at: Timestamp,
+}
+
+/// A code that is being tried; the try is already counted.
+#[derive(Debug, Clone)]
+pub struct TriedCode {
+    /// Its id.
+    pub id: String,
+    /// The digest of the code, sealed.
+    pub sealed: String,
+    /// How often it may still be tried.
+    pub tries_left: u32,
+}
+
+/// Keeps account links and registrations.
+#[async_trait]
+pub trait RegistrationStore: Send + Sync {
+    /// The account that an identity is linked to.
+    async fn link(&self, who: &Who) -> Result<Option<Account>, RegistrationStoreDown>;
+
+    /// Links, unless the identity is linked or has a registration under way (`Ok(false)`); a link
+    /// to `stale` goes first.
+    async fn add_link(
+        &self,
+        link: &NewLink,
+        stale: Option<&Account>,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Keeps a submission with its steps and receipts, all or nothing.
+    async fn open(&self, new: &NewRegistration) -> Result<Opened, RegistrationStoreDown>;
+
+    /// The newest registration of an identity.
+    async fn newest(&self, who: &Who) -> Result<Option<Registration>, RegistrationStoreDown>;
+
+    /// A registration by its id.
+    async fn registration(
+        &self,
+        id: &RegistrationId,
+    ) -> Result<Option<Registration>, RegistrationStoreDown>;
+
+    /// Registrations that nobody carries on and that are due, the most overdue first.
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RegistrationId>, RegistrationStoreDown>;
+
+    /// Takes the lease of a registration that is due and free.
+    async fn take(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Option<Registration>, RegistrationStoreDown>;
+
+    /// Writes how a step stands, and renews the lease; `Ok(false)` when the lease is over.
+    async fn record_step(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        change: &StepChange,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Gives the lease back until the next try; `Ok(false)` when the lease is over.
+    async fn postpone(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        next_try_at: Timestamp,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// From provisioning to undoing, with the reason; `Ok(false)` when the lease is over.
+    async fn begin_undoing(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        why: &Failure,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// From undoing to failed; `Ok(false)` when the lease is over.
+    async fn fail(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        at: Timestamp,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Closes the registration, erases its draft and writes the link, in one transaction.
+    async fn complete(
+        &self,
+        id: &RegistrationId,
+        lease: &Lease,
+        link: &NewLink,
+    ) -> Result<Completion, RegistrationStoreDown>;
+
+    /// Gives back the leases of a node that starts again, whatever it held before.
+    async fn release(&self, node: &str) -> Result<(), RegistrationStoreDown>;
+
+    /// An operator's retry: a failed registration starts over, unless the identity is linked or
+    /// has another one under way (`Ok(false)`).
+    async fn retry(
+        &self,
+        id: &RegistrationId,
+        now: Timestamp,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Registrations in a state, the newest first.
+    async fn list(
+        &self,
+        state: Option<State>,
+        limit: u32,
+    ) -> Result<Vec<Registration>, RegistrationStoreDown>;
+}
+
+/// How a step stands after a change.
+#[derive(Debug, Clone)]
+pub struct StepChange {
+    /// The step's position, from 0.
+    pub position: usize,
+    /// How it stands.
+    pub state: super::progress::StepState,
+    /// The id that the platform gave.
+    pub outcome: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How many codes and password tries are let through.
+#[derive(Debug, Clone, Copy)]
+pub struct ProofLimits {
+    /// Since when they are counted.
+    pub since: Timestamp,
+    /// The most for one identity and user.
+    pub per_context: u32,
+    /// The most for one user, whoever asks.
+    pub per_target: u32,
+}
+
+/// Keeps mailed codes and counts tries.
+#[async_trait]
+pub trait ProofStore: Send + Sync {
+    /// Keeps a code; older ones of the same context no longer count. `Ok(false)` when too many
+    /// were sent.
+    async fn remember_code(
+        &self,
+        code: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Counts a try on the newest code of a context, unless it is spent, over, or out of tries.
+    async fn try_code(
+        &self,
+        context: &str,
+        now: Timestamp,
+    ) -> Result<Option<TriedCode>, RegistrationStoreDown>;
+
+    /// Spends a code; `Ok(false)` when it was spent already.
+    async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown>;
+
+    /// Counts a password try; `Ok(false)` when there were too many.
+    async fn count_password_try(
+        &self,
+        attempt: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown>;
+}

@@ -1,0 +1,257 @@
+//! The one outgoing HTTP client: follows no redirect, waits no longer and reads no more than
+//! asked, and speaks plain HTTP to loopback addresses only.
+//!
+//! It is not a general client: callers hand over a whole request and get a whole answer. Logs
+//! name host and path of a request, never its query, headers or body.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use url::{Host, Url};
+
+/// How long and how much an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// From the first octet sent to the last one read.
+    pub time: Duration,
+    /// The body, octets.
+    pub size: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The client could not be set up.
+    #[error("the HTTP client cannot be set up")]
+    SetUp(#[source] reqwest::Error),
+    /// The address is neither `https` nor plain `http` on a loopback address.
+    #[error("`{host}` would be asked without TLS")]
+    Insecure {
+        /// The host.
+        host: String,
+    },
+    /// The request cannot be sent as it is.
+    #[error("the request is not valid")]
+    Invalid(#[source] reqwest::Error),
+    /// No connection, or it broke.
+    #[error("`{host}` is out of reach")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Why; without the address, which may hold secrets.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// The time was up.
+    #[error("`{host}` did not answer in time")]
+    Slow {
+        /// The host.
+        host: String,
+    },
+    /// The body is larger than asked for.
+    #[error("the answer of `{host}` is larger than {limit} octets")]
+    TooLarge {
+        /// The host.
+        host: String,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// An HTTP client with the manners of the module.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    client: reqwest::Client,
+}
+
+impl Outbound {
+    /// Sets the client up; the TLS provider must have been installed. Certificates are checked
+    /// against the system's roots. No proxy is taken from the environment.
+    pub fn new() -> Result<Self, OutboundError> {
+        Self::trusting(&[])
+    }
+
+    /// [`Outbound::new`], with further roots as PEM texts.
+    pub fn trusting(roots: &[Vec<u8>]) -> Result<Self, OutboundError> {
+        let roots = roots
+            .iter()
+            .map(|pem| reqwest::Certificate::from_pem_bundle(pem));
+        let roots = roots
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(OutboundError::SetUp)?;
+        let client = reqwest::Client::builder()
+            .tls_certs_merge(roots.into_iter().flatten())
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(OutboundError::SetUp)?;
+        Ok(Self { client })
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn call(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: AnswerLimits,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
+        let request: reqwest::Request = request.try_into().map_err(OutboundError::Invalid)?;
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        if !is_secure(request.url()) {
+            return Err(OutboundError::Insecure { host });
+        }
+        tokio::time::timeout(limits.time, self.exchange(request, &host, limits.size))
+            .await
+            .unwrap_or(Err(OutboundError::Slow { host }))
+    }
+
+    async fn exchange(
+        &self,
+        request: reqwest::Request,
+        host: &str,
+        limit: usize,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
+        let unreachable = |cause: reqwest::Error| OutboundError::Unreachable {
+            host: host.to_owned(),
+            cause: cause.without_url(),
+        };
+        let mut answer = self.client.execute(request).await.map_err(unreachable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > limit {
+                return Err(OutboundError::TooLarge {
+                    host: host.to_owned(),
+                    limit,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut whole = Response::new(body);
+        *whole.status_mut() = answer.status();
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(whole)
+    }
+}
+
+/// Whether an address may be asked: `https`, or plain `http` on a loopback address.
+pub fn is_secure(address: &Url) -> bool {
+    match address.scheme() {
+        "https" => address.has_host(),
+        "http" => match address.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for (address, secure) in [
+            ("https://idp.example.com/", true),
+            ("http://127.0.0.1:9000/", true),
+            ("http://[::1]/", true),
+            ("http://localhost:9000/", true),
+            ("http://idp.localhost/", true),
+            ("http://idp.example.com/", false),
+            ("http://localhost.example.com/", false),
+            ("http://169.254.169.254/", false),
+            ("ftp://localhost/", false),
+        ] {
+            assert_eq!(
+                is_secure(&Url::parse(address).unwrap()),
+                secure,
+                "{address}"
+            );
+        }
+    }
+
+    /// A server that answers the first request with `answer` and then says nothing more.
+    async fn server(answer: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&answer).await;
+            std::future::pending::<()>().await;
+        });
+        address
+    }
+
+    async fn ask(answer: &str, limits: AnswerLimits) -> Result<Response<Vec<u8>>, OutboundError> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = server(answer.as_bytes().to_vec()).await;
+        let request = Request::get(address).body(Vec::new()).unwrap();
+        Outbound::new().unwrap().call(request, limits).await
+    }
+
+    const LIMITS: AnswerLimits = AnswerLimits {
+        time: Duration::from_secs(5),
+        size: 1000,
+    };
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer() {
+        let answer =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(ask(answer, LIMITS).await.unwrap().status(), 302);
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_be_so_large() {
+        let fits = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{:1000}", "");
+        assert_eq!(ask(&fits, LIMITS).await.unwrap().body().len(), 1000);
+        let large = format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{:1001}", "");
+        let refused = ask(&large, LIMITS).await;
+        assert!(matches!(
+            refused,
+            Err(OutboundError::TooLarge { limit: 1000, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_take_so_long() {
+        let limits = AnswerLimits {
+            time: Duration::from_millis(200),
+            size: 1000,
+        };
+        let refused = ask("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", limits).await;
+        assert!(matches!(refused, Err(OutboundError::Slow { .. })));
+    }
+
+    #[tokio::test]
+    async fn errors_do_not_tell_the_address() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let request = Request::get("http://127.0.0.1:1/?code=secret")
+            .body(Vec::new())
+            .unwrap();
+        let error = Outbound::new()
+            .unwrap()
+            .call(request, LIMITS)
+            .await
+            .unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+
+    #[test]
+    fn further_roots_are_certificates() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificate = rcgen::generate_simple_self_signed(["idp.example".to_owned()]).unwrap();
+        assert!(Outbound::trusting(&[certificate.cert.pem().into_bytes()]).is_ok());
+        assert!(
+            Outbound::trusting(&[b"-----BEGIN CERTIFICATE-----\nx\n-----END".to_vec()]).is_err()
+        );
+    }
+}

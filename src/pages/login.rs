@@ -1,0 +1,248 @@
+//! Signing in: the choice of a provider, the trip there, and the way back.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{Method, Response, StatusCode};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::Pages;
+use super::stop::{Stop, see_other, show, with_cookies};
+use super::views::{GoingPage, LoginPage, Way};
+use super::visit::Visit;
+use crate::access::ReturnTo;
+use crate::identity::ProviderId;
+use crate::login::{CallbackQuery, LoginError, ProviderChoice};
+use crate::paths;
+use crate::session::SessionStanding;
+
+/// What the login page is asked with; all of it untrusted.
+#[derive(Debug, Default, Deserialize)]
+pub struct LoginQuery {
+    /// Where to go afterwards.
+    return_to: Option<String>,
+    /// The part of the address after `#`, which only the browser knows.
+    fragment: Option<String>,
+    /// Whether another account is wanted.
+    another: Option<String>,
+}
+
+/// A query that does not parse is as good as none: login still works, and leads home.
+type AnyQuery = Result<Query<LoginQuery>, axum::extract::rejection::QueryRejection>;
+
+impl LoginQuery {
+    fn of(query: AnyQuery) -> Self {
+        query.map(|Query(query)| query).unwrap_or_default()
+    }
+
+    fn return_to(&self, visit: &Visit) -> ReturnTo {
+        let origin = &visit.client.own_origin;
+        let target = self.return_to.as_deref().unwrap_or("/");
+        let fragment = self.fragment.as_deref().unwrap_or_default();
+        ReturnTo::parse(target, origin).with_fragment(fragment, origin)
+    }
+}
+
+/// The login page: leads on by itself where there is one provider.
+pub async fn choose(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    query: AnyQuery,
+) -> Response<Body> {
+    let query = LoginQuery::of(query);
+    let outcome = pages.login_page(&visit, &query).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Starts the trip to a provider.
+pub async fn begin(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    Path(provider): Path<String>,
+    query: AnyQuery,
+) -> Response<Body> {
+    let query = LoginQuery::of(query);
+    let outcome = pages
+        .begin(&visit, &ProviderId::new(provider), &query)
+        .await;
+    pages.answer(&visit, outcome)
+}
+
+/// The way back from a provider.
+pub async fn finish(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    uri: axum::http::Uri,
+) -> Response<Body> {
+    let outcome = pages.finish(&visit, uri.query()).await;
+    pages.answer(&visit, outcome)
+}
+
+/// The way on from a registration: promotes the session once the account works.
+pub async fn carry_on(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
+    let outcome = pages.carry_on(&visit).await;
+    pages.answer(&visit, outcome)
+}
+
+impl Pages {
+    async fn login_page(&self, visit: &Visit, query: &LoginQuery) -> Result<Response<Body>, Stop> {
+        let return_to = query.return_to(visit);
+        let another = query.another.is_some();
+        match self.standing(visit).await {
+            SessionStanding::Live(_) | SessionStanding::NeedsRefresh(_) if !another => {
+                return Err(Stop::at(return_to.as_str()));
+            }
+            SessionStanding::Pending(_) if !another => return Err(Stop::at(paths::REGISTER)),
+            _ => {}
+        }
+        match self.parts.login.providers().as_slice() {
+            [] => Err(Stop::NotFound),
+            [only] => show(
+                StatusCode::OK,
+                &self.going_page(visit, only, &return_to, another),
+            ),
+            several => show(
+                StatusCode::OK,
+                &self.choosing_page(visit, several, &return_to, another),
+            ),
+        }
+    }
+
+    fn going_page(
+        &self,
+        visit: &Visit,
+        provider: &ProviderChoice,
+        return_to: &ReturnTo,
+        another: bool,
+    ) -> GoingPage {
+        let texts = visit.texts();
+        let values = [("provider", provider.name.as_str())];
+        GoingPage {
+            frame: self.frame(visit, texts.get_with("going-title", &values)),
+            text: texts.get("going-text").into_owned(),
+            href: start_link(&provider.id, return_to, another),
+            action: texts.get_with("going-continue", &values).into_owned(),
+            by_itself: true,
+        }
+    }
+
+    fn choosing_page(
+        &self,
+        visit: &Visit,
+        providers: &[ProviderChoice],
+        return_to: &ReturnTo,
+        another: bool,
+    ) -> LoginPage {
+        let choice = |provider: &ProviderChoice| Way {
+            href: start_link(&provider.id, return_to, another),
+            text: visit
+                .texts()
+                .get_with("login-with", &[("provider", &provider.name)])
+                .into_owned(),
+        };
+        LoginPage {
+            frame: self.titled(visit, "login-title"),
+            notice: None,
+            choices: providers.iter().map(choice).collect(),
+        }
+    }
+
+    async fn begin(
+        &self,
+        visit: &Visit,
+        provider: &ProviderId,
+        query: &LoginQuery,
+    ) -> Result<Response<Body>, Stop> {
+        only_get(visit)?;
+        let (login, client) = (&self.parts.login, &visit.client);
+        let return_to = query.return_to(visit);
+        let begun = if query.another.is_some() {
+            login
+                .begin_as_another(client, provider, return_to, &visit.cookies)
+                .await?
+        } else {
+            login
+                .begin(client, provider, return_to, &visit.cookies)
+                .await?
+        };
+        Ok(with_cookies(
+            see_other(begun.redirect.as_str()),
+            &begun.set_cookies,
+        ))
+    }
+
+    async fn finish(&self, visit: &Visit, query: Option<&str>) -> Result<Response<Body>, Stop> {
+        only_get(visit)?;
+        let query = CallbackQuery::parse(query).map_err(LoginError::from)?;
+        let finished = self
+            .parts
+            .login
+            .finish(&visit.client, query, &visit.cookies)
+            .await?;
+        Ok(with_cookies(
+            see_other(&finished.go_to),
+            &finished.set_cookies,
+        ))
+    }
+
+    async fn carry_on(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
+        only_get(visit)?;
+        let onward = self
+            .parts
+            .login
+            .carry_on(&visit.client, &visit.cookies)
+            .await?;
+        Ok(with_cookies(see_other(&onward.go_to), &onward.set_cookies))
+    }
+}
+
+/// HEAD, as link previews send it, takes no step of a login.
+pub(super) fn only_get(visit: &Visit) -> Result<(), Stop> {
+    (visit.method == Method::GET)
+        .then_some(())
+        .ok_or(Stop::WrongMethod)
+}
+
+/// Starts a trip to a provider.
+pub(super) fn start_link(provider: &ProviderId, return_to: &ReturnTo, another: bool) -> String {
+    format!(
+        "{}?{}",
+        paths::login_start(provider.as_str()),
+        query(return_to, another)
+    )
+}
+
+/// The login page.
+pub(super) fn page_link(return_to: &ReturnTo, another: bool) -> String {
+    format!("{}?{}", paths::LOGIN, query(return_to, another))
+}
+
+fn query(return_to: &ReturnTo, another: bool) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("return_to", return_to.as_str());
+    if another {
+        query.append_pair("another", "yes");
+    }
+    query.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_carry_the_whole_destination() {
+        let place = ReturnTo::parse("/a?b=c&another=1#d", "https://app.example.com");
+        let link = start_link(&ProviderId::new("corp"), &place, true);
+        assert_eq!(
+            link,
+            "/auth/login/corp?return_to=%2Fa%3Fb%3Dc%26another%3D1%23d&another=yes"
+        );
+        assert_eq!(
+            page_link(&ReturnTo::home(), false),
+            "/auth/login?return_to=%2F"
+        );
+    }
+}

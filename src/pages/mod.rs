@@ -1,0 +1,109 @@
+//! What people see: the gateway's own pages.
+//!
+//! Handlers are thin: they read the request, ask one use case of `login` or `onboarding`, and
+//! show a view. What stops them early is a `stop::Stop`, turned into an answer in one place.
+
+mod agreement_text;
+mod agreements;
+pub mod assets;
+mod brand;
+pub mod error_page;
+mod form_token;
+mod language_choice;
+mod login;
+mod logout;
+mod looks;
+mod problem;
+mod progress;
+mod prove;
+mod registration;
+mod registration_view;
+mod response_headers;
+mod stop;
+mod submission;
+#[cfg(test)]
+mod tests;
+mod views;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
+use axum::routing::{get, post};
+
+use crate::clock::SharedClock;
+use crate::login::Login;
+use crate::onboarding::Onboarding;
+use crate::paths;
+use crate::policy::PolicySource;
+use crate::seal::KeyRing;
+use crate::session::Sessions;
+
+/// The largest form, octets.
+const MAX_FORM: usize = 64 * 1024;
+
+/// What the pages are made of.
+pub struct PagesParts {
+    /// Proving who one is.
+    pub login: Arc<Login>,
+    /// Becoming a customer.
+    pub onboarding: Arc<Onboarding>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// What the operator decided.
+    pub policy: Arc<dyn PolicySource>,
+    /// Seals the tokens of forms.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// The gateway's own pages.
+pub struct Pages {
+    parts: PagesParts,
+    looks: looks::CurrentLooks,
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pages(…)")
+    }
+}
+
+impl Pages {
+    /// Puts the parts together.
+    pub fn new(parts: PagesParts) -> Self {
+        Self {
+            parts,
+            looks: looks::CurrentLooks::default(),
+        }
+    }
+}
+
+/// All pages. The door in front puts a [`crate::access::ClientContext`] into each request's
+/// extensions, and has drawn from the limits on logins and registrations.
+pub fn router(pages: Arc<Pages>) -> Router {
+    Router::new()
+        .route(paths::LOGIN, get(login::choose))
+        .route(paths::LOGIN_START, get(login::begin))
+        .route(paths::CALLBACK, get(login::finish))
+        .route(paths::CONTINUE, get(login::carry_on))
+        .route(
+            paths::REGISTER,
+            get(registration::show).post(registration::submit),
+        )
+        .route(paths::PROGRESS, get(progress::show))
+        .route(paths::PROVE, get(prove::show).post(prove::submit))
+        .route(paths::AGREEMENT, get(agreements::show))
+        .route(paths::LOGOUT, get(logout::ask).post(logout::log_out))
+        .route(paths::LOGGED_OUT, get(logout::logged_out))
+        .route(paths::LANGUAGE, post(language_choice::choose))
+        .route(paths::ASSETS, get(looks::serve))
+        .fallback(error_page::not_found)
+        .method_not_allowed_fallback(error_page::wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(map_response(response_headers::protect))
+        .with_state(pages)
+}

@@ -1,0 +1,287 @@
+//! The registration page: shown, and sent.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Response, StatusCode};
+
+use super::Pages;
+use super::form_token::FormRefusal;
+use super::language_choice;
+use super::registration_view::FormView;
+use super::stop::{self, Stop};
+use super::submission::{self, Fields};
+use super::views::{ProblemLink, RegistrationPage, ResendPage};
+use super::visit::Visit;
+use crate::language::{Country, Language};
+use crate::onboarding::{
+    FieldProblem, NextStep, OnboardingError, RegistrationForm, Scope, SubmitError,
+};
+use crate::paths;
+use crate::session::OpenSession;
+
+/// Shows what comes next: the form, most often.
+pub async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
+    let outcome = pages.registration_page(&visit).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Takes the form.
+pub async fn submit(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    body: submission::Body,
+) -> Response<Body> {
+    let outcome = pages.submit_registration(&visit, body).await;
+    pages.answer(&visit, outcome)
+}
+
+/// What a registration page is shown with.
+struct Shown<'a> {
+    form: &'a RegistrationForm,
+    sent: Option<&'a Fields>,
+    problems: &'a [FieldProblem],
+    /// A problem of the whole page rather than of a field.
+    notice: Option<&'static str>,
+    status: StatusCode,
+}
+
+impl Pages {
+    async fn registration_page(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
+        let open = self.pending(visit).await?;
+        let form = match self.next_step(visit, &open).await? {
+            NextStep::Register(form) => form,
+            elsewhere => return Err(Stop::at(page_of(&elsewhere))),
+        };
+        let shown = Shown {
+            form: &form,
+            sent: None,
+            problems: &[],
+            notice: None,
+            status: StatusCode::OK,
+        };
+        self.show_form(visit, &open, &shown)
+    }
+
+    async fn submit_registration(
+        &self,
+        visit: &Visit,
+        body: submission::Body,
+    ) -> Result<Response<Body>, Stop> {
+        let (open, mut fields) = self.pending_form(visit, body).await?;
+        match self.check_token(visit, &open, &mut fields) {
+            Ok(()) => {}
+            Err(FormRefusal::Expired) => {
+                let notice = Some("error-form-expired");
+                return self.show_again(visit, &open, &fields, notice).await;
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+        if let Some(language) = wanted_language(visit) {
+            return self.translate(visit, &open, &fields, language).await;
+        }
+        let sent = self.submit(visit, &open, &fields).await;
+        self.submitted(visit, &open, sent, &fields)
+    }
+
+    async fn submit(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        fields: &Fields,
+    ) -> Result<(), SubmitError> {
+        let identity = &open.record.identity;
+        let onboarding = &self.parts.onboarding;
+        onboarding
+            .submit(identity, &visit.client, visit.language, fields)
+            .await
+            .map(|_| ())
+    }
+
+    /// The one match over what becomes of a submission.
+    fn submitted(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        outcome: Result<(), SubmitError>,
+        fields: &Fields,
+    ) -> Result<Response<Body>, Stop> {
+        match outcome {
+            Ok(()) => Err(Stop::at(paths::PROGRESS)),
+            Err(SubmitError::Invalid { form, problems }) => {
+                let shown = Shown {
+                    form: &form,
+                    sent: Some(fields),
+                    problems: &problems,
+                    notice: None,
+                    status: StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                self.show_form(visit, open, &shown)
+            }
+            Err(SubmitError::UnknownField) => Err(Stop::Malformed),
+            Err(SubmitError::Elsewhere(next)) => Err(Stop::at(page_of(&next))),
+            Err(SubmitError::Down(error)) => self.resend_page(visit, open, &error, fields),
+        }
+    }
+
+    /// Shows what was typed again: in another language, or with a fresh token because the page
+    /// was open for too long.
+    async fn show_again(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        fields: &Fields,
+        notice: Option<&'static str>,
+    ) -> Result<Response<Body>, Stop> {
+        let form = match self.next_step(visit, open).await? {
+            NextStep::Register(form) => form.with_submitted(fields),
+            elsewhere => return Err(Stop::at(page_of(&elsewhere))),
+        };
+        let is_refused = notice.is_some();
+        let shown = Shown {
+            form: &form,
+            sent: Some(fields),
+            problems: &[],
+            notice,
+            status: if is_refused {
+                StatusCode::FORBIDDEN
+            } else {
+                StatusCode::OK
+            },
+        };
+        self.show_form(visit, open, &shown)
+    }
+
+    async fn translate(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        fields: &Fields,
+        language: Language,
+    ) -> Result<Response<Body>, Stop> {
+        let visit = Visit {
+            language,
+            here: paths::REGISTER.to_owned(),
+            ..visit.clone()
+        };
+        let page = self.show_again(&visit, open, fields, None).await?;
+        Ok(stop::with_cookies(
+            page,
+            &[language_choice::remember(language)],
+        ))
+    }
+
+    fn show_form(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        shown: &Shown<'_>,
+    ) -> Result<Response<Body>, Stop> {
+        let texts = visit.texts();
+        let mut frame = self.titled(visit, "registration-title");
+        let policy = self.parts.policy.current();
+        let own_titles = &policy.forms.of(&visit.client.host).title;
+        if let Some(title) = own_titles
+            .get(visit.language.tag())
+            .or(own_titles.get("en"))
+        {
+            frame.title.clone_from(title);
+        }
+        let accept_language = visit.accept_language.as_deref();
+        let view = FormView {
+            form: shown.form,
+            sent: shown.sent,
+            problems: shown.problems,
+            texts,
+            country: accept_language.and_then(Country::from_accept_language),
+            operator: &frame.operator.clone(),
+        };
+        let notice = shown.notice.map(|key| ProblemLink {
+            target: "registration".to_owned(),
+            sentence: texts.get(key).into_owned(),
+        });
+        let problems: Vec<_> = notice.into_iter().chain(view.problem_links()).collect();
+        frame.has_problems = !problems.is_empty();
+        frame.keeps_form = Some("registration");
+        let provider = self
+            .provider_name(open.record.identity.provider())
+            .unwrap_or_default();
+        let page = RegistrationPage {
+            frame,
+            who: self.who(visit, open),
+            problems,
+            joins: joins(shown.form).map(|customer| {
+                texts
+                    .get_with("registration-join", &[("customer", customer)])
+                    .into_owned()
+            }),
+            known: view.known(),
+            known_source: texts
+                .get_with("registration-known-source", &[("provider", &provider)])
+                .into_owned(),
+            account_types: view.account_types(),
+            account_type_problem: view.problem_of("account_type"),
+            fields: view.fields(),
+            agreements: view.agreements(),
+        };
+        stop::show(shown.status, &page)
+    }
+
+    /// Nothing could be saved: what was typed travels in the page, to be sent again.
+    fn resend_page(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        error: &OnboardingError,
+        fields: &Fields,
+    ) -> Result<Response<Body>, Stop> {
+        let cause: &dyn std::error::Error = error;
+        let reference = visit.client.reference.as_str();
+        tracing::error!(reference, cause, "a registration could not be saved");
+        let page = ResendPage {
+            frame: self.titled(visit, "resend-title"),
+            form_token: self.form_token(visit, open),
+            fields: fields.clone().into_iter().collect(),
+            reference: reference.to_owned(),
+        };
+        stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)
+    }
+
+    /// What comes next for whoever has this session.
+    pub(super) async fn next_step(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+    ) -> Result<NextStep, Stop> {
+        let onboarding = &self.parts.onboarding;
+        Ok(onboarding
+            .next_step(&open.record.identity, &visit.client.host)
+            .await?)
+    }
+}
+
+/// The language that was asked for with the form.
+fn wanted_language(visit: &Visit) -> Option<Language> {
+    let (_, query) = visit.here.split_once('?')?;
+    Language::from_tag(query.strip_prefix("language=")?)
+}
+
+/// The customer that somebody joins.
+fn joins(form: &RegistrationForm) -> Option<&str> {
+    match &form.scope {
+        Scope::Join(customer) => Some(&customer.name),
+        Scope::NewCustomer { .. } => None,
+    }
+}
+
+/// The page on which a step is taken. Whoever is signed in or turned away by now goes through
+/// [`paths::CONTINUE`], which promotes or ends the session.
+pub(super) fn page_of(step: &NextStep) -> &'static str {
+    match step {
+        NextStep::SignedIn(_) | NextStep::TurnedAway(_) => paths::CONTINUE,
+        NextStep::Register(_) => paths::REGISTER,
+        NextStep::Prove(_) => paths::PROVE,
+        NextStep::UnderWay(_) => paths::PROGRESS,
+    }
+}

@@ -1,0 +1,361 @@
+//! The registration form as a page: labels, hints, first values, and what must be put right.
+
+use std::collections::BTreeMap;
+
+use super::submission::Fields;
+use super::views::{
+    AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
+    ProblemLink,
+};
+use crate::identity::AccountType;
+use crate::language::{Country, Texts};
+use crate::onboarding::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX};
+use crate::onboarding::{FieldProblem, FieldProblemKind, FormField, RegistrationForm};
+use crate::paths;
+use crate::policy::signup_form::{Agreement, Choice, Field, FieldKind};
+
+/// What the page of a form is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct FormView<'a> {
+    /// The form.
+    pub form: &'a RegistrationForm,
+    /// What was sent, if anything was.
+    pub sent: Option<&'a Fields>,
+    /// What must be put right.
+    pub problems: &'a [FieldProblem],
+    /// The visitor's language.
+    pub texts: Texts,
+    /// The country to preselect.
+    pub country: Option<Country>,
+    /// The operator's name.
+    pub operator: &'a str,
+}
+
+impl FormView<'_> {
+    /// The values that are shown and not asked.
+    pub fn known(&self) -> Vec<KnownValue> {
+        let locked = self.form.fields.iter().filter(|field| field.locked);
+        locked
+            .filter_map(|field| {
+                let value = field.value.as_deref()?;
+                Some(KnownValue {
+                    label: self.label(&field.declared),
+                    value: self.readable(&field.declared, value),
+                })
+            })
+            .collect()
+    }
+
+    /// The account types to choose from; none where there is no choice.
+    pub fn account_types(&self) -> Vec<AccountTypeChoice> {
+        if self.form.only_account_type().is_some() {
+            return Vec::new();
+        }
+        let sent = self.sent.and_then(|fields| fields.get(ACCOUNT_TYPE));
+        let choice = |kind: &AccountType| AccountTypeChoice {
+            value: kind.as_str(),
+            label: self
+                .texts
+                .get(&format!("account-type-{}", kind.as_str()))
+                .into_owned(),
+            hint: self
+                .texts
+                .get(&format!("account-type-{}-hint", kind.as_str()))
+                .into_owned(),
+            chosen: sent.is_some_and(|sent| sent == kind.as_str()),
+        };
+        self.form.account_types.iter().map(choice).collect()
+    }
+
+    /// The fields that are asked.
+    pub fn fields(&self) -> Vec<FieldView> {
+        let asked = self.form.fields.iter().filter(|field| !field.locked);
+        asked.map(|field| self.field(field)).collect()
+    }
+
+    fn field(&self, field: &FormField) -> FieldView {
+        let declared = &field.declared;
+        FieldView {
+            id: field_id(&declared.name),
+            name: declared.name.clone(),
+            label: self.label_with_need(declared),
+            hint: self.hint(declared),
+            problem: self.problem_of(&declared.name),
+            only_for: declared.account_types.clone(),
+            control: self.control(field),
+        }
+    }
+
+    fn control(&self, field: &FormField) -> Control {
+        let declared = &field.declared;
+        let value = field.value.clone().unwrap_or_default();
+        let input = |kind, value| Control::Input {
+            kind,
+            value,
+            autocomplete: autocomplete(declared),
+        };
+        match &declared.kind {
+            FieldKind::Text => input(InputKind::Text, value),
+            FieldKind::Email => input(InputKind::Email, value),
+            FieldKind::Phone => input(InputKind::Phone, value),
+            FieldKind::Country => self.countries(declared, &value),
+            FieldKind::Select(choices) => Control::Select {
+                options: choices
+                    .iter()
+                    .map(|choice| self.option(choice, &value))
+                    .collect(),
+                autocomplete: autocomplete(declared),
+            },
+            FieldKind::Checkbox => Control::Checkbox {
+                ticked: match self.sent {
+                    // An unticked box is not sent at all.
+                    Some(sent) => sent.contains_key(&declared.name),
+                    None => value == "true",
+                },
+            },
+        }
+    }
+
+    fn countries(&self, declared: &Field, value: &str) -> Control {
+        let preselected = self
+            .country
+            .filter(|_| self.sent.is_none())
+            .map(Country::code);
+        let chosen = if value.is_empty() {
+            preselected.unwrap_or_default()
+        } else {
+            value
+        };
+        let option = |(country, name): (Country, String)| OptionView {
+            value: country.code().to_owned(),
+            label: name,
+            chosen: country.code().eq_ignore_ascii_case(chosen),
+        };
+        Control::Select {
+            options: self.texts.countries().into_iter().map(option).collect(),
+            autocomplete: autocomplete(declared),
+        }
+    }
+
+    fn option(&self, choice: &Choice, value: &str) -> OptionView {
+        OptionView {
+            value: choice.value.clone(),
+            label: self.own(&choice.label).unwrap_or(&choice.value).to_owned(),
+            chosen: choice.value == value,
+        }
+    }
+
+    /// The agreements to accept.
+    pub fn agreements(&self) -> Vec<AgreementView> {
+        self.form
+            .agreements
+            .iter()
+            .filter_map(|agreement| self.agreement(agreement))
+            .collect()
+    }
+
+    fn agreement(&self, agreement: &Agreement) -> Option<AgreementView> {
+        let (_, text) = agreement.text_for(self.texts.language().tag())?;
+        let name = format!("{AGREEMENT_PREFIX}{}", agreement.id);
+        let sent = self.sent.and_then(|fields| fields.get(&name));
+        Some(AgreementView {
+            id: target_of(&name),
+            problem: self.problem_of(&name),
+            version: text.version.clone(),
+            title: text.title.clone(),
+            href: paths::agreement(&agreement.id),
+            ticked: sent.is_some_and(|version| *version == text.version),
+            only_for: agreement.account_types.clone(),
+            name,
+        })
+    }
+
+    /// What is wrong with a field, in a sentence that says what to write.
+    pub fn problem_of(&self, name: &str) -> Option<String> {
+        let found = self.problems.iter().find(|problem| problem.field == name);
+        found.map(|problem| self.sentence(problem))
+    }
+
+    /// All problems, each leading to its field.
+    pub fn problem_links(&self) -> Vec<ProblemLink> {
+        let link = |problem: &FieldProblem| ProblemLink {
+            target: self.target(&problem.field),
+            sentence: self.sentence(problem),
+        };
+        self.problems.iter().map(link).collect()
+    }
+
+    /// Where a problem is put right: the field; for what is not asked, the list of known values.
+    fn target(&self, field: &str) -> String {
+        if field == ACCOUNT_TYPE {
+            let first = self.form.account_types.first();
+            return first.map_or_else(String::new, |kind| {
+                format!("account-type-{}", kind.as_str())
+            });
+        }
+        let is_locked = |known: &FormField| known.declared.name == field && known.locked;
+        if self.form.fields.iter().any(is_locked) {
+            return "known-title".to_owned();
+        }
+        target_of(field)
+    }
+
+    fn sentence(&self, problem: &FieldProblem) -> String {
+        let declared = self
+            .form
+            .fields
+            .iter()
+            .find(|field| field.declared.name == problem.field);
+        let label = declared.map_or_else(
+            || self.agreement_title(&problem.field),
+            |field| self.label(&field.declared),
+        );
+        let max = match problem.problem {
+            FieldProblemKind::TooLong { max } => max.to_string(),
+            _ => String::new(),
+        };
+        let values = [
+            ("label", label.as_str()),
+            ("title", label.as_str()),
+            ("max", max.as_str()),
+            ("operator", self.operator),
+        ];
+        let kind = declared.map(|field| &field.declared.kind);
+        let is_locked = declared.is_some_and(|field| field.locked);
+        self.texts
+            .get_with(sentence_key(&problem.problem, kind, is_locked), &values)
+            .into_owned()
+    }
+
+    fn agreement_title(&self, field: &str) -> String {
+        let id = field.strip_prefix(AGREEMENT_PREFIX).unwrap_or_default();
+        let agreement = self
+            .form
+            .agreements
+            .iter()
+            .find(|agreement| agreement.id == id);
+        let text = agreement.and_then(|found| found.text_for(self.texts.language().tag()));
+        text.map(|(_, text)| text.title.clone()).unwrap_or_default()
+    }
+
+    fn label_with_need(&self, field: &Field) -> String {
+        let label = self.label(field);
+        if field.required || field.kind == FieldKind::Checkbox {
+            return label;
+        }
+        self.texts
+            .get_with("label-optional", &[("label", &label)])
+            .into_owned()
+    }
+
+    /// The operator's label, else ours for a field of that name, else the name.
+    fn label(&self, field: &Field) -> String {
+        let ours = format!("field-{}", field.name);
+        match self.own(&field.label) {
+            Some(label) => label.to_owned(),
+            None if self.texts.has(&ours) => self.texts.get(&ours).into_owned(),
+            None => field.name.clone(),
+        }
+    }
+
+    fn hint(&self, field: &Field) -> Option<String> {
+        let ours = || {
+            let is_phone = field.kind == FieldKind::Phone;
+            is_phone.then(|| self.texts.get("phone-hint").into_owned())
+        };
+        self.own(&field.hint).map(str::to_owned).or_else(ours)
+    }
+
+    /// The operator's text for the visitor: in their language, else in English, else in whatever
+    /// language there is.
+    fn own<'t>(&self, texts: &'t BTreeMap<String, String>) -> Option<&'t str> {
+        let of = |tag: &str| texts.get(tag);
+        let found = of(self.texts.language().tag()).or_else(|| of("en"));
+        found.or_else(|| texts.values().next()).map(String::as_str)
+    }
+
+    fn readable(&self, field: &Field, value: &str) -> String {
+        match &field.kind {
+            FieldKind::Country => Country::from_code(value).map_or_else(
+                || value.to_owned(),
+                |country| country.name(self.texts.language()),
+            ),
+            FieldKind::Select(choices) => {
+                let choice = choices.iter().find(|choice| choice.value == value);
+                choice
+                    .and_then(|choice| self.own(&choice.label))
+                    .unwrap_or(value)
+                    .to_owned()
+            }
+            _ => value.to_owned(),
+        }
+    }
+}
+
+fn field_id(name: &str) -> String {
+    format!("field-{name}")
+}
+
+/// The id of the field or agreement of that name.
+fn target_of(name: &str) -> String {
+    match name.strip_prefix(AGREEMENT_PREFIX) {
+        Some(id) => format!("agreement-{id}"),
+        None => field_id(name),
+    }
+}
+
+fn sentence_key(
+    problem: &FieldProblemKind,
+    kind: Option<&FieldKind>,
+    is_locked: bool,
+) -> &'static str {
+    match (problem, kind) {
+        (FieldProblemKind::EmailTaken, _) => "error-email-taken",
+        (FieldProblemKind::NameTaken, _) => "error-name-taken",
+        (FieldProblemKind::CodeTaken, _) => "error-code-taken",
+        // What is shown and not asked cannot be put right on the page.
+        _ if is_locked => "error-elsewhere",
+        (FieldProblemKind::Missing, Some(FieldKind::Select(_) | FieldKind::Country)) => {
+            "error-choose"
+        }
+        (FieldProblemKind::Missing, Some(FieldKind::Checkbox)) => "error-tick",
+        (FieldProblemKind::Missing, _) => "error-missing",
+        (FieldProblemKind::TooLong { .. }, _) => "error-too-long",
+        (FieldProblemKind::Characters, _) => "error-characters",
+        (FieldProblemKind::NotAnEmail, _) => "error-not-an-email",
+        (FieldProblemKind::NotAPhone, _) => "error-not-a-phone",
+        (FieldProblemKind::NotACountry, _) => "error-not-a-country",
+        (FieldProblemKind::NotAnOption, _) => "error-not-an-option",
+        (FieldProblemKind::AccountType, _) => "error-account-type",
+        (FieldProblemKind::NotAccepted, _) => "error-agreement",
+        (FieldProblemKind::AgreementChanged, _) => "error-agreement-changed",
+        (FieldProblemKind::Refused, _) => "error-refused",
+    }
+}
+
+/// The operator's token, else the one that fits the field's name or kind (HTML, section
+/// 4.10.18.7), so that browsers fill it in.
+fn autocomplete(field: &Field) -> Option<String> {
+    let by_name = match field.name.as_str() {
+        "name" => Some("name"),
+        "given_name" => Some("given-name"),
+        "family_name" => Some("family-name"),
+        "company" => Some("organization"),
+        "address" => Some("address-line1"),
+        "postal_code" => Some("postal-code"),
+        "city" => Some("address-level2"),
+        "region" => Some("address-level1"),
+        "language" => Some("language"),
+        _ => None,
+    };
+    let by_kind = match field.kind {
+        FieldKind::Email => Some("email"),
+        FieldKind::Phone => Some("tel"),
+        FieldKind::Country => Some("country"),
+        _ => None,
+    };
+    field
+        .autocomplete
+        .clone()
+        .or_else(|| by_name.or(by_kind).map(str::to_owned))
+}

@@ -1,0 +1,50 @@
+//! Every URL path that the gateway owns, all under [`PREFIX`].
+
+/// The gateway's own prefix; nothing under it is ever forwarded.
+pub const PREFIX: &str = "/auth/";
+/// The login page.
+pub const LOGIN: &str = "/auth/login";
+/// Starts a trip to one identity provider: `/auth/login/{provider}`.
+pub const LOGIN_START: &str = "/auth/login/{provider}";
+/// Where identity providers send the browser back (RFC 6749, section 3.1.2).
+pub const CALLBACK: &str = "/auth/callback";
+/// Promotes a pending session once its registration is complete.
+pub const CONTINUE: &str = "/auth/continue";
+/// The registration page.
+pub const REGISTER: &str = "/auth/register";
+/// Progress of the provisioning.
+pub const PROGRESS: &str = "/auth/register/progress";
+/// Proof that an existing platform account is one's own.
+pub const PROVE: &str = "/auth/register/prove";
+/// An agreement's text: `/auth/agreements/{id}`.
+pub const AGREEMENT: &str = "/auth/agreements/{id}";
+/// Asks whether to log out (GET) and does so (POST).
+pub const LOGOUT: &str = "/auth/logout";
+/// Where one lands after logging out, and after the identity provider did.
+pub const LOGGED_OUT: &str = "/auth/logged-out";
+/// Chooses the language of the pages (POST).
+pub const LANGUAGE: &str = "/auth/language";
+/// Static files of the pages: `/auth/assets/{file}`.
+pub const ASSETS: &str = "/auth/assets/{file}";
+
+/// Whether a canonical path belongs to the gateway itself.
+///
+/// `/auth` without the slash counts too, so that it cannot be mistaken for a page of the platform.
+pub fn is_ours(path: &str) -> bool {
+    path == "/auth" || path.starts_with(PREFIX)
+}
+
+/// The path that starts a login with the given provider.
+pub fn login_start(provider: &str) -> String {
+    format!("/auth/login/{provider}")
+}
+
+/// The path of an agreement's text.
+pub fn agreement(id: &str) -> String {
+    format!("/auth/agreements/{id}")
+}
+
+/// The path of a static file.
+pub fn asset(file: &str) -> String {
+    format!("/auth/assets/{file}")
+}

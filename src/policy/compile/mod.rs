@@ -1,0 +1,129 @@
+//! Makes one [`Policy`] of all policy files, or finds everything that is wrong with them.
+
+mod agreements;
+mod limits;
+mod onboarding;
+mod rules;
+mod signup;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::files::Files;
+use super::{Forms, Policy, SignupForm};
+use crate::identity::ProviderId;
+use crate::operator_file::{Findings, Problems, SourceFile};
+
+/// What policies may name of the installation.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The hosts that are served, without port; empty when not known.
+    pub hosts: Vec<String>,
+    /// The identity providers; empty when not known.
+    pub providers: Vec<ProviderId>,
+}
+
+impl Surroundings {
+    /// Reports a host that is not served.
+    fn check_host(&self, host: &crate::operator_file::At<String>, findings: &mut Findings<'_>) {
+        if self.hosts.is_empty() || self.hosts.contains(&host.value) {
+            return;
+        }
+        let message = format!("the host `{}` is not served", host.value);
+        let served: Vec<String> = self.hosts.iter().map(|host| format!("`{host}`")).collect();
+        let advice = format!("served are {}: name and nothing else", served.join(", "));
+        findings.error(&host.span, message, advice);
+    }
+}
+
+/// Reads a policy folder and compiles it. The policy is none when there are errors.
+pub fn compile(folder: &Path, around: &Surroundings, problems: &mut Problems) -> Option<Policy> {
+    let mut own = Problems::default();
+    let files = Files::read(folder, &mut own);
+    let policy = compile_files(&files, around, &mut own);
+    let is_sound = !own.has_errors();
+    for problem in own.all() {
+        problems.add(problem.clone());
+    }
+    policy.filter(|_| is_sound)
+}
+
+fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) -> Option<Policy> {
+    let limits = parsed(files, "limits.toml", problems)
+        .map(|(source, file)| limits::compile(&file, &mut Findings::new(source, problems)));
+    let rules = parsed(files, "access.toml", problems).map(|(source, file)| {
+        let mut findings = Findings::new(source, problems);
+        rules::compile(&file, limits.as_ref(), around, &mut findings)
+    });
+    let onboarding = parsed(files, "onboarding.toml", problems).map(|(source, file)| {
+        onboarding::compile(&file, around, &mut Findings::new(source, problems))
+    });
+    let texts = agreements::compile(files, problems);
+    let mut by_host = BTreeMap::new();
+    let mut default = None;
+    let forms: Vec<(String, SourceFile)> = files
+        .below("signup")
+        .map(|(name, source)| (name.to_owned(), source.clone()))
+        .collect();
+    for (name, source) in forms {
+        let Some(file) = source.parse(problems) else {
+            continue;
+        };
+        let mut findings = Findings::new(&source, problems);
+        let surrounded = signup::Place {
+            file: &name,
+            agreements: &texts,
+            logos: &files.logos,
+            around,
+        };
+        let (host, form) = signup::compile(&file, &surrounded, &mut findings);
+        match host {
+            Some(host) => drop(by_host.insert(host, Arc::new(form))),
+            None => default = Some(Arc::new(form)),
+        }
+    }
+    Some(Policy {
+        version: files.version(),
+        rules: rules?,
+        onboarding: onboarding?,
+        limits: limits?,
+        forms: named(default?, by_host, around),
+    })
+}
+
+/// Forms whose operator has no name say that of their host.
+fn named(
+    default: Arc<SignupForm>,
+    mut by_host: BTreeMap<String, Arc<SignupForm>>,
+    around: &Surroundings,
+) -> Forms {
+    for host in &around.hosts {
+        by_host
+            .entry(host.clone())
+            .or_insert_with(|| Arc::clone(&default));
+    }
+    for (host, form) in &mut by_host {
+        if form.brand.name.is_empty() {
+            let mut with_name = SignupForm::clone(form);
+            with_name.brand.name.clone_from(host);
+            *form = Arc::new(with_name);
+        }
+    }
+    Forms { default, by_host }
+}
+
+fn parsed<'a, T: DeserializeOwned + JsonSchema>(
+    files: &'a Files,
+    name: &str,
+    problems: &mut Problems,
+) -> Option<(&'a SourceFile, T)> {
+    let source = files.text(name)?;
+    Some((source, source.parse(problems)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! `onboarding.toml` to [`OnboardingPolicy`].
+
+use std::time::Duration;
+
+use crate::identity::{AccountType, CustomerId, ProviderId};
+use crate::operator_file::{At, Findings};
+use crate::policy::OnboardingPolicy;
+use crate::policy::document::{ExclusionShape, KnownShape, OnboardingFile, Sso, Then};
+use crate::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, WhenKnown};
+
+use super::Surroundings;
+
+pub fn compile(
+    file: &OnboardingFile,
+    around: &Surroundings,
+    findings: &mut Findings<'_>,
+) -> OnboardingPolicy {
+    let OnboardingFile { sso } = file;
+    let Sso {
+        create_customer_on_first_login,
+        account_types,
+        add_default_location,
+        known_customer,
+        exclude,
+        recheck_account_every,
+    } = sso;
+    let names = exclude.iter().filter_map(|shape| shape.name.as_ref());
+    findings.no_doubles("exclusion", names);
+    let known_customer = known_customer
+        .iter()
+        .filter_map(|shape| known(shape, around, findings))
+        .collect();
+    let exclude = exclude
+        .iter()
+        .enumerate()
+        .filter_map(|(place, shape)| exclusion(place, shape, findings))
+        .collect();
+    let recheck = findings.take_optional(recheck_account_every.as_ref());
+    OnboardingPolicy {
+        create_customer_on_first_login: create_customer_on_first_login.unwrap_or(true),
+        account_types: self::account_types(account_types.as_ref(), findings),
+        add_default_location: add_default_location.unwrap_or(true),
+        known_customer,
+        exclude,
+        recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
+    }
+}
+
+fn account_types(
+    declared: Option<&At<Vec<AccountType>>>,
+    findings: &mut Findings<'_>,
+) -> Vec<AccountType> {
+    let Some(declared) = declared else {
+        return vec![AccountType::Business, AccountType::Personal];
+    };
+    if declared.is_empty() {
+        let advice = "write `[\"business\", \"personal\"]`, or one of them";
+        findings.error(&declared.span, "there is no account type to choose", advice);
+    }
+    if declared.contains(&AccountType::Partner) {
+        let message = "a partner's users are not made at their first sign-on";
+        findings.error(&declared.span, message, "remove `partner`");
+    }
+    let mut types = Vec::new();
+    for kind in &declared.value {
+        if types.contains(kind) {
+            let message = format!("`{}` is listed twice", kind.as_str());
+            findings.error(&declared.span, message, "list each once");
+        }
+        types.push(*kind);
+    }
+    types
+}
+
+fn known(
+    shape: &KnownShape,
+    around: &Surroundings,
+    findings: &mut Findings<'_>,
+) -> Option<KnownCustomer> {
+    let KnownShape {
+        claim,
+        domain,
+        provider,
+        customer,
+        then,
+    } = shape;
+    let then_what = match then.value {
+        Then::Join => WhenKnown::Join,
+        Then::Register => WhenKnown::Register,
+        Then::Deny => WhenKnown::Deny,
+    };
+    let by = match (claim, domain, provider, customer) {
+        (Some(claim), None, None, None) => KnownBy::Claim(claim.value.clone()),
+        (None, Some(domain), Some(provider), Some(customer)) => {
+            check_domain(domain, findings);
+            check_provider(provider, around, findings);
+            KnownBy::Domain {
+                domain: domain.to_lowercase(),
+                provider: ProviderId::new(provider.value.as_str()),
+                customer: CustomerId::new(customer.value.as_str()),
+            }
+        }
+        _ => {
+            let message = "a customer is known by a claim, or by a domain at a provider";
+            let advice = "write `claim`, or `domain`, `provider` and `customer`";
+            findings.error(&then.span, message, advice);
+            return None;
+        }
+    };
+    Some(KnownCustomer {
+        by,
+        then: then_what,
+    })
+}
+
+fn check_domain(domain: &At<String>, findings: &mut Findings<'_>) {
+    if domain.contains(['@', '*', '/', ' ']) || !domain.contains('.') {
+        let message = format!("`{}` is not a whole domain", domain.value);
+        findings.error(&domain.span, message, "write it like `example.com`");
+    }
+}
+
+fn check_provider(provider: &At<String>, around: &Surroundings, findings: &mut Findings<'_>) {
+    let is_known = around.providers.is_empty()
+        || around
+            .providers
+            .iter()
+            .any(|known| known.as_str() == provider.value);
+    if !is_known {
+        let message = format!("there is no identity provider `{}`", provider.value);
+        let known: Vec<String> = around
+            .providers
+            .iter()
+            .map(|id| format!("`{id}`"))
+            .collect();
+        findings.error(
+            &provider.span,
+            message,
+            format!("there are {}", known.join(", ")),
+        );
+    }
+}
+
+fn exclusion(
+    place: usize,
+    shape: &ExclusionShape,
+    findings: &mut Findings<'_>,
+) -> Option<Exclusion> {
+    let ExclusionShape {
+        name,
+        when,
+        message,
+    } = shape;
+    if message.trim().is_empty() {
+        let advice = "write `staff` for the shipped text, or what people shall do";
+        findings.error(&message.span, "the message is empty", advice);
+    }
+    let when = findings.take(when)?;
+    let name = name.as_ref().map(|name| name.value.clone());
+    Some(Exclusion {
+        name: name.unwrap_or_else(|| format!("exclude {}", place + 1)),
+        when,
+        message: message.value.clone(),
+    })
+}

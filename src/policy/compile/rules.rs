@@ -1,0 +1,177 @@
+//! `access.toml` to [`Rules`].
+
+use crate::operator_file::{At, Findings, Octets};
+use crate::paths;
+use crate::policy::Limits;
+use crate::policy::document::{AccessFile, AccessWord, RuleShape};
+use crate::policy::route::{Access, PathPattern, Rule, Rules};
+
+use super::{Surroundings, limits};
+
+pub fn compile(
+    file: &AccessFile,
+    known: Option<&Limits>,
+    around: &Surroundings,
+    findings: &mut Findings<'_>,
+) -> Rules {
+    let AccessFile { rule } = file;
+    findings.no_doubles("rule", rule.iter().map(|rule| &rule.name));
+    let mut rules: Vec<Rule> = Vec::new();
+    for shape in rule {
+        if let Some(host) = &shape.host {
+            around.check_host(host, findings);
+        }
+        let Some(one) = compile_rule(shape, known, findings) else {
+            continue;
+        };
+        if let Some(rival) = rules.iter().find(|other| is_same_place(other, &one)) {
+            let message = format!(
+                "`{}` and `{}` are for the same requests, so that one never decides",
+                rival.name, one.name
+            );
+            findings.error(
+                &shape.path.span,
+                message,
+                "make one of them, or tell them apart",
+            );
+        }
+        rules.push(one);
+    }
+    Rules::new(rules)
+}
+
+fn compile_rule(
+    shape: &RuleShape,
+    known: Option<&Limits>,
+    findings: &mut Findings<'_>,
+) -> Option<Rule> {
+    let RuleShape {
+        name,
+        host,
+        path,
+        methods,
+        access,
+        require,
+        limit,
+        allow_encoded_slash,
+        allow_semicolon,
+        max_body,
+    } = shape;
+    let pattern = pattern(path, findings);
+    let methods = methods.iter().map(|word| method(word, findings)).collect();
+    let condition = findings.take_optional(require.as_ref());
+    let limit = limit
+        .as_ref()
+        .zip(known)
+        .and_then(|(name, known)| limits::find(&known.named, name, findings));
+    let max_body = findings
+        .take_optional(max_body.as_ref())
+        .map(|Octets(size)| size);
+    let rule = Rule {
+        name: name.value.clone(),
+        host: host.as_ref().map(|host| host.value.clone()),
+        path: pattern?,
+        methods,
+        access: match access {
+            AccessWord::Public => Access::Public,
+            AccessWord::Login => Access::Login,
+        },
+        require: condition,
+        limit,
+        allow_encoded_slash: *allow_encoded_slash,
+        allow_semicolon: *allow_semicolon,
+        max_body,
+    };
+    advise(&rule, path, findings);
+    Some(rule)
+}
+
+/// What is allowed but rarely meant.
+fn advise(rule: &Rule, path: &At<String>, findings: &mut Findings<'_>) {
+    let is_everything = rule.path == PathPattern::Below(String::new());
+    if is_everything && rule.access == Access::Public && rule.require.is_none() {
+        let message = "everything that no other rule is for is public";
+        let advice = "name what is public, or put access in other rules";
+        findings.warning(&path.span, message, advice);
+    }
+    let has = |method: &str| rule.methods.iter().any(|own| own == method);
+    if has("GET") && !has("HEAD") {
+        let message = format!(
+            "`{}` is for GET, and another rule decides about HEAD",
+            rule.name
+        );
+        findings.warning(&path.span, message, "add \"HEAD\" to `methods`");
+    }
+}
+
+fn method(word: &At<String>, findings: &mut Findings<'_>) -> String {
+    let is_method = !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c == '-');
+    if !is_method {
+        let message = format!("`{}` is not a method", word.value);
+        let advice = format!("write it in capitals: `{}`", word.to_uppercase());
+        findings.error(&word.span, message, advice);
+    }
+    word.value.clone()
+}
+
+fn pattern(path: &At<String>, findings: &mut Findings<'_>) -> Option<PathPattern> {
+    let (text, is_below) = match path.strip_suffix("/**") {
+        Some(prefix) => (prefix, true),
+        None => (path.as_str(), false),
+    };
+    let trouble = if !path.starts_with('/') {
+        Some((
+            "a path begins with a slash",
+            format!("write `/{}`", path.value),
+        ))
+    } else if text.contains('*') {
+        let advice = "end the path in `/**` for everything below it".to_owned();
+        Some(("`*` stands at the end only, as `/**`", advice))
+    } else if !is_canonical(text) {
+        let advice = "no empty segments, no `.` or `..`, no query, `%XX` only where it is needed \
+                      and in capitals";
+        Some(("no request has this path", advice.to_owned()))
+    } else if paths::is_ours(text) {
+        let advice = format!("paths under `{}` are the gateway's own", paths::PREFIX);
+        Some(("no request with this path is ever forwarded", advice))
+    } else {
+        None
+    };
+    if let Some((message, advice)) = trouble {
+        findings.error(&path.span, message, advice);
+        return None;
+    }
+    Some(if is_below {
+        PathPattern::Below(text.to_owned())
+    } else {
+        PathPattern::Exact(text.to_owned())
+    })
+}
+
+/// Whether the path is written as canonical paths are: rules are compared with those.
+fn is_canonical(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1).peekable();
+    let mut are_segments_sound = true;
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        are_segments_sound &= !matches!(segment, "." | "..") && (is_last || !segment.is_empty());
+    }
+    let escapes = path.split('%').skip(1);
+    let are_escapes_sound = escapes.into_iter().all(|rest| {
+        let code = rest.get(..2).filter(|code| code.to_uppercase() == *code);
+        let octet = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        octet.is_some_and(|octet| {
+            !(octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'%'))
+        })
+    });
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_ascii_graphic() && !"?#\\\"<>^`{|}".contains(c));
+    are_segments_sound && are_escapes_sound && is_plain
+}
+
+fn is_same_place(left: &Rule, right: &Rule) -> bool {
+    let share_method = left.methods.is_empty() == right.methods.is_empty()
+        && (left.methods.is_empty() || left.methods.iter().any(|own| right.methods.contains(own)));
+    left.path == right.path && left.host == right.host && share_method
+}

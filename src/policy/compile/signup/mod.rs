@@ -1,0 +1,201 @@
+//! `signup/*.toml` to [`SignupForm`]s.
+
+mod fields;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::language::Language;
+use crate::operator_file::{At, Findings, closest};
+use crate::policy::document::{AgreementChoice, BrandShape, Localised, SignupFile};
+use crate::policy::signup_form::{Agreement, Brand, Logo, SignupForm};
+
+use super::Surroundings;
+use super::agreements::Texts;
+
+/// Where a sign-up file stands, and what it may refer to.
+pub struct Place<'a> {
+    /// Its name in `signup`.
+    pub file: &'a str,
+    /// The agreement texts.
+    pub agreements: &'a Texts,
+    /// The pictures.
+    pub logos: &'a BTreeMap<String, Vec<u8>>,
+    /// The installation.
+    pub around: &'a Surroundings,
+}
+
+/// The form, and the host that it is for; none for the default.
+pub fn compile(
+    file: &SignupFile,
+    place: &Place<'_>,
+    findings: &mut Findings<'_>,
+) -> (Option<String>, SignupForm) {
+    let SignupFile {
+        host,
+        title,
+        agreements,
+        brand,
+        field,
+    } = file;
+    let form = SignupForm {
+        title: localised(title.as_ref(), findings),
+        fields: fields::compile(field, findings),
+        agreements: agreements
+            .iter()
+            .filter_map(|choice| agreement(choice, place.agreements, findings))
+            .collect(),
+        brand: self::brand(brand, place.logos, findings),
+    };
+    (self::host(host.as_ref(), place, findings), form)
+}
+
+fn host(
+    host: Option<&At<String>>,
+    place: &Place<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<String> {
+    match (host, place.file) {
+        (None, "default.toml") => None,
+        (None, _) => {
+            let advice = "add `host = \"app.example.com\"`, or call the file `default.toml`";
+            findings.error(
+                &(0..0),
+                "the form does not say for which host it is",
+                advice,
+            );
+            Some(String::new())
+        }
+        (Some(host), "default.toml") => {
+            let message = "the default form is for all hosts without one of their own";
+            findings.error(&host.span, message, "remove `host`, or rename the file");
+            None
+        }
+        (Some(host), _) => {
+            place.around.check_host(host, findings);
+            Some(host.value.clone())
+        }
+    }
+}
+
+/// Texts by language tag; one for all languages stands under each.
+fn localised(
+    text: Option<&At<Localised>>,
+    findings: &mut Findings<'_>,
+) -> BTreeMap<String, String> {
+    let Some(text) = text else {
+        return BTreeMap::new();
+    };
+    match &text.value {
+        Localised::One(one) => Language::ALL
+            .iter()
+            .map(|language| (language.tag().to_owned(), one.clone()))
+            .collect(),
+        Localised::Many(many) => {
+            for tag in many.keys().filter(|tag| Language::from_tag(tag).is_none()) {
+                let known: Vec<&str> = Language::ALL.iter().map(|known| known.tag()).collect();
+                let message = format!("pages are not written in `{tag}`");
+                findings.error(
+                    &text.span,
+                    message,
+                    format!("there are {}", known.join(", ")),
+                );
+            }
+            many.clone()
+        }
+    }
+}
+
+fn agreement(
+    choice: &At<AgreementChoice>,
+    texts: &Texts,
+    findings: &mut Findings<'_>,
+) -> Option<Arc<Agreement>> {
+    let (id, account_types) = match &choice.value {
+        AgreementChoice::All(id) => (id, Vec::new()),
+        AgreementChoice::Some { id, account_types } => (id, account_types.clone()),
+    };
+    let Some(texts) = texts.get(id) else {
+        let message = format!("there is no agreement `{id}`");
+        let advice = match closest(id, texts.keys().map(String::as_str)) {
+            Some(known) => format!("write `{known}`"),
+            None => format!("add its text: `policies/agreements/{id}.en.md`"),
+        };
+        findings.error(&choice.span, message, advice);
+        return None;
+    };
+    Some(Arc::new(Agreement {
+        id: id.clone(),
+        texts: texts.clone(),
+        account_types,
+    }))
+}
+
+fn brand(
+    shape: &BrandShape,
+    logos: &BTreeMap<String, Vec<u8>>,
+    findings: &mut Findings<'_>,
+) -> Brand {
+    let BrandShape {
+        name,
+        logo,
+        colour,
+        support,
+    } = shape;
+    if let Some(colour) = colour {
+        let digits = colour.strip_prefix('#').unwrap_or_default();
+        if digits.len() != 6 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+            let message = format!("`{}` is not a colour", colour.value);
+            findings.error(&colour.span, message, "write it like `#0b5fff`");
+        }
+    }
+    if let Some(support) = support {
+        let scheme = Url::parse(support).map(|url| url.scheme().to_owned());
+        if !matches!(scheme.as_deref(), Ok("https" | "mailto")) {
+            let message = format!("`{}` is not an address to ask for help", support.value);
+            let advice = "write an `https://` URL, or `mailto:help@example.com`";
+            findings.error(&support.span, message, advice);
+        }
+    }
+    Brand {
+        name: name.clone().unwrap_or_default(),
+        logo: logo
+            .as_ref()
+            .and_then(|path| self::logo(path, logos, findings)),
+        colour: colour.as_ref().map(|colour| colour.value.clone()),
+        support: support.as_ref().map(|support| support.value.clone()),
+    }
+}
+
+fn logo(
+    path: &At<std::path::PathBuf>,
+    logos: &BTreeMap<String, Vec<u8>>,
+    findings: &mut Findings<'_>,
+) -> Option<Logo> {
+    let name = path.to_string_lossy();
+    let media_type = match Path::new(name.as_ref())
+        .extension()
+        .and_then(|kind| kind.to_str())
+    {
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("webp") => "image/webp",
+        _ => {
+            let advice = "give an `.svg`, `.png` or `.webp` file";
+            findings.error(&path.span, "pages do not show such a picture", advice);
+            return None;
+        }
+    };
+    let bytes = logos.get(&format!("signup/{name}")).cloned();
+    if bytes.is_none() {
+        let message = format!("there is no picture `{name}` beside this file");
+        findings.error(&path.span, message, "put it into `policies/signup`");
+    }
+    Some(Logo {
+        media_type,
+        bytes: bytes?,
+    })
+}

@@ -1,0 +1,227 @@
+//! Policy folders, sound and broken.
+
+use super::*;
+use crate::identity::AccountType;
+use crate::policy::{Access, FieldKind};
+
+fn around() -> Surroundings {
+    Surroundings {
+        hosts: vec!["app.example.com".to_owned(), "iot.acme.example".to_owned()],
+        providers: vec![ProviderId::new("corp")],
+    }
+}
+
+fn compiled(files: &[(&str, &str)]) -> Result<Policy, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut problems = Problems::default();
+    let policy = compile(folder.path(), &around(), &mut problems);
+    let said = problems.to_string();
+    policy.ok_or(said.replace(&format!("{}/", folder.path().display()), ""))
+}
+
+#[test]
+fn an_empty_folder_is_the_shipped_policy() {
+    let policy = compiled(&[]).unwrap();
+    assert!(policy.rules.all().is_empty());
+    assert!(policy.onboarding.create_customer_on_first_login);
+    assert_eq!(
+        policy.onboarding.account_types,
+        [AccountType::Business, AccountType::Personal]
+    );
+    let names: Vec<&str> = policy
+        .forms
+        .default
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    assert_eq!(names, ["name", "company", "phone", "country"]);
+    assert_eq!(policy.forms.default.fields[2].kind, FieldKind::Phone);
+    assert!(policy.limits.login.is_some());
+    assert!(policy.limits.registration.is_some());
+    assert!(policy.limits.forwarded_per_user.is_none());
+}
+
+#[test]
+fn the_shipped_folder_is_what_an_empty_one_means() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut problems = Problems::default();
+    let shipped = compile(&folder, &Surroundings::default(), &mut problems).unwrap();
+    assert_eq!(problems.to_string(), "");
+    assert_eq!(shipped.version, compiled(&[]).unwrap().version);
+}
+
+#[test]
+fn the_examples_compile() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let mut problems = Problems::default();
+        let path = entry.unwrap().path();
+        assert!(
+            compile(&path, &Surroundings::default(), &mut problems).is_some(),
+            "{problems}"
+        );
+        assert_eq!(problems.to_string(), "");
+        count += 1;
+    }
+    assert!(count > 1);
+}
+
+#[test]
+fn the_version_is_that_of_all_files() {
+    let version = |files: &[(&str, &str)]| compiled(files).unwrap().version;
+    let before = version(&[]);
+    assert_eq!(before, version(&[]));
+    assert_ne!(before, version(&[("access.toml", "# another")]));
+    assert_ne!(before, version(&[("agreements/terms.en.md", "# Terms")]));
+}
+
+#[test]
+fn rules_limits_and_forms_come_together() {
+    let policy = compiled(&[
+        (
+            "access.toml",
+            "[[rule]]\nname='d'\npath='/d/**'\naccess='public'\nlimit='slow'\nmax_body='1MiB'",
+        ),
+        (
+            "limits.toml",
+            "[limit.slow]\nrate='10/s'\nburst=20\nper='user'\n[apply]\nlogin='none'\nuser='slow'",
+        ),
+        ("agreements/terms.en.md", "# The terms\nBe kind."),
+        (
+            "agreements/terms.de.md",
+            "# Die Bedingungen\nFreundlich sein.",
+        ),
+        (
+            "signup/acme.svg",
+            "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        ),
+        (
+            "signup/acme.toml",
+            r##"
+            host = "iot.acme.example"
+            title = { en = "Welcome", de = "Willkommen", it = "Benvenuti" }
+            agreements = ["terms"]
+            brand = { name = "Acme", logo = "acme.svg", colour = "#0b5fff" }
+            [[field]]
+            name = "size"
+            kind = "select"
+            label = "Size"
+            options = [{ value = "s", label = "Small" }, { value = "l" }]
+            prefill = { cel = "identity.size" }
+        "##,
+        ),
+    ])
+    .unwrap();
+    let rule = policy.rules.choose("app.example.com", "/d/x", "GET");
+    assert_eq!(
+        (rule.access, rule.max_body),
+        (Access::Public, Some(1 << 20))
+    );
+    assert_eq!(rule.limit.as_ref().unwrap().burst, 20);
+    assert!(policy.limits.login.is_none());
+    let form = policy.forms.of("iot.acme.example");
+    assert_eq!(form.agreements[0].texts["de"].title, "Die Bedingungen");
+    assert_eq!(
+        form.brand.logo.as_ref().unwrap().media_type,
+        "image/svg+xml"
+    );
+    assert_eq!(form.fields[0].label["it"], "Size");
+    let other = policy.forms.of("app.example.com");
+    assert!(other.agreements.is_empty());
+    assert_eq!(other.brand.name, "app.example.com");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_folder_is_said_at_once() {
+    let said = compiled(&[
+        ("acces.toml", ""),
+        (
+            "access.toml",
+            r"
+            [[rule]]
+            name = 'a'
+            path = '/a//b'
+            methods = ['get']
+            limit = 'carful'
+            [[rule]]
+            name = 'a'
+            path = 'b/**'
+            require = '1 +'
+            [[rule]]
+            name = 'c'
+            path = '/c/*'
+            host = 'other.example.com'
+            [[rule]]
+            name = 'd'
+            path = '/auth/login'
+            [[rule]]
+            name = 'e'
+            path = '/%7euser'
+            [[rule]]
+            name = 'f'
+            path = '/f'
+            methods = ['GET', 'POST']
+            [[rule]]
+            name = 'g'
+            path = '/f'
+            methods = ['POST']
+            [[rule]]
+            name = 'h'
+            path = '/**'
+            access = 'public'
+        ",
+        ),
+        (
+            "limits.toml",
+            "[limit.careful]\nrate='0/s'\n[limit.x]\nrate='1/s'\nburst=0\n[apply]\nlogin='logn'",
+        ),
+        (
+            "onboarding.toml",
+            r"
+            [sso]
+            account_types = ['business', 'partner', 'business']
+            recheck_account_every = 'often'
+            [[sso.known_customer]]
+            claim = 'x'
+            domain = 'y'
+            then = 'join'
+            [[sso.known_customer]]
+            domain = '@y'
+            provider = 'crop'
+            customer = '1'
+            then = 'deny'
+            [[sso.exclude]]
+            when = 'identity.'
+            message = ''
+        ",
+        ),
+        ("agreements/terms.md", "x"),
+        ("agreements/Terms.fr.md", ""),
+        (
+            "signup/acme.toml",
+            r"
+            title = { fr = 'x' }
+            agreements = ['privacy']
+            brand = { logo = 'acme.gif', colour = 'blue', support = 'help' }
+            [[field]]
+            name = 'Size'
+            kind = 'select'
+            [[field]]
+            name = 'account_type'
+            max_length = 9000
+            autocomplete = 'On'
+            prefill = { cel = '1 +' }
+        ",
+        ),
+        ("signup/default.toml", "host = 'app.example.com'"),
+    ])
+    .unwrap_err();
+    insta::assert_snapshot!(said);
+}

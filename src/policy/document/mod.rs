@@ -1,0 +1,208 @@
+//! The shapes of the policy files. Every field's documentation is also its entry in the JSON
+//! Schema and in `docs/configuration.md`.
+
+mod signup;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::expression::Condition;
+use crate::identity::AccountType;
+use crate::operator_file::{At, Octets, Parsed, Rate, schema_of};
+use crate::rate_limit::Per;
+
+pub use signup::{
+    AgreementChoice, BrandShape, FieldShape, Kind, Localised, OptionShape, Prefill, SignupFile,
+    Target,
+};
+
+/// Who may request what. Host, path and method choose one rule, the most specific; what matches
+/// none needs a login.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "policies/access.toml")]
+pub struct AccessFile {
+    /// The rules, in any order.
+    #[serde(default)]
+    pub rule: Vec<RuleShape>,
+}
+
+/// A rule of access.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleShape {
+    /// Its name, for logs and `vestibule explain`.
+    pub name: At<String>,
+    /// The host that it is for. Default: all.
+    pub host: Option<At<String>>,
+    /// A path (`/health`), or a path and everything below it (`/admin/**`).
+    pub path: At<String>,
+    /// The methods that it is for, in capitals. Default: all.
+    #[serde(default)]
+    pub methods: Vec<At<String>>,
+    /// Who may pass. Default: `login`.
+    #[serde(default)]
+    pub access: AccessWord,
+    /// What must hold besides: CEL over `identity` (claims), `account` and `request`. False is
+    /// 403; so is a condition that cannot be evaluated. Use `has(identity.x)` for what may be
+    /// missing.
+    pub require: Option<Parsed<Condition>>,
+    /// A limit of `limits.toml` to draw from.
+    pub limit: Option<At<String>>,
+    /// Whether paths with an encoded slash (`%2F`) pass. Default: `false`.
+    #[serde(default)]
+    pub allow_encoded_slash: bool,
+    /// Whether paths with `;` pass. Default: `false`.
+    #[serde(default)]
+    pub allow_semicolon: bool,
+    /// The largest request body. Default: that of `vestibule.toml`.
+    pub max_body: Option<Parsed<Octets>>,
+}
+
+/// Who may pass.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessWord {
+    /// Everybody; those who are signed in pass as themselves.
+    Public,
+    /// Those who are signed in and registered.
+    #[default]
+    Login,
+}
+
+/// Who becomes a customer, and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "policies/onboarding.toml")]
+pub struct OnboardingFile {
+    /// People who come through an identity provider.
+    #[serde(default)]
+    pub sso: Sso,
+}
+
+/// People who come through an identity provider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sso {
+    /// Whether a first-time user may make a customer. Default: `true`.
+    pub create_customer_on_first_login: Option<bool>,
+    /// The account types to choose from, in this order. Default: `["business", "personal"]`.
+    pub account_types: Option<At<Vec<AccountType>>>,
+    /// Whether a location is made with the customer. Default: `true`.
+    pub add_default_location: Option<bool>,
+    /// How a customer that the platform knows is recognised, the first that fits.
+    #[serde(default)]
+    pub known_customer: Vec<KnownShape>,
+    /// Who never becomes a customer; the first that holds decides.
+    #[serde(default)]
+    pub exclude: Vec<ExclusionShape>,
+    /// How often the platform's account is looked at again while a session lives. Default: `5m`.
+    pub recheck_account_every: Option<Parsed<Duration>>,
+}
+
+/// How a known customer is recognised: by `claim`, or by `domain`, `provider` and `customer`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownShape {
+    /// The claim whose value is the customer's organisation code.
+    pub claim: Option<At<String>>,
+    /// The verified e-mail domain.
+    pub domain: Option<At<String>>,
+    /// The id of the identity provider through which one must come.
+    pub provider: Option<At<String>>,
+    /// The customer, as the platform names it.
+    pub customer: Option<At<String>>,
+    /// What happens then.
+    pub then: At<Then>,
+}
+
+/// What happens to a first-time user of a known customer.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// The user is made inside that customer at once.
+    Join,
+    /// A new customer is made.
+    Register,
+    /// Nobody gets in this way.
+    Deny,
+}
+
+/// Somebody who never becomes a customer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExclusionShape {
+    /// Its name, for logs and `vestibule explain`. Default: its place.
+    pub name: Option<At<String>>,
+    /// When it holds: CEL over `identity` (claims). One that cannot be evaluated turns away too.
+    pub when: Parsed<Condition>,
+    /// What the page says: `staff` for the shipped text, or the text itself.
+    pub message: At<String>,
+}
+
+/// How often things may be asked for. A bucket of `burst` requests fills at `rate`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "policies/limits.toml")]
+pub struct LimitsFile {
+    /// Limits by name.
+    #[serde(default)]
+    pub limit: BTreeMap<String, LimitShape>,
+    /// Which limits hold everywhere.
+    #[serde(default)]
+    pub apply: Apply,
+}
+
+/// A limit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitShape {
+    /// Requests in a period: `10/s`, `100/min`, `1000/h`.
+    pub rate: Parsed<Rate>,
+    /// How many may come at once. Default: the requests of one period.
+    pub burst: Option<At<u32>>,
+    /// Whose requests share a bucket. Default: `ip`.
+    pub per: Option<Per>,
+}
+
+/// Which limits hold everywhere; each is the name of a limit, or `none`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// To all forwarded traffic of a network. Default: `none`.
+    pub network: Option<At<String>>,
+    /// To all forwarded traffic of a user. Default: `none`.
+    pub user: Option<At<String>>,
+    /// To starting and finishing logins, per network. Default: 120 a minute.
+    pub login: Option<At<String>>,
+    /// To submitting registrations and proofs, per network. Default: 60 a minute.
+    pub registration: Option<At<String>>,
+}
+
+/// The policy files that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyFile {
+    /// `access.toml`
+    Access,
+    /// `onboarding.toml`
+    Onboarding,
+    /// `limits.toml`
+    Limits,
+    /// `signup/*.toml`
+    Signup,
+}
+
+impl PolicyFile {
+    /// The JSON Schema of the file.
+    pub fn schema(self) -> serde_json::Value {
+        match self {
+            Self::Access => schema_of::<AccessFile>(),
+            Self::Onboarding => schema_of::<OnboardingFile>(),
+            Self::Limits => schema_of::<LimitsFile>(),
+            Self::Signup => schema_of::<SignupFile>(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What the registration page asks: declared fields, agreements, brand; one form per host.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::expression::Mapping;
+use crate::identity::AccountType;
+
+/// The compiled sign-up form of a host.
+#[derive(Debug, Clone)]
+pub struct SignupForm {
+    /// The headline, by language tag; the shipped one where missing.
+    pub title: BTreeMap<String, String>,
+    /// Declared fields, in page order.
+    pub fields: Vec<Arc<Field>>,
+    /// Agreements to accept, in page order.
+    pub agreements: Vec<Arc<Agreement>>,
+    /// Name, logo, colour.
+    pub brand: Brand,
+}
+
+/// A declared field.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name in forms, platform data and expressions (`form.<name>`).
+    pub name: String,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// The label by language tag; the shipped text of the same name where missing.
+    pub label: BTreeMap<String, String>,
+    /// A sentence of help by language tag.
+    pub hint: BTreeMap<String, String>,
+    /// Whether it must be filled in.
+    pub required: bool,
+    /// For which account types it is asked; empty for all.
+    pub account_types: Vec<AccountType>,
+    /// Which object of the platform gets it.
+    pub goes_to: FieldTarget,
+    /// Where its first value comes from: a claim or an expression over `identity`.
+    pub prefill: Option<Mapping>,
+    /// Whether a value from a verified claim is shown and kept, not editable.
+    pub locked_when_verified: bool,
+    /// The longest value, characters.
+    pub max_length: usize,
+    /// The HTML `autocomplete` token.
+    pub autocomplete: Option<String>,
+}
+
+impl Field {
+    /// Whether it is asked for this account type.
+    pub fn is_asked_for(&self, account_type: AccountType) -> bool {
+        self.account_types.is_empty() || self.account_types.contains(&account_type)
+    }
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldKind {
+    /// One line of text.
+    Text,
+    /// An e-mail address.
+    Email,
+    /// A phone number in any human spelling, kept as E.164.
+    Phone,
+    /// A country, kept as ISO 3166-1 alpha-2.
+    Country,
+    /// One of several options.
+    Select(Vec<Choice>),
+    /// Yes or no.
+    Checkbox,
+}
+
+/// An option of a select field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What is kept.
+    pub value: String,
+    /// What is shown, by language tag; the value where missing.
+    pub label: BTreeMap<String, String>,
+}
+
+/// Which object of the platform gets a field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldTarget {
+    /// The customer's name itself (one field per account type at most).
+    CustomerName,
+    /// The customer's fields.
+    Customer,
+    /// The location's fields.
+    Location,
+    /// The user's name itself; several such fields are joined in page order.
+    UserName,
+    /// The user's e-mail address itself.
+    UserEmail,
+    /// The user's fields.
+    User,
+}
+
+/// A versioned text that a user accepts.
+#[derive(Debug)]
+pub struct Agreement {
+    /// Its id: the file name before the language.
+    pub id: String,
+    /// Text and version by language tag; never empty.
+    pub texts: BTreeMap<String, AgreementText>,
+    /// For which account types it is asked; empty for all.
+    pub account_types: Vec<AccountType>,
+}
+
+impl Agreement {
+    /// The text for a reader of `language`, with the language that it is in: that one, else
+    /// English, else the first there is.
+    pub fn text_for(&self, language: &str) -> Option<(&str, &AgreementText)> {
+        let of = |tag: &str| self.texts.get_key_value(tag);
+        let found = of(language)
+            .or_else(|| of("en"))
+            .or_else(|| self.texts.first_key_value());
+        found.map(|(tag, text)| (tag.as_str(), text))
+    }
+
+    /// Whether it is asked for this account type.
+    pub fn is_asked_for(&self, account_type: AccountType) -> bool {
+        self.account_types.is_empty() || self.account_types.contains(&account_type)
+    }
+}
+
+/// An agreement in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementText {
+    /// The first heading, or the id.
+    pub title: String,
+    /// The Markdown source.
+    pub markdown: String,
+    /// Digest of the source.
+    pub version: String,
+}
+
+/// How the pages look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Brand {
+    /// The operator's name.
+    pub name: String,
+    /// The logo's file content and media type.
+    pub logo: Option<Logo>,
+    /// `#rrggbb`.
+    pub colour: Option<String>,
+    /// Where somebody can ask for help: a URL or `mailto:`.
+    pub support: Option<String>,
+}
+
+/// A logo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logo {
+    /// `image/svg+xml`, `image/png` or `image/webp`.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
+}

@@ -1,0 +1,213 @@
+//! The proxy library's callbacks, as a table of contents.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use super::answer::Problem;
+use super::context::RequestContext;
+use super::gateway::{Gateway, Next};
+use super::respond::send;
+use super::upstream::{HandoffProblem, clean};
+
+/// A request whose claims do not fit into fields.
+const UNFIT_CLAIM: ErrorType = ErrorType::Custom("UnfitClaim");
+
+/// The gateway as the proxy library owns it.
+pub(super) struct Shared(pub(super) Arc<Gateway>);
+
+impl std::ops::Deref for Shared {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.0
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Shared {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        self.begin()
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<bool> {
+        session.set_read_timeout(Some(self.limits.body_time));
+        session.set_write_timeout(Some(self.limits.body_time));
+        match self.next(session, ctx).await {
+            Ok(Next::Forward) => return Ok(false),
+            Ok(Next::Page(context, target)) => {
+                self.answer_page(session, ctx, *context, &target).await?;
+            }
+            Ok(Next::Answer(answer)) => send(session, answer).await?,
+            Err(problem) => {
+                ctx.outcome = problem.outcome();
+                send(session, self.error_answer(&problem, session, ctx)).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        ctx.body_seen += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        if ctx.body_seen > ctx.body_limit {
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is too large");
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        _ctx: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        let is_tunnel = session.is_upgrade_req();
+        if is_tunnel {
+            session.set_read_timeout(Some(self.upstream.tunnel_timeout()));
+            session.set_write_timeout(Some(self.upstream.tunnel_timeout()));
+        }
+        self.upstream
+            .next_peer(is_tunnel)
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let (Some(permit), Some(host), Some(client)) = (&ctx.permit, &ctx.host, ctx.client) else {
+            return Error::e_explain(ErrorType::InternalError, "no permit");
+        };
+        ctx.asked_upstream = Some(tokio::time::Instant::now());
+        match self.handoff.apply(request, permit, host, client) {
+            Ok(()) => Ok(()),
+            Err(HandoffProblem::Claim(unfit)) => {
+                tracing::warn!(reference = %ctx.reference, cause = %unfit, "a claim is unfit");
+                Error::e_explain(UNFIT_CLAIM, "a claim is unfit for a field")
+            }
+            Err(HandoffProblem::Unwritable(error)) => Err(error),
+        }
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        if !response.status.is_informational() || response.status == 101 {
+            ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
+        }
+        clean(response)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestContext,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent: another server may be asked, whatever the method.
+        ctx.failed_connects += 1;
+        error.set_retry(ctx.failed_connects < self.upstream.count());
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut RequestContext,
+    ) -> FailToProxy {
+        let problem = problem_of(error);
+        if *error.esource() == ErrorSource::Upstream {
+            tracing::warn!(reference = %ctx.reference, cause = %error, "the upstream failed");
+        }
+        if let Some(problem) = &problem
+            && session.response_written().is_none()
+        {
+            session.set_keepalive(None);
+            let answer = self.error_answer(problem, session, ctx);
+            // The client may be gone; there is nobody else to tell.
+            let _ = send(session, answer).await;
+        }
+        let error_code = problem.map_or(0, |problem| problem.status().as_u16());
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestContext) {
+        ctx.status = session
+            .response_written()
+            .map_or(0, |head| head.status.as_u16());
+        ctx.octets_sent = session.body_bytes_sent();
+        if ctx.permit.is_none() {
+            ctx.path = String::from_utf8_lossy(session.req_header().raw_path()).into_owned();
+        }
+    }
+
+    /// The library's own lines hold whole targets; ours say what may be said.
+    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &RequestContext,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// What a failure on the way to or from the upstream looks like from outside; none when the
+/// client is gone.
+fn problem_of(error: &Error) -> Option<Problem> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(Problem::BodyTooLarge),
+        (_, ErrorType::HTTPStatus(503)) => Some(Problem::UpstreamDown),
+        (_, kind) if *kind == UNFIT_CLAIM => Some(Problem::UnfitClaim),
+        (ErrorSource::Upstream, kind) => Some(match kind {
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout => Problem::UpstreamSlow,
+            ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::TLSHandshakeTimedout => Problem::UpstreamDown,
+            _ => Problem::UpstreamBroken,
+        }),
+        (ErrorSource::Downstream, kind) => match kind {
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => None,
+            ErrorType::ReadTimedout => Some(Problem::BodyTooSlow),
+            _ => Some(Problem::Malformed),
+        },
+        _ => Some(Problem::Internal),
+    }
+}

@@ -1,0 +1,253 @@
+//! One client connection, from accept to close: TLS, then HTTP/1 or HTTP/2, every request with a
+//! deadline for its head.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::http::ServerSession;
+use pingora_proxy::HttpProxy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::callbacks::Shared;
+use super::gateway::Gateway;
+use super::guard::{Admission, ConnectionCaps, Network};
+use super::head::{HeadLimits, HeadProblem};
+use super::head_reader::HeadReader;
+use super::listeners::{Listener, Tls};
+use super::patience::Patience;
+use super::settings::DoorLimits;
+use super::streams::RequestScope;
+use super::wire::Wire;
+use crate::telemetry::metrics::Gauge;
+
+/// After an early answer: how much of the rest is read and thrown away, so that the answer is
+/// not lost with a reset.
+const LINGER_OCTETS: usize = 256 * 1024;
+const LINGER_TIME: Duration = Duration::from_millis(500);
+
+/// Out of file descriptors, most likely: others must close first.
+const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
+
+/// What is known of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Connection {
+    /// The peer's address.
+    pub(super) peer: IpAddr,
+    /// Whether the peer is a configured proxy.
+    pub(super) is_trusted: bool,
+}
+
+/// The library's proxy around our callbacks.
+pub(super) type Proxy = HttpProxy<Shared>;
+
+/// What all connections share.
+pub(super) struct Door {
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) limits: DoorLimits,
+    pub(super) stopping: CancellationToken,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) tracker: TaskTracker,
+    pub(super) cut_off: CancellationToken,
+    pub(super) caps: Arc<ConnectionCaps>,
+}
+
+impl Door {
+    fn head_limits(&self) -> HeadLimits {
+        let DoorLimits {
+            head,
+            target,
+            fields,
+            ..
+        } = self.limits;
+        HeadLimits {
+            head,
+            target,
+            fields,
+        }
+    }
+
+    /// Accepts connections until the gateway stops.
+    pub(super) async fn accept_from(self: Arc<Self>, listener: Listener) {
+        let Listener {
+            socket,
+            tls,
+            address,
+        } = listener;
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = self.stopping.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer, tls.clone()),
+                Err(cause) => {
+                    tracing::error!(%address, %cause, "cannot accept connections");
+                    tokio::time::sleep(PAUSE_AFTER_FAILED_ACCEPT).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, tls: Option<Tls>) {
+        let address = peer.ip().to_canonical();
+        let network = (!self.gateway.trusts(address)).then(|| Network::of(address));
+        let Some(admission) = self.caps.admit(network) else {
+            self.gateway.counters.connections_refused.inc();
+            return;
+        };
+        let open = OpenConnection::new(&self.gateway.counters.connections, admission);
+        let door = Arc::clone(self);
+        let cut_off = self.cut_off.clone();
+        self.tracker.spawn(async move {
+            let _open = open;
+            // Nothing is left to do for a connection that was cut off.
+            let _ = cut_off
+                .run_until_cancelled(door.serve(stream, peer, tls))
+                .await;
+        });
+    }
+
+    /// Serves one accepted connection until it closes.
+    async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, tls: Option<Tls>) {
+        let deadline = Instant::now() + self.limits.head_time;
+        let peer = peer.ip().to_canonical();
+        let is_trusted = self.gateway.trusts(peer);
+        let connection = Connection { peer, is_trusted };
+        let id = socket.as_raw_fd();
+        // Answers leave at once; where this fails they leave a little later.
+        let _ = socket.set_nodelay(true);
+        let Some(tls) = tls else {
+            let stream: Stream = Box::new(Wire::new(socket, id));
+            return self.serve_http1(stream, deadline, connection).await;
+        };
+        // Boxed, so that plain connections do not carry the room for all this.
+        let Some((stream, is_http2)) = Box::pin(secure(socket, id, tls, deadline)).await else {
+            return;
+        };
+        if is_http2 {
+            Box::pin(self.serve_http2(stream, deadline, connection)).await;
+        } else {
+            self.serve_http1(stream, deadline, connection).await;
+        }
+    }
+
+    async fn serve_http1(
+        self: Arc<Self>,
+        mut stream: Stream,
+        deadline: Instant,
+        connection: Connection,
+    ) {
+        let mut patience = Patience::until(deadline);
+        let mut next_look = Patience::until(deadline);
+        let stopping = self.stopping.cancelled();
+        tokio::pin!(stopping);
+        loop {
+            let mut reader = HeadReader {
+                stream: &mut stream,
+                patience: &mut patience,
+                limits: self.head_limits(),
+                head_time: self.limits.head_time,
+            };
+            let head = tokio::select! {
+                biased;
+                head = reader.read() => head,
+                () = &mut stopping => return,
+            };
+            let head = match head {
+                Ok(Some(head)) => head,
+                Ok(None) => return,
+                Err(problem) => return self.turn_away(stream, problem, connection).await,
+            };
+            let mut session = ServerSession::new_http1(stream);
+            session.set_pipelined_prefix(head);
+            let Some(reusable) = self.process(session, connection, &mut next_look).await else {
+                return;
+            };
+            stream = reusable;
+            patience.move_to(Instant::now() + self.limits.keep_alive);
+        }
+    }
+
+    /// One request; gives the connection back when it can take another one.
+    pub(super) async fn process(
+        &self,
+        session: ServerSession,
+        connection: Connection,
+        next_look: &mut Patience,
+    ) -> Option<Stream> {
+        let work = self.proxy.process_new_http(session, &self.shutdown);
+        let reused = RequestScope::around(connection, &self.gateway, next_look, work).await??;
+        Some(reused.consume().0)
+    }
+
+    /// Answers a head that is not understood, and closes.
+    async fn turn_away(&self, mut stream: Stream, problem: HeadProblem, connection: Connection) {
+        let answer = self.gateway.malformed(problem, connection);
+        if stream.write_all(&answer).await.is_ok() && stream.flush().await.is_ok() {
+            linger(&mut stream).await;
+        }
+    }
+}
+
+/// Does the TLS handshake; says whether HTTP/2 was agreed on.
+async fn secure(socket: TcpStream, id: i32, tls: Tls, deadline: Instant) -> Option<(Stream, bool)> {
+    let handshake = tls.acceptor.accept(socket);
+    let secured = tokio::time::timeout_at(deadline, handshake)
+        .await
+        .ok()?
+        .ok()?;
+    let is_http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
+    Some((Box::new(Wire::new(secured, id)), is_http2))
+}
+
+/// An open connection; dropping it closes it for the metrics and the caps.
+struct OpenConnection {
+    gauge: Gauge,
+    _admission: Admission,
+}
+
+impl OpenConnection {
+    fn new(gauge: &Gauge, admission: Admission) -> Self {
+        gauge.inc();
+        Self {
+            gauge: gauge.clone(),
+            _admission: admission,
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// Reads what the client still sends, up to a bound, so that closing does not reset the
+/// connection before the answer is read.
+async fn linger(stream: &mut Stream) {
+    let drain = async {
+        if AsyncWriteExt::shutdown(stream).await.is_err() {
+            return;
+        }
+        let mut scratch = vec![0; 4096];
+        let mut left = LINGER_OCTETS;
+        while let Ok(read @ 1..) = stream.read(&mut scratch).await {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whoever keeps sending is cut off.
+    let _ = tokio::time::timeout(LINGER_TIME, drain).await;
+}

@@ -1,0 +1,218 @@
+//! What is remembered of one request while it is under way, and its access-log line at the end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::Method;
+use tokio::time::Instant;
+
+use super::counters::Counters;
+use super::settings::HostSettings;
+use super::streams::RequestScope;
+use crate::access::{Permit, RequestKind};
+
+/// What became of a request, as metrics and the log name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Forward,
+    LogIn,
+    Challenge,
+    Onboard,
+    Forbid,
+    Refuse,
+    SlowDown,
+    Page,
+    Malformed,
+}
+
+impl Outcome {
+    /// All of them.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Forward,
+        Self::LogIn,
+        Self::Challenge,
+        Self::Onboard,
+        Self::Forbid,
+        Self::Refuse,
+        Self::SlowDown,
+        Self::Page,
+        Self::Malformed,
+    ];
+
+    /// The word for it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::LogIn => "log_in",
+            Self::Challenge => "challenge",
+            Self::Onboard => "onboard",
+            Self::Forbid => "forbid",
+            Self::Refuse => "refuse",
+            Self::SlowDown => "slow_down",
+            Self::Page => "page",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// The reference of a request: unique for this process and its start, told to users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reference(u64);
+
+/// Makes references.
+#[derive(Debug)]
+pub(super) struct References {
+    next: AtomicU64,
+    start: u64,
+}
+
+impl References {
+    /// References that begin at a random place.
+    pub(super) fn from_start(start: u64) -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            start,
+        }
+    }
+
+    /// The next one.
+    pub(super) fn next(&self) -> Reference {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        // One step of SplitMix64: every count gives another number, and they do not look alike.
+        let mut mixed = self
+            .start
+            .wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Reference(mixed ^ (mixed >> 31))
+    }
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What is remembered of one request.
+pub(super) struct RequestContext {
+    /// Where it came from.
+    pub(super) scope: Option<Arc<RequestScope>>,
+    /// Its reference.
+    pub(super) reference: Reference,
+    /// When its head was complete.
+    pub(super) began: Instant,
+    /// The client, once known.
+    pub(super) client: Option<IpAddr>,
+    /// The configured host, once known.
+    pub(super) host: Option<Arc<HostSettings>>,
+    /// What answer is expected, once known.
+    pub(super) kind: RequestKind,
+    /// The method.
+    pub(super) method: Method,
+    /// The path as sent, without query, of what is not forwarded.
+    pub(super) path: String,
+    /// The proof that it may be forwarded.
+    pub(super) permit: Option<Permit>,
+    /// What became of it.
+    pub(super) outcome: Outcome,
+    /// The status that the client got; 0 when it got none.
+    pub(super) status: u16,
+    /// Octets of the request body that have come so far, and how many may.
+    pub(super) body_seen: u64,
+    pub(super) body_limit: u64,
+    /// When it was sent to the upstream, and how long that took to answer.
+    pub(super) asked_upstream: Option<Instant>,
+    pub(super) upstream_time: Option<Duration>,
+    /// Octets of the answer's body.
+    pub(super) octets_sent: usize,
+    /// How many servers could not be connected to.
+    pub(super) failed_connects: usize,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl RequestContext {
+    /// A request whose head is complete.
+    pub(super) fn begin(reference: Reference, counters: Arc<Counters>) -> Self {
+        counters.in_flight.inc();
+        Self {
+            scope: RequestScope::current(),
+            reference,
+            began: Instant::now(),
+            client: None,
+            host: None,
+            kind: RequestKind::Api,
+            method: Method::GET,
+            path: String::new(),
+            permit: None,
+            outcome: Outcome::Malformed,
+            status: 0,
+            body_seen: 0,
+            body_limit: u64::MAX,
+            asked_upstream: None,
+            upstream_time: None,
+            octets_sent: 0,
+            failed_connects: 0,
+            counters,
+        }
+    }
+
+    /// The path without query, as decided on or, where nothing was permitted, as sent.
+    fn logged_path(&self) -> &str {
+        let target = self
+            .permit
+            .as_ref()
+            .map_or(self.path.as_str(), Permit::target);
+        target.split('?').next().unwrap_or_default()
+    }
+
+    fn log(&self) {
+        tracing::info!(
+            target: "access",
+            method = self.method.as_str(),
+            host = self.host.as_ref().map_or("-", |host| &*host.name),
+            path = self.logged_path(),
+            status = self.status,
+            outcome = self.outcome.as_str(),
+            rule = self.permit.as_ref().map_or("-", |permit| permit.rule().name.as_str()),
+            client = self.client.map(tracing::field::display),
+            octets = self.octets_sent,
+            ms = millis(self.began.elapsed()),
+            upstream_ms = self.upstream_time.map(millis),
+            reference = %self.reference,
+            "request"
+        );
+    }
+}
+
+/// A request ends when its context goes, also where the task was cut off or panicked.
+impl Drop for RequestContext {
+    fn drop(&mut self) {
+        self.counters.in_flight.dec();
+        self.counters.count(self.outcome, self.status);
+        if let Some(time) = self.upstream_time {
+            self.counters.upstream_seconds.observe(time.as_secs_f64());
+        }
+        self.log();
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn references_do_not_repeat() {
+        let references = References::from_start(7);
+        let seen: HashSet<String> = (0..10_000).map(|_| references.next().to_string()).collect();
+        assert_eq!(seen.len(), 10_000);
+        assert!(seen.iter().all(|reference| reference.len() == 16));
+    }
+}

@@ -1,0 +1,269 @@
+//! What happens to a request: its facts, the decision, and whether it is forwarded or answered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{Method, header};
+use ipnet::IpNet;
+use pingora_core::Result;
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::answer::{Answer, ErrorPage, ErrorPages, Problem, explain};
+use super::bridge::{self, Bridge, announced_length};
+use super::connection::Connection;
+use super::context::{Outcome, References, RequestContext};
+use super::counters::Counters;
+use super::facts;
+use super::head::HeadProblem;
+use super::limits::Lanes;
+use super::respond::send;
+use super::settings::{DoorLimits, Hosts};
+use super::upstream::{Handoff, Upstream};
+use crate::access::{
+    ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide, device_word,
+};
+use crate::paths;
+use crate::policy::{Limits, Policy, PolicySource};
+use crate::session::cookie::{self, SESSION_COOKIE};
+use crate::session::{SessionStanding, Sessions};
+
+/// Door 1: every request of every connection.
+pub(super) struct Gateway {
+    pub(super) hosts: Hosts,
+    pub(super) trusted: Vec<IpNet>,
+    pub(super) limits: DoorLimits,
+    pub(super) policy: Arc<dyn PolicySource>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) bridge: Bridge,
+    pub(super) error_pages: Arc<dyn ErrorPages>,
+    pub(super) lanes: Lanes,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) handoff: Handoff,
+    pub(super) counters: Arc<Counters>,
+    pub(super) references: References,
+}
+
+/// What happens to a request.
+pub(super) enum Next {
+    /// It goes to the upstream; the permit is in the context.
+    Forward,
+    /// One of our own pages answers it.
+    Page(Box<ClientContext>, String),
+    /// It is answered right here.
+    Answer(Answer),
+}
+
+impl Gateway {
+    /// Begins a request.
+    pub(super) fn begin(&self) -> RequestContext {
+        RequestContext::begin(self.references.next(), Arc::clone(&self.counters))
+    }
+
+    /// Whether a peer is a configured proxy.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&peer))
+    }
+
+    /// How the bearer of a session cookie stands; asks the store only when it must.
+    pub(super) async fn standing(&self, cookie: Option<&str>, host: &str) -> SessionStanding {
+        match self.sessions.cached_standing(cookie, host) {
+            Some(standing) => standing,
+            None => self.sessions.standing(cookie, host).await,
+        }
+    }
+
+    /// Counts a stream that was closed because its session ended.
+    pub(super) fn stream_was_cut(&self) {
+        self.counters.streams_cut.inc();
+        tracing::info!("closed a stream because its session ended");
+    }
+
+    /// The raw answer to a head that is not understood; logged and counted as any other.
+    pub(super) fn malformed(&self, problem: HeadProblem, connection: Connection) -> Vec<u8> {
+        let mut ctx = self.begin();
+        ctx.client = Some(connection.peer);
+        ctx.status = problem.status();
+        tracing::info!(reference = %ctx.reference, cause = %problem, "refused a malformed request");
+        let told = match problem.status() {
+            414 => Problem::TargetTooLong,
+            431 => Problem::HeadTooLarge,
+            _ => Problem::Malformed,
+        };
+        let reference = ctx.reference.to_string();
+        let page = ErrorPage {
+            problem: &told,
+            host: None,
+            languages: None,
+            reference: &reference,
+        };
+        explain(&page, RequestKind::Api, &*self.error_pages).to_http1_closing()
+    }
+
+    pub(super) async fn next(
+        &self,
+        session: &Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Next, Problem> {
+        let request = session.req_header();
+        let facts = self.take_facts(request, ctx)?;
+        if paths::is_ours(facts.path.as_str()) {
+            return self.page(request, &facts, ctx);
+        }
+        let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
+        let standing = self.standing(cookie, &facts.host).await;
+        let policy = self.policy.current();
+        let verdict = decide(&facts, &standing, &policy);
+        if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
+            (&verdict, cookie, &ctx.scope)
+            && permit.who().is_some()
+        {
+            scope.depends_on(cookie, &facts.host);
+        }
+        self.act_on(verdict, &policy, request, ctx)
+    }
+
+    fn take_facts(
+        &self,
+        request: &RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<RequestFacts, Problem> {
+        let scope = ctx.scope.as_ref().ok_or(Problem::Internal)?;
+        let client = if scope.is_trusted() {
+            facts::client(scope.peer(), &request.headers, &self.trusted)
+        } else {
+            scope.peer()
+        };
+        ctx.client = Some(client);
+        ctx.method.clone_from(&request.method);
+        ctx.kind = facts::kind(request);
+        let (facts, host) = facts::take(request, &self.hosts, client)?;
+        ctx.host = Some(Arc::clone(host));
+        if request.method == Method::TRACE {
+            return Err(Problem::Method);
+        }
+        if self.handoff.managed().nominated_in(&request.headers) {
+            return Err(Problem::Nomination);
+        }
+        Ok(facts)
+    }
+
+    fn page(
+        &self,
+        request: &RequestHeader,
+        facts: &RequestFacts,
+        ctx: &mut RequestContext,
+    ) -> Result<Next, Problem> {
+        let path = facts.path.as_str();
+        let is_submit = !matches!(request.method, Method::GET | Method::HEAD);
+        let policy = self.policy.current();
+        self.lanes
+            .draw_page(path, is_submit, &policy.limits, facts.client)
+            .map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
+        ctx.outcome = Outcome::Page;
+        let agent = request
+            .headers
+            .get(header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok());
+        let target = match &facts.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let context = ClientContext {
+            host: facts.host.to_string(),
+            own_origin: facts.own_origin.to_string(),
+            client: facts.client,
+            kind: facts.kind,
+            reference: ctx.reference.to_string(),
+            device: device_word(agent),
+        };
+        Ok(Next::Page(Box::new(context), target))
+    }
+
+    /// Draws from the limits, and keeps the permit.
+    fn forward(
+        &self,
+        permit: Permit,
+        limits: &Limits,
+        request: &RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<Next, Problem> {
+        ctx.body_limit = permit.rule().max_body.unwrap_or(self.limits.body);
+        let client = ctx.client.ok_or(Problem::Internal)?;
+        let drawn = self.lanes.draw_forwarded(&permit, limits, client);
+        ctx.permit = Some(permit);
+        drawn.map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
+        if announced_length(&request.headers) > ctx.body_limit {
+            return Err(Problem::BodyTooLarge);
+        }
+        ctx.outcome = Outcome::Forward;
+        Ok(Next::Forward)
+    }
+
+    fn act_on(
+        &self,
+        verdict: Verdict,
+        policy: &Policy,
+        request: &RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<Next, Problem> {
+        match verdict {
+            Verdict::Forward(permit) => self.forward(permit, &policy.limits, request, ctx),
+            Verdict::LogIn(return_to) => {
+                ctx.outcome = Outcome::LogIn;
+                Ok(Next::Answer(Answer::log_in(&return_to)))
+            }
+            Verdict::Onboard(_) if ctx.kind == RequestKind::Page => {
+                ctx.outcome = Outcome::Onboard;
+                Ok(Next::Answer(Answer::see_other(paths::REGISTER)))
+            }
+            Verdict::Onboard(_) => Err(Problem::RegistrationRequired),
+            Verdict::Challenge => Err(Problem::LoginRequired),
+            Verdict::Forbid { rule } => {
+                tracing::info!(reference = %ctx.reference, rule, "a rule forbids the request");
+                Err(Problem::Forbidden)
+            }
+            Verdict::Refuse(refusal) => Err(refused(refusal, ctx)),
+        }
+    }
+
+    pub(super) fn error_answer(
+        &self,
+        problem: &Problem,
+        session: &Session,
+        ctx: &RequestContext,
+    ) -> Answer {
+        let languages = session.req_header().headers.get(header::ACCEPT_LANGUAGE);
+        let page = ErrorPage {
+            problem,
+            host: ctx.host.as_ref().map(|host| &*host.name),
+            languages: languages.and_then(|languages| languages.to_str().ok()),
+            reference: &ctx.reference.to_string(),
+        };
+        explain(&page, ctx.kind, &*self.error_pages)
+    }
+
+    pub(super) async fn answer_page(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+        context: ClientContext,
+        target: &str,
+    ) -> Result<()> {
+        match self.bridge.call(session, target, context).await {
+            Ok(response) => bridge::write(session, response).await,
+            Err(problem) => {
+                if problem == Problem::Internal {
+                    tracing::error!(reference = %ctx.reference, "a page panicked");
+                }
+                let answer = self.error_answer(&problem, session, ctx);
+                send(session, answer).await
+            }
+        }
+    }
+}
+
+fn refused(refusal: Refusal, ctx: &RequestContext) -> Problem {
+    tracing::info!(reference = %ctx.reference, cause = %refusal, "refused a request");
+    Problem::Refused(refusal)
+}

@@ -1,0 +1,137 @@
+//! Caps on connections, in all and per network.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The network that a client counts to: an IPv4 address, an IPv6 /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Network(IpAddr);
+
+impl Network {
+    /// The network of an address.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let prefix = u128::from(address) & !u128::from(u64::MAX);
+                Self(IpAddr::V6(Ipv6Addr::from(prefix)))
+            }
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Counts connections.
+#[derive(Debug)]
+pub(super) struct ConnectionCaps {
+    total: usize,
+    per_network: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_network: HashMap<Network, usize>,
+}
+
+impl ConnectionCaps {
+    /// Caps in all and per network.
+    pub(super) fn new(total: usize, per_network: usize) -> Self {
+        Self {
+            total,
+            per_network,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Lets a connection in, or not; `None` for the network exempts it from that cap (a trusted
+    /// proxy carries many clients).
+    pub(super) fn admit(self: &Arc<Self>, network: Option<Network>) -> Option<Admission> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_network = network
+            .and_then(|network| open.by_network.get(&network))
+            .copied();
+        if open.total >= self.total || of_network.unwrap_or(0) >= self.per_network {
+            return None;
+        }
+        open.total += 1;
+        if let Some(network) = network {
+            *open.by_network.entry(network).or_default() += 1;
+        }
+        Some(Admission {
+            caps: Arc::clone(self),
+            network,
+        })
+    }
+}
+
+/// An admitted connection; dropping it makes room for another.
+#[derive(Debug)]
+pub(super) struct Admission {
+    caps: Arc<ConnectionCaps>,
+    network: Option<Network>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut open = self
+            .caps
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.total -= 1;
+        if let Some(network) = self.network {
+            let left = open.by_network.get(&network).map_or(0, |count| count - 1);
+            if left == 0 {
+                open.by_network.remove(&network);
+            } else {
+                open.by_network.insert(network, left);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::unnecessary_wraps, reason = "as `admit` takes it")]
+    fn network(address: &str) -> Option<Network> {
+        Some(Network::of(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_network_is_an_ipv4_address_or_an_ipv6_64() {
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    }
+
+    #[test]
+    fn caps_hold_and_closing_makes_room() {
+        let caps = Arc::new(ConnectionCaps::new(3, 2));
+        let first = caps.admit(network("192.0.2.1")).unwrap();
+        let _second = caps.admit(network("192.0.2.1")).unwrap();
+        assert!(caps.admit(network("192.0.2.1")).is_none());
+        let _other = caps.admit(network("192.0.2.2")).unwrap();
+        assert!(caps.admit(network("192.0.2.3")).is_none(), "three in all");
+        drop(first);
+        assert!(caps.admit(network("192.0.2.1")).is_some());
+        assert_eq!(caps.open.lock().unwrap().by_network.len(), 2);
+    }
+
+    #[test]
+    fn trusted_proxies_count_only_in_all() {
+        let caps = Arc::new(ConnectionCaps::new(3, 1));
+        let admitted: Vec<_> = (0..4).filter_map(|_| caps.admit(None)).collect();
+        assert_eq!(admitted.len(), 3);
+    }
+}

@@ -1,0 +1,448 @@
+//! Judges the head of an HTTP/1 request before anything parses it leniently.
+//!
+//! Whatever two parsers could read differently is refused here (RFC 9112, sections 2 to 6): the
+//! proxy library takes bare line feeds, raw spaces in targets and requests without `Host`.
+
+/// Bounds of a head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadLimits {
+    /// The whole head, octets.
+    pub(super) head: usize,
+    /// The request target, octets.
+    pub(super) target: usize,
+    /// Fields.
+    pub(super) fields: usize,
+}
+
+/// Why a head is refused; the connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HeadProblem {
+    /// A line ends with a bare line feed, or a carriage return stands alone.
+    #[error("a line does not end with CR LF")]
+    LineEnd,
+    /// The request line is not `METHOD SP target SP HTTP/1.x`.
+    #[error("the request line is malformed")]
+    RequestLine,
+    /// Not HTTP/1.0 or HTTP/1.1.
+    #[error("the version is not HTTP/1.0 or HTTP/1.1")]
+    Version,
+    /// A control character, a space or another octet that targets do not have.
+    #[error("the request target has an octet that must be encoded")]
+    Target,
+    /// A field name is not a token, or the line is folded.
+    #[error("a field name is malformed")]
+    FieldName,
+    /// A field value has a control character.
+    #[error("a field value has a control character")]
+    FieldValue,
+    /// No `Host`, or several.
+    #[error("there must be one Host field")]
+    Host,
+    /// The length of the body is in doubt.
+    #[error("the length of the body is in doubt")]
+    Framing,
+    /// The request target is too long.
+    #[error("the request target is too long")]
+    TargetTooLong,
+    /// The head is too large.
+    #[error("the head is too large")]
+    TooLarge,
+    /// Too many fields.
+    #[error("there are too many fields")]
+    TooManyFields,
+}
+
+impl HeadProblem {
+    /// The status that says so.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::TargetTooLong => 414,
+            Self::TooLarge | Self::TooManyFields => 431,
+            _ => 400,
+        }
+    }
+}
+
+/// Finds the end of a head that arrives in pieces, each octet looked at once.
+#[derive(Debug, Default)]
+pub(super) struct HeadScanner {
+    seen: usize,
+    line_start: usize,
+}
+
+impl HeadScanner {
+    /// The length of the head, once it is complete; `buffer` begins with the request line and
+    /// only ever grows.
+    pub(super) fn end(
+        &mut self,
+        buffer: &[u8],
+        limits: HeadLimits,
+    ) -> Result<Option<usize>, HeadProblem> {
+        while let Some(found) = position(buffer.get(self.seen..).unwrap_or_default(), b'\n') {
+            let line_feed = self.seen + found;
+            let line = buffer.get(self.line_start..line_feed).unwrap_or_default();
+            self.seen = line_feed + 1;
+            self.line_start = line_feed + 1;
+            match line {
+                b"\r" if self.seen <= limits.head => return Ok(Some(self.seen)),
+                [.., b'\r'] => {}
+                _ => return Err(HeadProblem::LineEnd),
+            }
+        }
+        self.seen = buffer.len();
+        match buffer.len() > limits.head {
+            true if self.line_start == 0 => Err(HeadProblem::TargetTooLong),
+            true => Err(HeadProblem::TooLarge),
+            false => Ok(None),
+        }
+    }
+}
+
+fn position(octets: &[u8], wanted: u8) -> Option<usize> {
+    octets.iter().position(|octet| *octet == wanted)
+}
+
+/// Judges a complete head, its last empty line included.
+pub(super) fn judge(head: &[u8], limits: HeadLimits) -> Result<(), HeadProblem> {
+    if head.len() > limits.head {
+        return Err(HeadProblem::TooLarge);
+    }
+    let mut lines = head.split(|octet| *octet == b'\n').map(|line| match line {
+        [line @ .., b'\r'] => line,
+        unended => unended,
+    });
+    let version = judge_request_line(lines.next().unwrap_or_default(), limits.target)?;
+    let mut framing = Framing::default();
+    let mut fields = 0;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        fields += 1;
+        if fields > limits.fields {
+            return Err(HeadProblem::TooManyFields);
+        }
+        let (name, value) = judge_field(line)?;
+        framing.note(name, value)?;
+    }
+    framing.judge(version)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+fn judge_request_line(line: &[u8], longest_target: usize) -> Result<Version, HeadProblem> {
+    let mut parts = line.split(|octet| *octet == b' ');
+    let method = parts.next().unwrap_or_default();
+    let target = parts.next().ok_or(HeadProblem::RequestLine)?;
+    let version = parts.next().ok_or(HeadProblem::RequestLine)?;
+    if !is_token(method) {
+        return Err(HeadProblem::RequestLine);
+    }
+    if target.len() > longest_target {
+        return Err(HeadProblem::TargetTooLong);
+    }
+    if target.is_empty() || parts.next().is_some() || !target.iter().all(|o| is_target(*o)) {
+        return Err(HeadProblem::Target);
+    }
+    match version {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        _ => Err(HeadProblem::Version),
+    }
+}
+
+/// Everything that is visible, but for the fragment mark; beyond ASCII the canonical path judges.
+fn is_target(octet: u8) -> bool {
+    (0x21..0x7f).contains(&octet) && octet != b'#' || octet >= 0x80
+}
+
+fn judge_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadProblem> {
+    let colon = position(line, b':').ok_or(HeadProblem::FieldName)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(HeadProblem::FieldName)?;
+    let value = value.get(1..).unwrap_or_default();
+    if !is_token(name) {
+        return Err(HeadProblem::FieldName);
+    }
+    let is_clean = value
+        .iter()
+        .all(|octet| *octet >= 0x20 && *octet != 0x7f || *octet == b'\t');
+    is_clean
+        .then(|| (name, value.trim_ascii()))
+        .ok_or(HeadProblem::FieldValue)
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.iter().all(|octet| {
+            octet.is_ascii_alphanumeric()
+                || matches!(
+                    octet,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                )
+        })
+}
+
+/// What decides where the body ends.
+#[derive(Debug, Default)]
+struct Framing {
+    hosts: usize,
+    lengths: usize,
+    encodings: usize,
+}
+
+impl Framing {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadProblem> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                self.lengths += 1;
+                let is_number =
+                    (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+                return is_number.then_some(()).ok_or(HeadProblem::Framing);
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.encodings += 1;
+                let is_chunked = value.eq_ignore_ascii_case(b"chunked");
+                return is_chunked.then_some(()).ok_or(HeadProblem::Framing);
+            }
+            // What CGI-like servers fold to the same name would frame the body for them alone.
+            14 | 17 if folds_to_framing(name) => return Err(HeadProblem::Framing),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn judge(&self, version: Version) -> Result<(), HeadProblem> {
+        if self.hosts != 1 {
+            return Err(HeadProblem::Host);
+        }
+        let is_clear = self.lengths + self.encodings <= 1
+            && (self.encodings == 0 || version == Version::Http11);
+        is_clear.then_some(()).ok_or(HeadProblem::Framing)
+    }
+}
+
+fn folds_to_framing(name: &[u8]) -> bool {
+    let folded: Vec<u8> = name
+        .iter()
+        .map(|octet| {
+            if octet.is_ascii_alphanumeric() {
+                octet.to_ascii_lowercase()
+            } else {
+                b'-'
+            }
+        })
+        .collect();
+    folded == b"content-length" || folded == b"transfer-encoding"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: HeadLimits = HeadLimits {
+        head: 4096,
+        target: 1024,
+        fields: 20,
+    };
+
+    fn verdict(head: &[u8]) -> Result<(), HeadProblem> {
+        match HeadScanner::default().end(head, LIMITS)? {
+            Some(end) => judge(&head[..end], LIMITS),
+            None => panic!("incomplete"),
+        }
+    }
+
+    fn with_lines(lines: &str) -> Result<(), HeadProblem> {
+        verdict(format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn ordinary_requests_pass() {
+        assert_eq!(verdict(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(()));
+        assert_eq!(
+            verdict(b"GET /?q=a HTTP/1.0\r\nhOST:a\r\nX:\r\n\r\n"),
+            Ok(())
+        );
+        assert_eq!(
+            verdict("GET /ü?ü HTTP/1.1\r\nHost: a\r\nX-N: ü\r\n\r\n".as_bytes()),
+            Ok(())
+        );
+        assert_eq!(with_lines("Content-Length: 12\r\nX-Tab: a\tb\r\n"), Ok(()));
+        assert_eq!(with_lines("Transfer-Encoding: Chunked\r\n"), Ok(()));
+    }
+
+    #[test]
+    fn line_ends_are_cr_lf_and_nothing_else() {
+        for head in [
+            &b"GET / HTTP/1.1\nHost: a\n\n"[..],
+            b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+        ] {
+            assert_eq!(verdict(head), Err(HeadProblem::LineEnd));
+        }
+        assert_eq!(with_lines("X: a\rb\r\n"), Err(HeadProblem::FieldValue));
+        assert_eq!(with_lines("X: a\r\r\n"), Err(HeadProblem::FieldValue));
+    }
+
+    #[test]
+    fn targets_have_no_raw_space_control_or_fragment() {
+        for target in ["/a b", "/a\tb", "/a\u{b}", "/\0", "/a\u{7f}", "/a#b", ""] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                verdict(head.as_bytes()),
+                Err(HeadProblem::Target),
+                "{target:?}"
+            );
+        }
+        for line in [
+            "GET /",
+            "GET",
+            "/ HTTP/1.1",
+            "G(T / HTTP/1.1",
+            " GET / HTTP/1.1",
+            "",
+        ] {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                verdict(head.as_bytes()),
+                Err(HeadProblem::RequestLine),
+                "{line:?}"
+            );
+        }
+        for version in ["HTTP/2.0", "HTTP/1.2", "http/1.1", "HTTP/0.9", "HTTP/1.1x"] {
+            let head = format!("GET / {version}\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                verdict(head.as_bytes()),
+                Err(HeadProblem::Version),
+                "{version:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn field_lines_are_name_colon_value() {
+        for line in [
+            " folded: a",
+            "\tfolded",
+            "X : a",
+            ": a",
+            "no colon",
+            "X\0: a",
+            "X(: a",
+        ] {
+            assert_eq!(
+                with_lines(&format!("{line}\r\n")),
+                Err(HeadProblem::FieldName),
+                "{line:?}"
+            );
+        }
+        assert_eq!(with_lines("X: a\0b\r\n"), Err(HeadProblem::FieldValue));
+        assert_eq!(with_lines("X: a\u{b}b\r\n"), Err(HeadProblem::FieldValue));
+    }
+
+    #[test]
+    fn there_is_one_host() {
+        assert_eq!(
+            verdict(b"GET / HTTP/1.1\r\nX: a\r\n\r\n"),
+            Err(HeadProblem::Host)
+        );
+        assert_eq!(verdict(b"GET / HTTP/1.0\r\n\r\n"), Err(HeadProblem::Host));
+        assert_eq!(with_lines("Host: a\r\n"), Err(HeadProblem::Host));
+    }
+
+    #[test]
+    fn the_length_of_the_body_is_never_in_doubt() {
+        for lines in [
+            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 3\r\nContent-Length: 3\r\n",
+            "Content-Length: 3, 3\r\n",
+            "Content-Length: +3\r\n",
+            "Content-Length: 0x3\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 9999999999999999999999\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: \"chunked\"\r\n",
+            "Transfer-Encoding:\r\n",
+            "Content_Length: 3\r\n",
+            "Transfer.Encoding: chunked\r\n",
+        ] {
+            assert_eq!(with_lines(lines), Err(HeadProblem::Framing), "{lines:?}");
+        }
+        assert_eq!(
+            verdict(b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Err(HeadProblem::Framing)
+        );
+    }
+
+    #[test]
+    fn heads_have_bounds() {
+        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(1024));
+        assert_eq!(verdict(long.as_bytes()), Err(HeadProblem::TargetTooLong));
+        let endless = vec![b'a'; 5000];
+        let scan = |octets: &[u8]| HeadScanner::default().end(octets, LIMITS);
+        assert_eq!(scan(&endless), Err(HeadProblem::TargetTooLong));
+        let large = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(5000));
+        assert_eq!(scan(large.as_bytes()), Err(HeadProblem::TooLarge));
+        assert_eq!(
+            with_lines(&"X: a\r\n".repeat(20)),
+            Err(HeadProblem::TooManyFields)
+        );
+        assert_eq!(with_lines(&"X: a\r\n".repeat(19)), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_in_which_pieces_a_head_arrives(
+            head in "(GET / HTTP/1.1|Host: a|X: b|\r\n|\n|\r| ){0,12}",
+            cuts in proptest::collection::vec(0usize..80, 0..6)
+        ) {
+            let head = head.as_bytes();
+            let whole = HeadScanner::default().end(head, LIMITS);
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(head.len())).collect();
+            cuts.push(head.len());
+            cuts.sort_unstable();
+            let mut scanner = HeadScanner::default();
+            let mut piecemeal = Ok(None);
+            for cut in cuts {
+                piecemeal = scanner.end(&head[..cut], LIMITS);
+                if piecemeal != Ok(None) {
+                    break;
+                }
+            }
+            prop_assert_eq!(piecemeal, whole);
+        }
+
+        #[test]
+        fn what_passes_is_read_the_same_way_by_another_parser(
+            head in "(GET|POST) /[a-z ]{0,3} HTTP/1\\.[01]\r\n(Host: a\r\n|X ?:[ a-z\t]{0,4}\r\n|Content-Length: [0-9+]{1,2}\r\n| x\r\n){0,5}\r\n"
+        ) {
+            if verdict(head.as_bytes()).is_ok() {
+                let lines = head.trim_end().split("\r\n").skip(1);
+                for line in lines {
+                    let (name, _) = line.split_once(':').unwrap();
+                    prop_assert!(http::HeaderName::try_from(name).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Door 1, the data plane: takes connections, decides about every request, forwards or answers.
+//!
+//! pingora's proxy does the HTTP; its server is not used. Accepting, TLS, the judgement of request
+//! heads, deadlines and the drain at the end are here, on the one runtime that carries everything.
+
+mod answer;
+mod bridge;
+mod callbacks;
+mod connection;
+mod context;
+mod counters;
+mod facts;
+mod gateway;
+mod guard;
+mod head;
+mod head_reader;
+mod http2;
+mod limits;
+mod listeners;
+mod patience;
+mod respond;
+mod settings;
+mod streams;
+mod upstream;
+mod wire;
+
+use std::sync::Arc;
+
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::http_proxy;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::policy::PolicySource;
+use crate::rate_limit::RateLimiter;
+use crate::session::Sessions;
+use crate::telemetry::metrics::Metrics;
+
+pub use answer::{ErrorPage, ErrorPages, PlainErrorPages, Problem};
+pub use bridge::Pages;
+pub use listeners::{CertificateProblem, Certificates, ListenProblem, Listener};
+pub use settings::{
+    CertificateFiles, DoorLimits, HandoffSettings, HostProblem, HostSettings, ListenerSettings,
+    ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
+};
+
+/// What the data plane is made of.
+pub struct ProxyParts {
+    /// Hosts, upstream, hand-off, limits.
+    pub settings: ProxySettings,
+    /// The rules.
+    pub policy: Arc<dyn PolicySource>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// The gateway's own pages.
+    pub pages: Pages,
+    /// How errors look to people.
+    pub error_pages: Arc<dyn ErrorPages>,
+    /// Slows abuse.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for as
+/// long as the settings say, and cuts off what is left.
+pub async fn serve(
+    parts: ProxyParts,
+    listeners: Vec<Listener>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let grace = parts.settings.grace;
+    let stopping = CancellationToken::new();
+    let cut_off = CancellationToken::new();
+    let tracker = TaskTracker::new();
+    let (upstream, gateway) = gateway_of(&parts).await;
+    let caps = Arc::new(guard::ConnectionCaps::new(
+        parts.settings.limits.connections,
+        parts.settings.limits.connections_per_network,
+    ));
+    let door = Arc::new(connection::Door {
+        proxy: Arc::new(proxy_of(&gateway)),
+        gateway,
+        limits: parts.settings.limits,
+        stopping: stopping.clone(),
+        shutdown: shutdown.clone(),
+        tracker: tracker.clone(),
+        cut_off: cut_off.clone(),
+        caps,
+    });
+    let looking_up = tokio::spawn(async move { upstream.keep_looking_up().await });
+    for listener in listeners {
+        tracker.spawn(Arc::clone(&door).accept_from(listener));
+    }
+    // An error means that whoever could say so is gone.
+    let _ = shutdown.wait_for(|is_over| *is_over).await;
+    stopping.cancel();
+    looking_up.abort();
+    tracker.close();
+    if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
+        tracing::warn!("cut off what did not finish in time");
+        cut_off.cancel();
+        tracker.wait().await;
+    }
+}
+
+async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway::Gateway>) {
+    let ProxySettings {
+        hosts,
+        trusted_proxies,
+        upstream,
+        handoff,
+        limits,
+        grace: _,
+    } = parts.settings.clone();
+    let upstream = Arc::new(upstream::Upstream::new(upstream));
+    upstream.look_up().await;
+    let gateway = Arc::new(gateway::Gateway {
+        hosts: hosts
+            .into_iter()
+            .map(|host| (Arc::clone(&host.name), Arc::new(host)))
+            .collect(),
+        trusted: trusted_proxies,
+        policy: Arc::clone(&parts.policy),
+        sessions: Arc::clone(&parts.sessions),
+        bridge: bridge::Bridge::new(parts.pages.clone(), limits.page_body, limits.body_time),
+        error_pages: Arc::clone(&parts.error_pages),
+        lanes: limits::Lanes {
+            limiter: Arc::clone(&parts.limiter),
+            metrics: parts.metrics.clone(),
+        },
+        upstream: Arc::clone(&upstream),
+        handoff: upstream::Handoff::new(handoff),
+        counters: Arc::new(counters::Counters::of(&parts.metrics)),
+        references: context::References::from_start(random()),
+        limits,
+    });
+    (upstream, gateway)
+}
+
+/// The library's proxy around our callbacks.
+fn proxy_of(gateway: &Arc<gateway::Gateway>) -> connection::Proxy {
+    let conf = ServerConf {
+        // Keeps upstream connections, in all.
+        upstream_keepalive_pool_size: 512,
+        max_retries: 4,
+        ..ServerConf::default()
+    };
+    http_proxy(&Arc::new(conf), callbacks::Shared(Arc::clone(gateway)))
+}
+
+/// A random start for references; they are no secret.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,114 @@
+//! A request's place in its task, and the end of streams whose session ended.
+//!
+//! A WebSocket or a long download outlives the decision that let it pass. While a request of a
+//! signed-in user is under way its session is looked at every other second, and the stream is
+//! closed once the session is over.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::gateway::Gateway;
+use super::patience::Patience;
+use crate::session::SessionStanding;
+
+/// How often the session of a request under way is looked at: often enough that, with the second
+/// that news of an end may take, streams are closed within five.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+tokio::task_local! {
+    /// The request that the current task works on.
+    static CURRENT: Arc<RequestScope>;
+}
+
+/// What belongs to one request but not to the proxy library.
+#[derive(Debug)]
+pub(super) struct RequestScope {
+    connection: Connection,
+    session: OnceLock<WatchedSession>,
+}
+
+/// The session under which a request was let pass.
+#[derive(Debug)]
+struct WatchedSession {
+    cookie: Box<str>,
+    host: Arc<str>,
+}
+
+impl RequestScope {
+    /// Carries a request out; gives up (and thereby closes the stream) when the session ends
+    /// under which it was let pass.
+    ///
+    /// `next_look` is the connection's own, so that a request does not set a timer.
+    pub(super) async fn around<F: Future>(
+        connection: Connection,
+        gateway: &Gateway,
+        next_look: &mut Patience,
+        work: F,
+    ) -> Option<F::Output> {
+        next_look.move_to(Instant::now() + LOOK_EVERY);
+        let scope = Arc::new(Self {
+            connection,
+            session: OnceLock::new(),
+        });
+        let watch = Arc::clone(&scope);
+        CURRENT
+            .scope(scope, async move {
+                tokio::select! {
+                    biased;
+                    output = work => Some(output),
+                    () = watch.session_ends(gateway, next_look) => {
+                        gateway.stream_was_cut();
+                        None
+                    }
+                }
+            })
+            .await
+    }
+
+    /// The request that the current task works on.
+    pub(super) fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// The peer's address.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.connection.peer
+    }
+
+    /// Whether the peer is a configured proxy.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.connection.is_trusted
+    }
+
+    /// From here on the request stands and falls with this session.
+    pub(super) fn depends_on(&self, cookie: &str, host: &Arc<str>) {
+        // A request is decided once; a second call has nothing to add.
+        let _ = self.session.set(WatchedSession {
+            cookie: cookie.into(),
+            host: Arc::clone(host),
+        });
+    }
+
+    async fn session_ends(&self, gateway: &Gateway, next_look: &mut Patience) {
+        loop {
+            next_look.end().await;
+            next_look.move_to(Instant::now() + LOOK_EVERY);
+            let Some(WatchedSession { cookie, host }) = self.session.get() else {
+                continue;
+            };
+            match gateway.standing(Some(cookie), host).await {
+                SessionStanding::Live(_)
+                | SessionStanding::NeedsRefresh(_)
+                | SessionStanding::StoreDown => {}
+                SessionStanding::Absent
+                | SessionStanding::Pending(_)
+                | SessionStanding::Expired
+                | SessionStanding::Unreadable => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The upstream: its servers in turn, and what it is told and not told about a request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue, header};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_http::{RequestHeader, ResponseHeader};
+use tokio::net::lookup_host;
+
+use super::settings::{HandoffSettings, HostSettings, UpstreamServer, UpstreamSettings};
+use crate::access::Permit;
+use crate::access::header_hygiene::{
+    ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
+};
+use crate::session::cookie::SESSION_COOKIE;
+
+/// How often server names are looked up again.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The upstream's servers.
+pub(super) struct Upstream {
+    settings: UpstreamSettings,
+    peers: ArcSwap<Vec<HttpPeer>>,
+    next: AtomicUsize,
+}
+
+impl Upstream {
+    /// Servers that are not looked up yet.
+    pub(super) fn new(settings: UpstreamSettings) -> Self {
+        Self {
+            settings,
+            peers: ArcSwap::default(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next server in turn; none while no name could be looked up.
+    pub(super) fn next_peer(&self, is_tunnel: bool) -> Option<Box<HttpPeer>> {
+        let peers = self.peers.load();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut peer = Box::new(peers.get(turn.checked_rem(peers.len())?)?.clone());
+        if is_tunnel {
+            peer.options.read_timeout = Some(self.settings.tunnel_timeout);
+            peer.options.write_timeout = Some(self.settings.tunnel_timeout);
+        }
+        Some(peer)
+    }
+
+    /// How many servers there are.
+    pub(super) fn count(&self) -> usize {
+        self.peers.load().len()
+    }
+
+    /// Between two pieces of an upgraded connection.
+    pub(super) fn tunnel_timeout(&self) -> Duration {
+        self.settings.tunnel_timeout
+    }
+
+    /// Looks all names up; servers whose names cannot be found keep their last addresses.
+    pub(super) async fn look_up(&self) {
+        let mut peers = Vec::new();
+        for server in &self.settings.servers {
+            match lookup_host((server.host.as_str(), server.port)).await {
+                Ok(addresses) => peers.extend(addresses.map(|address| self.peer(server, address))),
+                Err(cause) => {
+                    tracing::warn!(server = server.host, %cause, "an upstream cannot be looked up");
+                }
+            }
+        }
+        if !peers.is_empty() {
+            self.peers.store(Arc::new(peers));
+        }
+    }
+
+    /// Looks names up again and again, where there are any.
+    pub(super) async fn keep_looking_up(&self) {
+        let has_names = self
+            .settings
+            .servers
+            .iter()
+            .any(|server| server.host.parse::<std::net::IpAddr>().is_err());
+        if !has_names {
+            return;
+        }
+        loop {
+            tokio::time::sleep(LOOK_UP_EVERY).await;
+            self.look_up().await;
+        }
+    }
+
+    fn peer(&self, server: &UpstreamServer, address: SocketAddr) -> HttpPeer {
+        // Without a name the library would not check the certificate at all.
+        let name = server.tls_name.clone().unwrap_or_default();
+        let mut peer = HttpPeer::new(address, server.tls_name.is_some(), name);
+        let options = &mut peer.options;
+        options.connection_timeout = Some(self.settings.connect_timeout);
+        options.total_connection_timeout = Some(self.settings.connect_timeout);
+        options.read_timeout = Some(self.settings.read_timeout);
+        options.write_timeout = Some(self.settings.write_timeout);
+        options.idle_timeout = Some(self.settings.idle_timeout);
+        peer
+    }
+}
+
+/// What the upstream is told about a request.
+#[derive(Debug)]
+pub(super) struct Handoff {
+    names: HandoffSettings,
+    managed: ManagedNames,
+}
+
+/// A request that cannot be told to the upstream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandoffProblem {
+    /// A claim is no field value.
+    #[error("a claim cannot be handed to the upstream")]
+    Claim(#[from] UnfitValue),
+    /// A field or the target is refused by the library.
+    #[error("the request cannot be written")]
+    Unwritable(#[from] Box<pingora_core::Error>),
+}
+
+impl Handoff {
+    /// Fields by these names.
+    pub(super) fn new(names: HandoffSettings) -> Self {
+        let managed =
+            ManagedNames::new([&names.user, &names.customer, &names.email].map(HeaderName::as_str));
+        Self { names, managed }
+    }
+
+    /// The names of fields that only the gateway may set.
+    pub(super) fn managed(&self) -> &ManagedNames {
+        &self.managed
+    }
+
+    /// Makes a client's request the gateway's: exactly the permitted target, none of what only
+    /// the gateway may say, then what it says.
+    pub(super) fn apply(
+        &self,
+        request: &mut RequestHeader,
+        permit: &Permit,
+        host: &HostSettings,
+        client: std::net::IpAddr,
+    ) -> Result<(), HandoffProblem> {
+        if request.raw_path() != permit.target().as_bytes() {
+            request.set_raw_path(permit.target().as_bytes())?;
+        }
+        for name in self.managed.found_in(&request.headers) {
+            request.remove_header(&name);
+        }
+        forward_cookies(request)?;
+        request.insert_header(header::HOST, host.authority.clone())?;
+        let client = HeaderValue::from_str(&client.to_string()).map_err(|_| UnfitValue::Control)?;
+        request.insert_header(FORWARDED_FOR, client)?;
+        request.insert_header(FORWARDED_PROTO, host.scheme.clone())?;
+        request.insert_header(FORWARDED_HOST, host.authority.clone())?;
+        self.say_who(request, permit)
+    }
+
+    fn say_who(&self, request: &mut RequestHeader, permit: &Permit) -> Result<(), HandoffProblem> {
+        let Some(session) = permit.who() else {
+            return Ok(());
+        };
+        let Some(account) = session.record.account() else {
+            return Ok(());
+        };
+        request.insert_header(&self.names.user, claim_value(account.user.as_str())?)?;
+        if let Some(customer) = &account.customer {
+            request.insert_header(&self.names.customer, claim_value(customer.as_str())?)?;
+        }
+        if let Some(email) = session.record.identity.text("email") {
+            request.insert_header(&self.names.email, claim_value(email)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn forward_cookies(request: &mut RequestHeader) -> Result<(), HandoffProblem> {
+    match forwarded_cookies(&request.headers, SESSION_COOKIE.as_bytes()) {
+        ForwardedCookies::AsTheyAre => {}
+        ForwardedCookies::None => {
+            request.remove_header(&header::COOKIE);
+        }
+        ForwardedCookies::Merged(octets) => {
+            let value = HeaderValue::from_bytes(&octets).map_err(|_| UnfitValue::Control)?;
+            request.insert_header(header::COOKIE, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes out of a response what ends at this hop, and cookies that carry the gateway's names.
+pub(super) fn clean(response: &mut ResponseHeader) -> Result<(), Box<pingora_core::Error>> {
+    let cleaning = clean_response(&response.headers, SESSION_COOKIE.as_bytes());
+    for name in &cleaning.dropped {
+        response.remove_header(name);
+    }
+    if let Some(cookies) = cleaning.cookies {
+        response.remove_header(&header::SET_COOKIE);
+        for cookie in cookies {
+            response.append_header(header::SET_COOKIE, cookie)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What a session's sealed record says.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::identity::{Account, VerifiedIdentity};
+
+/// How far somebody is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Proven who, not yet an account; the registration is known once the form was submitted.
+    Pending {
+        /// Where to go once the account works.
+        return_to: String,
+    },
+    /// Linked to an account that the platform lets in.
+    Live(Account),
+}
+
+/// The readable part of a session, once opened with its cookie.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// Who.
+    pub identity: VerifiedIdentity,
+    /// How far.
+    pub stage: Stage,
+    /// On which host (the cookie is sealed to it).
+    pub host: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends whatever happens.
+    pub ends_at: Timestamp,
+}
+
+impl SessionRecord {
+    /// The account, if there is one yet.
+    pub fn account(&self) -> Option<&Account> {
+        match &self.stage {
+            Stage::Live(account) => Some(account),
+            Stage::Pending { .. } => None,
+        }
+    }
+}
+
+/// The identity provider's tokens of a session: sealed, never cached.
+#[derive(Debug, Clone, Default)]
+pub struct IdpTokens {
+    /// For `id_token_hint` at logout.
+    pub id_token: SecretString,
+    /// For userinfo and hand-off.
+    pub access_token: Option<SecretString>,
+    /// For refresh.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// [`IdpTokens`] as they are sealed; never printed.
+#[derive(Serialize, Deserialize)]
+struct PlainTokens {
+    id: String,
+    access: Option<String>,
+    refresh: Option<String>,
+}
+
+impl IdpTokens {
+    /// The plain text to seal.
+    pub(super) fn to_plain(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let text = |secret: &SecretString| secret.expose_secret().to_owned();
+        serde_json::to_vec(&PlainTokens {
+            id: text(&self.id_token),
+            access: self.access_token.as_ref().map(text),
+            refresh: self.refresh_token.as_ref().map(text),
+        })
+    }
+
+    /// Reads what [`IdpTokens::to_plain`] made.
+    pub(super) fn from_plain(plain: &[u8]) -> Result<Self, serde_json::Error> {
+        let PlainTokens {
+            id,
+            access,
+            refresh,
+        } = serde_json::from_slice(plain)?;
+        Ok(Self {
+            id_token: id.into(),
+            access_token: access.map(SecretString::from),
+            refresh_token: refresh.map(SecretString::from),
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! How a request stands with regard to a session.
+
+use std::sync::Arc;
+
+use super::{SessionKey, SessionRecord};
+
+/// An open session: its key and what its record says. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct OpenSession {
+    /// The digest by which the store knows it.
+    pub key: SessionKey,
+    /// What the record says.
+    pub record: Arc<SessionRecord>,
+}
+
+/// How a request stands with regard to a session.
+#[derive(Debug, Clone)]
+pub enum SessionStanding {
+    /// No session cookie.
+    Absent,
+    /// Signed in.
+    Live(OpenSession),
+    /// Signed in, but the identity provider's tokens must be renewed before they are handed on.
+    NeedsRefresh(OpenSession),
+    /// Proven who, but the registration is not complete.
+    Pending(OpenSession),
+    /// There was a session; it is over.
+    Expired,
+    /// The cookie means nothing to us.
+    Unreadable,
+    /// The store cannot answer: neither signed in nor logged out.
+    StoreDown,
+}

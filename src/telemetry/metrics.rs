@@ -1,0 +1,156 @@
+//! Prometheus metrics: names are part of the interface, see `docs/operating.md`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+pub use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+pub use prometheus_client::metrics::gauge::Gauge;
+pub use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of `vestibule_requests_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// What was decided: `forward`, `log_in`, `challenge`, `onboard`, `forbid`, `refuse`,
+    /// `slow_down`, `page`, `malformed`.
+    pub verdict: &'static str,
+    /// `1xx` to `5xx`.
+    pub status: &'static str,
+}
+
+/// Labels of counters that tell outcomes apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// The outcome, one of a closed set.
+    pub outcome: &'static str,
+}
+
+/// All metrics of a gateway; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Requests by verdict and status class.
+    pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
+    /// Requests that are being answered.
+    pub in_flight: Gauge<i64, AtomicI64>,
+    /// Open client connections.
+    pub connections: Gauge<i64, AtomicI64>,
+    /// Connections refused by the guard.
+    pub connections_refused: Counter<u64, AtomicU64>,
+    /// Seconds until the upstream's response header.
+    pub upstream_seconds: UpstreamSeconds,
+    /// Draws that a limit refused: the limit's lane.
+    pub rate_limited: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// Streams closed because their session ended.
+    pub streams_cut: Counter<u64, AtomicU64>,
+    /// Audit events by kind: `logged_in`, `registration_completed` and so on.
+    pub events: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// Policy loads: `loaded`, `refused`.
+    pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+}
+
+/// The histogram of upstream times, 1 ms to 30 s.
+#[derive(Debug, Clone)]
+pub struct UpstreamSeconds(pub Histogram);
+
+impl Default for UpstreamSeconds {
+    fn default() -> Self {
+        Self(Histogram::new([
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ]))
+    }
+}
+
+impl Metrics {
+    /// Counts one outcome of a family.
+    pub fn count(family: &Family<OutcomeLabels, Counter<u64, AtomicU64>>, outcome: &'static str) {
+        family.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Makes the registry that `/metrics` shows.
+    pub fn registry(&self) -> Arc<Registry> {
+        let mut registry = Registry::with_prefix("vestibule");
+        let of = &mut registry;
+        of.register(
+            "requests",
+            "Requests by verdict and status class",
+            self.requests.clone(),
+        );
+        of.register(
+            "requests_in_flight",
+            "Requests being answered",
+            self.in_flight.clone(),
+        );
+        of.register(
+            "connections",
+            "Open client connections",
+            self.connections.clone(),
+        );
+        of.register(
+            "connections_refused",
+            "Connections refused by the guard",
+            self.connections_refused.clone(),
+        );
+        of.register_with_unit(
+            "upstream",
+            "Time until the upstream's response header",
+            Unit::Seconds,
+            self.upstream_seconds.0.clone(),
+        );
+        of.register(
+            "rate_limited",
+            "Requests that a limit refused, by lane",
+            self.rate_limited.clone(),
+        );
+        of.register(
+            "streams_cut",
+            "Streams closed because their session ended",
+            self.streams_cut.clone(),
+        );
+        of.register("events", "Audit events by kind", self.events.clone());
+        of.register(
+            "policy_loads",
+            "Policy loads by outcome",
+            self.policy_loads.clone(),
+        );
+        Arc::new(registry)
+    }
+}
+
+/// The `OpenMetrics` text of a registry.
+pub fn render(registry: &Registry) -> String {
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    let outcome = text::encode(&mut text, registry);
+    debug_assert!(outcome.is_ok());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_shows() {
+        let metrics = Metrics::default();
+        let registry = metrics.registry();
+        metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                verdict: "forward",
+                status: "2xx",
+            })
+            .inc();
+        Metrics::count(&metrics.events, "logged_in");
+        metrics.upstream_seconds.0.observe(0.02);
+        let text = render(&registry);
+        for line in [
+            "vestibule_requests_total{verdict=\"forward\",status=\"2xx\"} 1",
+            "vestibule_events_total{outcome=\"logged_in\"} 1",
+            "vestibule_upstream_seconds_bucket{le=\"0.025\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

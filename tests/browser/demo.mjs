@@ -1,0 +1,68 @@
+// A running `vestibule demo`, one for each way of looking, so that everybody is new in each.
+
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after } from 'node:test';
+
+const running = new Map();
+
+export function demoFor(way) {
+  if (!running.has(way.name)) running.set(way.name, start());
+  return running.get(way.name);
+}
+
+async function start() {
+  const program = process.env.VESTIBULE;
+  if (!program) throw new Error('VESTIBULE is not set: it names the program to test');
+  const child = spawn(program, ['demo', '--port', String(await freePort())], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const welcome = await new Promise((told, failed) => {
+    let text = '';
+    child.on('exit', (code) => failed(new Error(`the demo ended with ${code}:\n${text}`)));
+    child.stdout.on('data', (piece) => {
+      text += piece;
+      if (text.includes('Stop with Ctrl-C')) told(text);
+    });
+  });
+  const [, origin] = welcome.match(/(http:\/\/localhost:\d+)\//);
+  const [, mail] = welcome.match(/Mail\s+(\S+)/);
+  return { child, origin, mail };
+}
+
+// The code in the newest letter; letters take a moment.
+export async function mailedCode({ mail }) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const letters = readLetters(mail);
+    const code = letters.at(-1)?.match(/^\s*(\d{6,10})\s*$/m);
+    if (code) return code[1];
+    await new Promise((waited) => setTimeout(waited, 100));
+  }
+  throw new Error(`no code in ${mail}`);
+}
+
+function readLetters(folder) {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.eml')).sort();
+    return names.map((name) => readFileSync(join(folder, name), 'utf8'));
+  } catch {
+    return [];
+  }
+}
+
+function freePort() {
+  return new Promise((found) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => found(port));
+    });
+  });
+}
+
+after(async () => {
+  for (const demo of running.values()) {
+    await demo.then(({ child }) => child.kill('SIGTERM'), () => {});
+  }
+});

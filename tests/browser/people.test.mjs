@@ -1,0 +1,146 @@
+// What the people of the demo see, from the page they ask for to the page they get.
+
+import assert from 'node:assert/strict';
+import { journey, WAYS } from './chromium.mjs';
+import { demoFor, mailedCode } from './demo.mjs';
+
+const DEEP_LINK = '/things/17?tab=values#chart';
+
+async function comesAs(page, origin, name, path = DEEP_LINK) {
+  await page.goto(origin + path);
+  await page.getByRole('heading', { name: 'Who would you like to be?' }).waitFor();
+  await page.getByRole('button', { name }).click();
+}
+
+// Without a script the fragment may be lost, everything else may not.
+async function arrives(page, origin, way, path = DEEP_LINK) {
+  const wanted = way.script ? path : path.split('#')[0];
+  await page.waitForURL((url) => url.href.startsWith(origin + wanted));
+}
+
+const ANSWERS = {
+  company: 'Weber Haustechnik',
+  phone: '+49 30 123456',
+  address: 'Lindenstraße 1',
+  postal_code: '10969',
+  city: 'Berlin',
+};
+
+const heading = (page, name) => page.getByRole('heading', { name, level: 1 }).waitFor();
+
+journey('Amara has an account and goes straight through', WAYS, async (page, way, look) => {
+  const { origin } = await demoFor(way);
+  await page.goto(origin + DEEP_LINK);
+  await look('people-to-be');
+  await page.getByRole('button', { name: 'Amara Okafor' }).click();
+  await arrives(page, origin, way);
+  await look('platform');
+  await page.goto(`${origin}/me`);
+  await page.getByText('amara.okafor@harbour-lights.example').first().waitFor();
+  await page.goto(`${origin}/auth/logout`);
+  await look('logout');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await heading(page, /signed out/i);
+  await look('logged-out');
+  await page.goto(origin + DEEP_LINK);
+  await heading(page, 'Who would you like to be?');
+});
+
+const REGISTRATION = [
+  ...WAYS,
+  { name: 'dark', width: 1280, height: 900, script: true, dark: true },
+  { name: 'narrow', width: 320, height: 640, script: true },
+];
+
+journey('Giulia is new and registers with what is known of her', REGISTRATION, async (page, way, look) => {
+  const { origin } = await demoFor(way);
+  await comesAs(page, origin, 'Giulia Ferraro');
+  await heading(page, 'Set up your account');
+  await look('registration');
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('registration-errors');
+  if (way.script) {
+    const focus = await page.evaluate(() => document.activeElement.getAttribute('role'));
+    assert.equal(focus, 'alert', 'the summary of mistakes has the focus');
+  }
+  await registers(page, 'Business');
+  await arrives(page, origin, way);
+});
+
+journey('Jonas is new and is asked for more', WAYS, async (page, way, look) => {
+  const { origin } = await demoFor(way);
+  await comesAs(page, origin, 'Jonas Weber');
+  await heading(page, 'Set up your account');
+  await look('registration-bare');
+  await registers(page, 'Personal');
+  await arrives(page, origin, way);
+});
+
+journey('Priya is staff and is kept out', WAYS, async (page, way, look) => {
+  const { origin } = await demoFor(way);
+  await comesAs(page, origin, 'Priya Raman');
+  const wayOn = page.getByRole('button', { name: /another account/ });
+  await wayOn.or(page.getByRole('link', { name: /another account/ })).first().waitFor();
+  await look('staff');
+  assert.doesNotMatch(await page.title(), /Set up/);
+});
+
+journey('Tomáš proves that the existing account is his', WAYS, async (page, way, look) => {
+  const demo = await demoFor(way);
+  await comesAs(page, demo.origin, 'Tomáš Novák');
+  await heading(page, 'Connect your existing account');
+  await look('prove');
+  await page.getByRole('button', { name: 'E-mail me a code' }).click();
+  await page.getByLabel('Code from the e-mail').fill('00000000');
+  await page.getByRole('button', { name: 'Connect account' }).click();
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('prove-wrong-code');
+  await page.getByLabel('Code from the e-mail').fill(await mailedCode(demo));
+  await page.getByRole('button', { name: 'Connect account' }).click();
+  await arrives(page, demo.origin, way);
+});
+
+journey('a path in doubt gets a page that leads on', WAYS, async (page, way, look) => {
+  const { origin } = await demoFor(way);
+  const answer = await page.goto(`${origin}/things//17`);
+  assert.equal(answer.status(), 400);
+  await look('refused');
+});
+
+for (const locale of ['it-IT', 'de-DE']) {
+  const ways = [{ ...WAYS[1], name: locale, locale }];
+  journey(`pages speak ${locale}`, ways, async (page, way, look) => {
+    const { origin } = await demoFor(way);
+    await comesAs(page, origin, 'Jonas Weber');
+    await page.locator('form[action="/auth/register"]').waitFor();
+    assert.equal(await page.locator('html').getAttribute('lang'), locale.slice(0, 2));
+    await look('registration');
+  });
+}
+
+// Fills in whatever is asked and empty, ticks what has to be ticked, and sends it. Which fields
+// there are can depend on the kind of account, so that a second round may be needed.
+async function registers(page, kind) {
+  const form = page.locator('form[action="/auth/register"]');
+  for (let round = 0; round < 2 && (await form.count()) > 0; round += 1) {
+    await tick(form.getByRole('radio', { name: kind }));
+    for (const [name, value] of Object.entries(ANSWERS)) {
+      const field = form.locator(`input[name=${name}]`);
+      const isAsked = (await field.count()) > 0 && (await field.isVisible());
+      if (isAsked && (await field.inputValue()) === '') await field.fill(value);
+    }
+    for (const list of await form.locator('select').all()) {
+      if ((await list.inputValue()) === '') await list.selectOption({ index: 1 });
+    }
+    for (const box of await form.getByRole('checkbox').all()) await tick(box);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await page.waitForLoadState();
+  }
+}
+
+// As a person does: by its label, which lies over the box.
+async function tick(box) {
+  if ((await box.count()) === 0 || (await box.isChecked())) return;
+  await box.page().locator(`label[for="${await box.getAttribute('id')}"]`).click();
+}

@@ -1,0 +1,62 @@
+//! What the tests are written with: neighbours of the gateway that are real servers, and a browser.
+//! Everything listens on loopback, lives in a temporary folder, and ends with the test process.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "a harness offers more than each test uses"
+)]
+
+mod balancer;
+mod browser;
+mod child;
+mod cookie_jar;
+mod front;
+mod gateway;
+mod gateway_files;
+mod login_wire;
+mod mailbox;
+mod node_services;
+pub mod office;
+mod oidc_provider;
+mod page;
+mod postgres;
+mod raw;
+mod redis;
+mod relying_party;
+mod scripted_provider;
+mod upstream;
+
+pub use browser::Browser;
+pub use child::free_port;
+pub use front::{Front, FrontSettings, SignedIn, read_answer, read_to_end, status};
+pub use gateway::{GatewayBuilder, Node, OPERATOR_TOKEN, TestGateway};
+pub use login_wire::{Looks, Step, Wire, with_parameter};
+pub use mailbox::{Letter, Mailbox};
+pub use node_services::wire_client;
+pub use oidc_provider::OidcProvider;
+pub use page::Page;
+pub use postgres::Postgres;
+pub use raw::{RawAnswer, RawConnection, send_raw};
+pub use redis::Redis;
+pub use relying_party::RelyingParty;
+pub use scripted_provider::{Endpoint, IdToken, Instead, ScriptedProvider, Signing};
+pub use upstream::{Answer, Received, Upstream};
+
+/// Makes two tests of a function that takes a set-up: over SQLite, and over PostgreSQL and Redis.
+macro_rules! on_both_set_ups {
+    ($journey:ident) => {
+        mod $journey {
+            #[tokio::test]
+            async fn embedded() {
+                super::$journey(crate::harness::TestGateway::embedded()).await;
+            }
+
+            #[tokio::test]
+            async fn distributed() {
+                super::$journey(crate::harness::TestGateway::distributed()).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_set_ups;

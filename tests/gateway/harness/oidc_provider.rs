@@ -1,0 +1,74 @@
+//! A certified OpenID provider that nobody here wrote (npm `oidc-provider`), one per test, with its
+//! own keys, clients and people.
+
+use serde_json::{Value, json};
+
+use super::node_services::post;
+
+/// One provider, and the client that the gateway is at it.
+pub struct OidcProvider {
+    id: u64,
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: String,
+}
+
+impl OidcProvider {
+    /// Starts a provider as certified: ID tokens carry `sub` alone, the rest is in userinfo.
+    pub async fn start() -> Self {
+        Self::start_with(json!({})).await
+    }
+
+    /// Starts a provider that puts the claims of the scopes into the ID token as well.
+    pub async fn start_with_claims_in_id_token() -> Self {
+        Self::start_with(json!({ "conform_id_token_claims": false })).await
+    }
+
+    async fn start_with(wish: Value) -> Self {
+        let made = post("/providers", &wish).await;
+        Self {
+            id: made["id"].as_u64().expect("a number"),
+            issuer: made["issuer"].as_str().expect("an address").to_owned(),
+            client_id: "vestibule".to_owned(),
+            client_secret: "a secret between two test servers".to_owned(),
+        }
+    }
+
+    /// Registers the gateway: where it may be called back and where it may be returned to after
+    /// logout.
+    pub async fn register(&self, redirect_uris: &[String], post_logout_redirect_uris: &[String]) {
+        let client = json!({
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "redirect_uris": redirect_uris,
+            "post_logout_redirect_uris": post_logout_redirect_uris,
+        });
+        self.order("clients", &client).await;
+    }
+
+    /// Adds somebody who logs in by `login` (which is also the subject) and any password.
+    pub async fn person(&self, login: &str, claims: Value) -> &Self {
+        self.order("people", &json!({ "login": login, "claims": claims }))
+            .await;
+        self
+    }
+
+    /// Replaces the signing key; the old one is gone at once.
+    pub async fn rotate_keys(&self) {
+        self.order("rotate", &json!({})).await;
+    }
+
+    /// Stops listening.
+    pub async fn stop(&self) {
+        self.order("stop", &json!({})).await;
+    }
+
+    /// Listens again, at the same address.
+    pub async fn resume(&self) {
+        self.order("resume", &json!({})).await;
+    }
+
+    async fn order(&self, what: &str, body: &Value) {
+        post(&format!("/providers/{}/{what}", self.id), body).await;
+    }
+}

@@ -1,0 +1,155 @@
+//! A real PostgreSQL: one cluster for the test process, one fresh database for each test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::child::{ServerProcess, free_port, listens, new_folder, wait_until};
+
+/// One PostgreSQL cluster.
+pub struct Postgres {
+    port: u16,
+    server: ServerProcess,
+}
+
+impl Postgres {
+    /// The cluster that all tests of this process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A cluster of one's own, to freeze.
+    pub fn start() -> Self {
+        let programs = programs();
+        let folder = new_folder("postgres");
+        let data = folder.join("data");
+        make_cluster(&programs, &folder, &data);
+        let port = free_port();
+        let server = serve(&programs, &folder, &data, port);
+        wait_until("postgres", || listens(port) && is_ready(&programs, port));
+        Self { port, server }
+    }
+
+    /// Makes an empty database and returns its address, for `[store] database`.
+    pub async fn fresh_database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&self.url("postgres"))
+            .await
+            .expect("a connection");
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(create)
+            .execute(&mut admin)
+            .await
+            .expect("a new database");
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://vestibule@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// The folder of the newest server programs that Debian installed.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
+    versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").exists())
+        .max()
+        .expect("PostgreSQL with its server programs is installed")
+}
+
+/// PostgreSQL refuses to run as root.
+fn are_we_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id starts");
+    id.stdout.starts_with(b"0\n")
+}
+
+fn make_cluster(programs: &Path, folder: &Path, data: &Path) {
+    if are_we_root() {
+        let owner = Command::new("chown").arg("postgres").arg(folder).status();
+        assert!(
+            owner.expect("chown starts").success(),
+            "the user postgres exists"
+        );
+    }
+    let (program, first) = as_postgres(&programs.join("initdb"));
+    let made = Command::new(program)
+        .args(first)
+        .arg("--pgdata")
+        .arg(data)
+        .args([
+            "--username=vestibule",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ])
+        .current_dir("/")
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        made.expect("initdb starts").success(),
+        "initdb makes a cluster"
+    );
+}
+
+fn serve(programs: &Path, folder: &Path, data: &Path, port: u16) -> ServerProcess {
+    let (program, mut arguments) = as_postgres(&programs.join("postgres"));
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    arguments.extend([
+        "-D".to_owned(),
+        text(data),
+        "-p".to_owned(),
+        port.to_string(),
+    ]);
+    let socket_folder = format!("unix_socket_directories={}", text(folder));
+    let settings = [
+        "listen_addresses=127.0.0.1",
+        &socket_folder,
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=400",
+        "logging_collector=off",
+    ];
+    arguments.extend(
+        settings
+            .iter()
+            .flat_map(|s| ["-c".to_owned(), (*s).to_owned()]),
+    );
+    ServerProcess::start(folder, &program, &arguments)
+}
+
+/// The program and first arguments that run `program` as a user that PostgreSQL accepts.
+fn as_postgres(program: &Path) -> (String, Vec<String>) {
+    let program = program.to_string_lossy().into_owned();
+    if are_we_root() {
+        let switch = [
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--init-groups",
+            "--",
+        ];
+        let mut arguments: Vec<String> = switch.map(str::to_owned).to_vec();
+        arguments.push(program);
+        return ("setpriv".to_owned(), arguments);
+    }
+    (program, Vec::new())
+}
+
+fn is_ready(programs: &Path, port: u16) -> bool {
+    Command::new(programs.join("pg_isready"))
+        .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,177 @@
+//! Logging out ends the session here on every node, and at the identity provider.
+
+use serde_json::json;
+
+use super::harness::{Answer, Browser, GatewayBuilder, OidcProvider, TestGateway, Upstream};
+
+const SESSION: &str = "__Host-vestibule";
+
+struct Stage {
+    provider: OidcProvider,
+    upstream: Upstream,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let provider = OidcProvider::start().await;
+        let mario =
+            json!({ "email": "mario@acme.example", "email_verified": true, "name": "Mario" });
+        provider.person("mario", mario).await;
+        let upstream = Upstream::start().await;
+        upstream.answers("/", Answer::html("<h1>The platform</h1>"));
+        Self { provider, upstream }
+    }
+
+    async fn start<'a>(&'a self, stores: GatewayBuilder<'a>) -> TestGateway {
+        let policy =
+            "[sso]\ncreate_customer_on_first_login = true\naccount_types = [\"personal\"]\n";
+        stores
+            .provider(&self.provider)
+            .upstream(&self.upstream)
+            .policy("onboarding.toml", policy)
+            .policy("signup/default.toml", "[[field]]\nname = \"name\"\n")
+            .start()
+            .await
+    }
+}
+
+/// Mario, registered and signed in.
+async fn mario(gateway: &TestGateway) -> Browser {
+    let browser = gateway.browser();
+    let page = browser.open("/").await.login_at_provider("mario").await;
+    let page = page
+        .lands_on("/auth/register")
+        .press("Create account")
+        .await;
+    page.waits_until_on("/").await.shows("The platform");
+    browser
+}
+
+async fn ends_here_and_there(stores: GatewayBuilder<'_>) {
+    let stage = Stage::set().await;
+    let gateway = stage.start(stores).await;
+    let browser = mario(&gateway).await;
+    let session = browser.cookie(SESSION).expect("a session");
+    let thief = gateway.browser();
+    thief.plant_cookie(SESSION, &session);
+    thief.fetch("GET", "/things", None).await.has_status(200);
+
+    let asked = browser.open("/auth/logout").await.lands_on("/auth/logout");
+    assert_eq!(
+        browser.cookie(SESSION).as_deref(),
+        Some(session.as_str()),
+        "GET only asks"
+    );
+    let there = asked.press("Sign out").await;
+    assert_eq!(browser.cookie(SESSION), None);
+    assert!(
+        there.url().as_str().starts_with(&stage.provider.issuer),
+        "{there:?}"
+    );
+    let back = there.press("Yes, sign me out").await;
+    assert!(back.url().path() == "/auth/logged-out", "{back:?}");
+    back.has_status(200);
+
+    stage.upstream.forget();
+    for _ in 0..4 {
+        thief.fetch("GET", "/things", None).await.has_status(401);
+    }
+    assert_eq!(stage.upstream.requests().len(), 0, "on no node");
+    browser.open("/").await.shows("Sign-in");
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_on_one_embedded_node() {
+    ends_here_and_there(TestGateway::embedded()).await;
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_on_two_nodes_with_shared_stores() {
+    ends_here_and_there(TestGateway::distributed().nodes(2)).await;
+}
+
+#[tokio::test]
+async fn nobody_else_logs_one_out() {
+    let stage = Stage::set().await;
+    let gateway = stage.start(TestGateway::embedded()).await;
+    let browser = mario(&gateway).await;
+    let session = browser.cookie(SESSION);
+    for body in ["", "form_token=", "form_token=abc"] {
+        let client = super::harness::wire_client();
+        let cookie = format!("{SESSION}={}", session.as_deref().unwrap());
+        let logout = format!("{}/auth/logout", gateway.origin());
+        for origin in ["https://evil.example", gateway.origin(), "null"] {
+            let answer = client
+                .post(&logout)
+                .header("Cookie", &cookie)
+                .header("Origin", origin)
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(body)
+                .send()
+                .await
+                .expect("an answer");
+            assert_eq!(answer.status(), 403, "{origin} {body:?}");
+            assert!(!answer.headers().contains_key("set-cookie"));
+        }
+    }
+    browser
+        .open("/things")
+        .await
+        .lands_on("/things")
+        .shows("The platform");
+}
+
+#[tokio::test]
+async fn whoever_is_logged_out_is_told_so_and_stays_so() {
+    let stage = Stage::set().await;
+    let gateway = stage.start(TestGateway::embedded()).await;
+    let browser = gateway.browser();
+    for address in [
+        "/auth/logged-out",
+        "/auth/logged-out?state=x",
+        "/auth/logged-out?state=%00",
+    ] {
+        let page = browser.open(address).await.has_status(200);
+        assert!(
+            page.url().path() == "/auth/logged-out",
+            "no way in by itself: {page:?}"
+        );
+    }
+    assert_eq!(browser.cookie(SESSION), None);
+    assert_eq!(stage.upstream.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn logging_out_works_while_the_provider_is_away() {
+    let stage = Stage::set().await;
+    let gateway = stage.start(TestGateway::embedded()).await;
+    let browser = mario(&gateway).await;
+    stage.provider.stop().await;
+    browser
+        .open("/things")
+        .await
+        .lands_on("/things")
+        .shows("The platform");
+    let page = browser.fetch("GET", "/things", None).await;
+    page.has_status(200);
+    let session = browser.cookie(SESSION).expect("a session");
+    let form = browser.open("/auth/logout").await;
+    let token = form.value_of("form_token").expect("a form token");
+    let answer = super::harness::wire_client()
+        .post(format!("{}/auth/logout", gateway.origin()))
+        .header("Cookie", format!("{SESSION}={session}"))
+        .header("Origin", gateway.origin())
+        .header("Accept", "text/html")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(format!("form_token={token}"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(answer.headers()["clear-site-data"], "\"cache\"");
+    let cleared = answer.headers()["set-cookie"].to_str().expect("ASCII");
+    assert!(
+        cleared.starts_with("__Host-vestibule=;") && cleared.contains("Max-Age=0"),
+        "{cleared}"
+    );
+    browser.fetch("GET", "/things", None).await.has_status(401);
+}

@@ -1,0 +1,74 @@
+//! The one integration binary: journeys, attacks and faults, in modules named by behaviour, against
+//! real neighbours: Redis, PostgreSQL, SQLite, an OpenID provider, a mail server, raw sockets.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod harness_works;
+
+#[cfg(test)]
+mod first_login;
+#[cfg(test)]
+mod in_a_real_browser;
+
+#[cfg(test)]
+mod account_recheck;
+#[cfg(test)]
+mod callback_attacks;
+#[cfg(test)]
+mod certified_provider;
+#[cfg(test)]
+mod key_rotation;
+#[cfg(test)]
+mod known_user;
+#[cfg(test)]
+mod logout;
+#[cfg(test)]
+mod provider_outage;
+#[cfg(test)]
+mod store_outage;
+#[cfg(test)]
+mod token_forgery;
+
+#[cfg(test)]
+mod databases;
+#[cfg(test)]
+mod session_attacks;
+#[cfg(test)]
+mod session_faults;
+#[cfg(test)]
+mod session_stores;
+
+#[cfg(test)]
+mod header_hygiene;
+#[cfg(test)]
+mod http2_attacks;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod own_pages;
+#[cfg(test)]
+mod path_policy;
+#[cfg(test)]
+mod request_smuggling;
+#[cfg(test)]
+mod upstream_tls;
+#[cfg(test)]
+mod websocket;
+
+#[cfg(test)]
+mod registration;
+
+#[cfg(test)]
+mod lost_replies;
+#[cfg(test)]
+mod parallel_submits;
+#[cfg(test)]
+mod platform_api;
+#[cfg(test)]
+mod platform_contract;
+
+#[cfg(test)]
+#[cfg(feature = "fault-points")]
+mod interrupted_provisioning;

@@ -1,0 +1,51 @@
+//! Twenty submits of one registration at once, over two gateway processes on one PostgreSQL: one
+//! customer, one location, one user.
+
+use serde_json::Value;
+
+use crate::first_login::{giulia, registers};
+use crate::harness::{OPERATOR_TOKEN, OidcProvider, TestGateway, Upstream};
+
+const DEEP_LINK: &str = "/things/17";
+
+#[tokio::test]
+async fn twenty_submits_over_two_nodes_make_one_customer() {
+    let provider = OidcProvider::start().await;
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::distributed()
+        .provider(&provider)
+        .upstream(&upstream)
+        .nodes(2)
+        .start()
+        .await;
+    giulia(&provider).await;
+    let browser = gateway.browser();
+    let page = browser
+        .open(DEEP_LINK)
+        .await
+        .login_at_provider("giulia")
+        .await;
+    let submits = (0..20).map(|_| tokio::spawn(registers(page.clone())));
+    for submit in submits.collect::<Vec<_>>() {
+        let answer = submit.await.unwrap();
+        assert!(
+            answer.status() < 400,
+            "{}: {}",
+            answer.status(),
+            answer.text()
+        );
+    }
+    browser
+        .open(DEEP_LINK)
+        .await
+        .waits_until_on(DEEP_LINK)
+        .await;
+    for what in ["customers", "locations", "users"] {
+        let client = reqwest::Client::new();
+        let address = gateway.admin(&format!("/platform/v1/{what}"));
+        let answer = client.get(address).bearer_auth(OPERATOR_TOKEN).send().await;
+        let text = answer.unwrap().text().await.unwrap();
+        let list: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{what}");
+    }
+}

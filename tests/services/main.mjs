@@ -1,0 +1,49 @@
+// The neighbours of the gateway in its tests, on loopback: OpenID providers and mail servers, as many
+// as tests ask for. Prints one line of JSON with the address of its control endpoint, which speaks
+// JSON: POST /providers, POST /mailboxes, and what the modules beside this one list.
+
+import { createServer } from 'node:http';
+import { Issuer } from './provider.mjs';
+import { Mailbox } from './mailbox.mjs';
+
+const providers = [];
+const mailboxes = [];
+
+const routes = {
+  'POST /providers': async (_, wish) => {
+    const issuer = await Issuer.start(wish);
+    return { id: providers.push(issuer) - 1, issuer: issuer.url };
+  },
+  'POST /providers/:id/clients': (id, client) => providers[id].addClient(client),
+  'POST /providers/:id/people': (id, person) => providers[id].addPerson(person),
+  'POST /providers/:id/rotate': (id) => providers[id].rotateKeys(),
+  'POST /providers/:id/stop': (id) => providers[id].stop(),
+  'POST /providers/:id/resume': (id) => providers[id].resume(),
+  'POST /mailboxes': async () => {
+    const mailbox = await Mailbox.start();
+    return { id: mailboxes.push(mailbox) - 1, port: mailbox.port };
+  },
+  'GET /mailboxes/:id': (id) => mailboxes[id].letters,
+};
+
+async function answer(request) {
+  const [, kind, id, rest] = request.url.split('/');
+  const pattern = [`${request.method} /${kind}`, id && ':id', rest].filter(Boolean).join('/');
+  const route = routes[pattern];
+  if (!route) throw new Error(`no route ${pattern}`);
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = chunks.length ? JSON.parse(Buffer.concat(chunks)) : {};
+  return (await route(Number(id), body)) ?? {};
+}
+
+const control = createServer((request, response) => {
+  answer(request).then(
+    (result) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result)),
+    (error) => response.writeHead(500).end(String(error.stack)),
+  );
+});
+
+control.listen(0, '127.0.0.1', () => {
+  console.log(JSON.stringify({ control: `http://127.0.0.1:${control.address().port}` }));
+});

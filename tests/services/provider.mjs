@@ -1,0 +1,100 @@
+// An OpenID provider by oidc-provider. A person logs in at its form with the login name that the test
+// gave them and any password; consent is given by itself.
+
+import { createServer } from 'node:http';
+import { exportJWK, generateKeyPair } from 'jose';
+import { Provider } from 'oidc-provider';
+
+const PROFILE = [
+  'name', 'given_name', 'family_name', 'nickname', 'preferred_username', 'locale', 'zoneinfo', 'updated_at',
+  'groups', 'roles', 'department', 'organization_code', 'company', 'vat_number', 'country',
+];
+
+async function signingKey() {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  return { ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256', kid: crypto.randomUUID() };
+}
+
+export class Issuer {
+  clients = [];
+  people = new Map();
+
+  static async start({ conform_id_token_claims: conform = true, port = 0 }) {
+    const issuer = new Issuer();
+    issuer.conform = conform;
+    issuer.keys = [await signingKey()];
+    issuer.cookieKeys = [crypto.randomUUID()];
+    issuer.server = createServer((request, response) => issuer.provider.callback()(request, response));
+    await new Promise((listening) => issuer.server.listen(port, '127.0.0.1', listening));
+    issuer.port = issuer.server.address().port;
+    issuer.url = `http://127.0.0.1:${issuer.port}`;
+    issuer.build();
+    return issuer;
+  }
+
+  addClient(client) {
+    this.clients = [...this.clients.filter((known) => known.client_id !== client.client_id), client];
+    this.build();
+  }
+
+  addPerson({ login, claims }) {
+    this.people.set(login, { sub: login, ...claims });
+  }
+
+  // The old key is gone at once, as after a compromise.
+  async rotateKeys() {
+    this.keys = [await signingKey()];
+    this.build();
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((closed) => this.server.close(closed));
+  }
+
+  async resume() {
+    await new Promise((listening) => this.server.listen(this.port, '127.0.0.1', listening));
+  }
+
+  build() {
+    this.provider = new Provider(this.url, {
+      clients: this.clients,
+      jwks: { keys: this.keys },
+      cookies: { keys: this.cookieKeys },
+      conformIdTokenClaims: this.conform,
+      scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
+      claims: {
+        openid: ['sub'],
+        profile: PROFILE,
+        email: ['email', 'email_verified'],
+        phone: ['phone_number', 'phone_number_verified'],
+        address: ['address'],
+      },
+      pkce: { required: () => true },
+      findAccount: (_, login) => this.account(login),
+      loadExistingGrant: (context) => consent(context),
+      // Its guard against requests to loopback would stop back-channel logout to a gateway under test.
+      fetch: (url, options) => {
+        delete options.dispatcher;
+        return fetch(url, options);
+      },
+      ttl: { Session: 3600, Interaction: 600, Grant: 3600, AccessToken: 3600, IdToken: 3600 },
+    });
+  }
+
+  account(login) {
+    const claims = this.people.get(login);
+    return claims && { accountId: login, claims: async () => claims };
+  }
+}
+
+async function consent({ oidc }) {
+  const { Grant } = oidc.provider;
+  const known = oidc.session.grantIdFor(oidc.client.clientId);
+  const grant = known
+    ? await Grant.find(known)
+    : new Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+  grant.addOIDCScope('openid offline_access profile email phone address');
+  await grant.save();
+  return grant;
+}
