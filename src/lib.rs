@@ -13,6 +13,7 @@ pub mod identity;
 pub mod language;
 pub mod operator_file;
 pub mod outbound;
+pub mod outbox;
 pub mod paths;
 pub mod seal;
 pub mod telemetry;

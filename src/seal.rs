@@ -37,6 +37,8 @@ pub enum Purpose {
     Password,
     /// A mailed code.
     MailedCode,
+    /// A letter or a webhook that waits in SQL.
+    Delivery,
     /// Signing keys in SQL.
     SigningKey,
 }
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Registration => b"vestibule/registration/1",
             Self::Password => b"vestibule/password/1",
             Self::MailedCode => b"vestibule/mailed-code/1",
+            Self::Delivery => b"vestibule/delivery/1",
             Self::SigningKey => b"vestibule/signing-key/1",
         }
     }

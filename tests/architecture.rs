@@ -22,6 +22,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (0, "language", "the other words"),
     (0, "operator_file", "the other words"),
     (0, "outbound", "the other words"),
+    (0, "outbox", "the other words"),
     (0, "telemetry", "the other words"),
     // A limit is what policy names and the limiter draws from.
     (1, "policy", "rate_limit"),
@@ -57,7 +58,7 @@ const HOMES: &[(&str, &str)] = &[
     ("redis", "session/redis rate_limit/cluster"),
     (
         "sqlx",
-        "database session/sql onboarding/sql platform/builtin audit",
+        "database session/sql onboarding/sql outbox/kept platform/builtin audit",
     ),
     ("openidconnect", "login/openid"),
     (
@@ -89,6 +90,7 @@ const ADAPTER_GUESTS: &[(&str, &str)] = &[
     ("admin", "platform::builtin"),
     ("config", "login::openid"),
     ("config", "mail::smtp"),
+    ("config", "mail::pickup"),
     // The demo plants its seed before the gateway is assembled.
     ("demo", "platform::builtin"),
     ("demo", "onboarding::sql"),

@@ -4,6 +4,7 @@
 
 mod bearer;
 mod health;
+pub mod outbox_api;
 pub mod platform_api;
 
 use std::sync::Arc;

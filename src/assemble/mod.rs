@@ -19,11 +19,13 @@ use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
 use crate::database::{Database, DatabaseError};
 use crate::login::Login;
 use crate::login::openid::OpenIdProvider;
-use crate::mail::NoCourier;
+use crate::mail::queue::LetterCarrier;
 use crate::mail::smtp::SmtpProblem;
+use crate::mail::{Courier, NoCourier};
 use crate::onboarding::Onboarding;
 use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
+use crate::outbox::{Carrier, Outbox};
 use crate::pages::error_page::RefusedRequest;
 use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
@@ -37,7 +39,8 @@ use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
 use foundation::{Foundation, Ground};
-use use_cases::{Office, courier, node_id};
+pub use use_cases::courier;
+use use_cases::{Office, Post, node_id, post};
 
 /// How often what is over is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
@@ -86,6 +89,8 @@ pub struct Gateway {
     own_platform: Arc<BuiltinPlatform>,
     platform_is_elsewhere: bool,
     onboarding: Arc<Onboarding>,
+    outbox: Arc<Outbox>,
+    carriers: Vec<Arc<dyn Carrier>>,
     login: Arc<Login>,
     providers: Vec<Arc<OpenIdProvider>>,
     sessions: Arc<Sessions>,
@@ -166,9 +171,11 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let platform = base.platform(platform)?;
     let node_id = node_id(listener.address);
     let listener = Listener::bind(&listener)?;
+    let outbox = base.outbox(node_id.clone());
+    let Post { desk, courier } = post(mail, &outbox)?;
     let onboarding = Arc::new(base.onboarding(Office {
         platform: &platform.used,
-        courier: courier(mail)?,
+        courier: desk,
         node_id,
         hosts: &proxy.hosts,
         providers: &providers,
@@ -184,12 +191,18 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         own_platform: platform.own,
         platform_is_elsewhere: platform.is_elsewhere,
         onboarding,
+        outbox,
+        carriers: courier.into_iter().map(letter_carrier).collect(),
         login,
         providers,
         sessions,
         policy: base.policy,
         database: base.database,
     })
+}
+
+fn letter_carrier(courier: Arc<dyn Courier>) -> Arc<dyn Carrier> {
+    Arc::new(LetterCarrier::new(courier))
 }
 
 /// Onboarding alone, over the stores of an installation, for questions that change nothing.
@@ -292,14 +305,20 @@ impl Gateway {
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
         tracing::info!(address = %self.listener.local_address(), "listening");
         let stop = CancellationToken::new();
-        let guarded = if self.platform_is_elsewhere {
+        let platform_api = if self.platform_is_elsewhere {
             admin::platform_api::none()
         } else {
             admin::platform_api::router(self.own_platform)
         };
+        let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
         let keep_going = self.onboarding.keep_going(stop.clone());
-        let finishing = [tokio::spawn(admin), tokio::spawn(keep_going)];
+        let deliver = Arc::clone(&self.outbox).keep_delivering(self.carriers, stop.clone());
+        let finishing = [
+            tokio::spawn(admin),
+            tokio::spawn(keep_going),
+            tokio::spawn(deliver),
+        ];
         let providers = self.providers.into_iter();
         let mut endless: Vec<JoinHandle<()>> =
             providers.map(|one| tokio::spawn(one.keep_up())).collect();

@@ -13,11 +13,13 @@ use crate::login::provider::IdentityProvider;
 use crate::login::{Login, LoginParts};
 use crate::mail::letters::TemplateLetters;
 use crate::mail::pickup::PickupCourier;
+use crate::mail::queue::QueueCourier;
 use crate::mail::smtp::{SmtpCourier, SmtpProblem};
 use crate::mail::{Courier, NoCourier};
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::{Onboarding, OnboardingParts};
 use crate::outbound::{Outbound, OutboundError};
+use crate::outbox::{Outbox, OutboxParts};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
 use crate::platform::{Platform, PlatformSettings};
@@ -105,6 +107,16 @@ impl Foundation {
         })
     }
 
+    pub(super) fn outbox(&self, node_id: String) -> Arc<Outbox> {
+        Arc::new(Outbox::new(OutboxParts {
+            database: self.database.clone(),
+            keys: Arc::clone(&self.keys),
+            clock: self.clock(),
+            metrics: self.metrics.clone(),
+            node_id,
+        }))
+    }
+
     pub(super) fn providers(
         &self,
         settings: Vec<OpenIdSettings>,
@@ -133,15 +145,30 @@ impl Foundation {
     }
 }
 
-pub(super) fn courier(settings: MailSettings) -> Result<Arc<dyn Courier>, SmtpProblem> {
+/// How letters leave this installation; none where no mail server is configured.
+pub(super) struct Post {
+    /// Takes letters from use cases.
+    pub(super) desk: Arc<dyn Courier>,
+    /// Hands them to the mail server.
+    pub(super) courier: Option<Arc<dyn Courier>>,
+}
+
+/// Without a mail server nothing is queued: whoever asks is told at once that it cannot be sent.
+pub(super) fn post(settings: MailSettings, outbox: &Arc<Outbox>) -> Result<Post, SmtpProblem> {
+    let courier = courier(settings)?;
+    let desk: Arc<dyn Courier> = match courier {
+        Some(_) => Arc::new(QueueCourier::new(Arc::clone(outbox))),
+        None => Arc::new(NoCourier),
+    };
+    Ok(Post { desk, courier })
+}
+
+/// The mail server as it is configured; none where none is.
+pub fn courier(settings: MailSettings) -> Result<Option<Arc<dyn Courier>>, SmtpProblem> {
     Ok(match settings {
-        MailSettings::Smtp(smtp) => Arc::new(SmtpCourier::new(smtp)?),
-        // The sender was read as a mailbox before.
-        MailSettings::Pickup { folder, from } => match from.parse() {
-            Ok(from) => Arc::new(PickupCourier::new(folder, from)),
-            Err(_) => Arc::new(NoCourier),
-        },
-        MailSettings::Nowhere => Arc::new(NoCourier),
+        MailSettings::Smtp(smtp) => Some(Arc::new(SmtpCourier::new(smtp)?)),
+        MailSettings::Pickup(pickup) => Some(Arc::new(PickupCourier::new(pickup))),
+        MailSettings::Nowhere => None,
     })
 }
 

@@ -1,8 +1,10 @@
 //! The commands of `vestibule`.
 
+mod admin_api;
 mod check;
 mod demo;
 mod explain;
+mod mail;
 mod migrate;
 mod reference;
 mod schema;
@@ -31,6 +33,9 @@ enum Command {
     Check(Installation),
     /// Show what would happen to somebody, or to a request, and which rule says so.
     Explain(explain::Question),
+    /// Whether letters leave, what they look like, and which ones are stuck.
+    #[command(subcommand)]
+    Mail(mail::Question),
     /// Bring the database up to date; `serve` does so by itself.
     Migrate(Installation),
     /// Print everything that can be written into the files, as Markdown.
@@ -60,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Demo(choice) => demo::run(choice),
         Command::Serve(installation) => serve::run(&installation.config),
         Command::Explain(question) => explain::run(&question),
+        Command::Mail(question) => mail::run(&question),
         Command::Migrate(installation) => migrate::run(&installation.config),
         Command::ConfigReference => Ok(reference::run()),
         Command::Schema(choice) => schema::run(&choice),

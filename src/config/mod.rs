@@ -13,6 +13,7 @@ use secrecy::SecretString;
 
 use crate::database::DatabaseAddress;
 use crate::login::openid::OpenIdSettings;
+use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::SmtpSettings;
 use crate::operator_file::{self, Problems, SourceFile};
 use crate::platform::PlatformSettings;
@@ -106,14 +107,20 @@ pub enum MailSettings {
     /// By SMTP.
     Smtp(SmtpSettings),
     /// Into a folder.
-    Pickup {
-        /// The folder.
-        folder: PathBuf,
-        /// The sender.
-        from: String,
-    },
+    Pickup(PickupSettings),
     /// Not at all.
     Nowhere,
+}
+
+impl MailSettings {
+    /// Where letters go, for people.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Smtp(smtp) => format!("{}:{}", smtp.host, smtp.port),
+            Self::Pickup(pickup) => pickup.folder.display().to_string(),
+            Self::Nowhere => "nowhere".to_owned(),
+        }
+    }
 }
 
 /// What the loaded file says, and what is wrong with it; warnings do not keep it from loading.

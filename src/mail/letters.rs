@@ -25,11 +25,14 @@ impl Letters for TemplateLetters {
             html,
         } = written.unwrap_or_default();
         Letter {
+            id: uuid::Uuid::now_v7().to_string(),
+            kind: message.kind(),
+            valid_for: message.valid_for(),
             to: to.email.clone(),
             subject,
             text,
             html,
-            language: to.language.tag(),
+            language: to.language,
         }
     }
 }
@@ -244,59 +247,46 @@ struct FailedHtml<'a> {
 mod tests {
     use super::*;
     use crate::identity::EmailAddress;
+    use crate::mail::{LetterKind, sample};
 
     fn shown(letter: &Letter) -> String {
+        let to = letter.to.as_str();
+        let language = letter.language.tag();
         let Letter {
-            to,
             subject,
             text,
             html,
-            language,
+            ..
         } = letter;
-        format!(
-            "To: {}\nSubject: {subject}\nLanguage: {language}\n\n{text}\n{html}",
-            to.as_str()
-        )
+        format!("To: {to}\nSubject: {subject}\nLanguage: {language}\n\n{text}\n{html}")
     }
 
-    fn write(language: Language, name: Option<&str>, operator: &str, message: &Message) -> Letter {
+    fn write(name: Option<&str>, message: &Message) -> Letter {
         let to = Addressee {
-            email: EmailAddress::parse("giulia@bianchi.example").unwrap(),
             name: name.map(str::to_owned),
-            language,
+            ..sample::addressee(Language::En)
         };
-        let from = Letterhead {
-            operator: operator.to_owned(),
-            colour: None,
-            support: Some("https://help.acme.example/?a=1&b=2".to_owned()),
-            origin: "https://app.example.com".to_owned(),
-        };
-        TemplateLetters.compose(message, &to, &from)
-    }
-
-    fn all(language: Language, name: Option<&str>) -> [(&'static str, Letter); 3] {
-        let code = Message::ProofCode {
-            code: "042917".to_owned().into(),
-            minutes: 15,
-            provider: "Acme single sign-on".to_owned(),
-        };
-        let failed = Message::RegistrationFailed {
-            reference: "0193-7f3a".to_owned(),
-        };
-        [
-            ("code", code),
-            ("ready", Message::AccountReady),
-            ("failed", failed),
-        ]
-        .map(|(kind, message)| (kind, write(language, name, "Acme & Co", &message)))
+        TemplateLetters.compose(message, &to, &sample::letterhead())
     }
 
     #[test]
     fn letters_in_every_language() {
-        for language in Language::ALL {
-            for (name, letter) in all(*language, Some("Giulia Bianchi")) {
-                insta::assert_snapshot!(format!("{name}_{}", language.tag()), shown(&letter));
+        for kind in LetterKind::ALL {
+            for language in Language::ALL {
+                let to = sample::addressee(*language);
+                let message = sample::message(*kind);
+                let letter = TemplateLetters.compose(&message, &to, &sample::letterhead());
+                let name = format!("{}_{}", kind.as_str(), language.tag());
+                insta::assert_snapshot!(name, shown(&letter));
             }
+        }
+    }
+
+    #[test]
+    fn a_sample_is_of_its_kind() {
+        for kind in LetterKind::ALL {
+            assert_eq!(sample::message(*kind).kind(), *kind);
+            assert_eq!(LetterKind::from_word(kind.as_str()), Some(*kind));
         }
     }
 
@@ -313,12 +303,10 @@ mod tests {
             " ",
             &"x".repeat(61),
         ] {
-            for (_, letter) in all(Language::En, Some(name)) {
-                assert!(
-                    letter.text.starts_with("Hello,\n"),
-                    "{name:?} {}",
-                    letter.text
-                );
+            for kind in LetterKind::ALL {
+                let letter = write(Some(name), &sample::message(*kind));
+                let text = letter.text;
+                assert!(text.starts_with("Hello,\n"), "{name:?} {text}");
             }
         }
         for name in [
@@ -327,29 +315,32 @@ mod tests {
             "李雷",
             "Martin Luther King Jr.",
         ] {
-            assert!(
-                all(Language::En, Some(name))[1]
-                    .1
-                    .text
-                    .contains(&format!("Hello {name},"))
-            );
+            let letter = write(Some(name), &Message::AccountReady);
+            assert!(letter.text.contains(&format!("Hello {name},")));
         }
     }
 
     #[test]
     fn a_code_letter_does_not_greet_with_the_name_of_whoever_asks() {
-        assert!(
-            !all(Language::En, Some("Giulia"))[0]
-                .1
-                .text
-                .contains("Giulia")
-        );
+        let letter = write(Some("Giulia"), &sample::message(LetterKind::ProofCode));
+        assert!(!letter.text.contains("Giulia"));
     }
 
     #[test]
     fn a_subject_is_one_line() {
-        let operator = "Acme\r\nBcc: x@y.example";
-        let letter = write(Language::En, None, operator, &Message::AccountReady);
+        let from = Letterhead {
+            operator: "Acme\r\nBcc: x@y.example".to_owned(),
+            ..sample::letterhead()
+        };
+        let to = sample::addressee(Language::En);
+        let letter = TemplateLetters.compose(&Message::AccountReady, &to, &from);
         assert!(!letter.subject.contains(['\r', '\n']));
+    }
+
+    #[test]
+    fn every_letter_has_an_id_of_its_own() {
+        let message = Message::AccountReady;
+        assert_ne!(write(None, &message).id, write(None, &message).id);
+        assert!(EmailAddress::parse(&format!("{}@x.example", write(None, &message).id)).is_ok());
     }
 }

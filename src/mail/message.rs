@@ -25,11 +25,16 @@ pub(super) fn compose(letter: &Letter, from: &Mailbox) -> Result<Message, Courie
         .from(from.clone())
         .to(Mailbox::new(None, to))
         .subject(one_line(&letter.subject))
-        .message_id(None)
-        .header(ContentLanguage(letter.language))
+        .message_id(Some(message_id(letter, from)))
+        .header(ContentLanguage(letter.language.tag()))
         .header(AutoSubmitted)
         .multipart(body)
         .map_err(|error| refused(Box::new(error)))
+}
+
+/// The same however often the letter is sent, so that a mail system can tell a second copy.
+fn message_id(letter: &Letter, from: &Mailbox) -> String {
+    format!("<{}@{}>", letter.id, from.email.domain())
 }
 
 fn one_line(text: &str) -> String {
@@ -76,14 +81,19 @@ impl Header for AutoSubmitted {
 mod tests {
     use super::*;
     use crate::identity::EmailAddress;
+    use crate::language::Language;
+    use crate::mail::LetterKind;
 
     fn letter(subject: &str) -> Letter {
         Letter {
+            id: "0193".to_owned(),
+            kind: LetterKind::ProofCode,
+            valid_for: None,
             to: EmailAddress::parse("anna@example.org").unwrap(),
             subject: subject.to_owned(),
             text: "Guten Tag, Änne".to_owned(),
             html: "<p>Guten Tag, Änne</p>".to_owned(),
-            language: "de",
+            language: Language::De,
         }
     }
 
@@ -102,7 +112,7 @@ mod tests {
             "text/plain",
             "text/html",
             "Auto-Submitted: auto-generated",
-            "Message-ID:",
+            "Message-ID: <0193@example.com>",
         ] {
             assert!(raw.contains(part), "{part} is missing in\n{raw}");
         }

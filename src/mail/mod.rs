@@ -1,19 +1,35 @@
 //! Sending letters: the [`Courier`] seam and the [`Letter`] that it carries.
+//!
+//! Use cases hand letters to [`queue::QueueCourier`], which keeps them until a courier that knows
+//! a mail server has delivered them.
 
 pub mod letters;
 mod message;
 pub mod pickup;
+pub mod queue;
+pub mod sample;
 pub mod smtp;
+
+use std::error::Error as _;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
+use crate::database::DatabaseError;
 use crate::identity::EmailAddress;
 use crate::language::Language;
 
 /// A letter, ready to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
+    /// Its id, the same however often it is sent; `Message-ID` has it.
+    pub id: String,
+    /// Which letter it is.
+    pub kind: LetterKind,
+    /// How long it is of any use; without end where none.
+    pub valid_for: Option<Duration>,
     /// Who gets it.
     pub to: EmailAddress,
     /// One line, no control characters.
@@ -22,8 +38,45 @@ pub struct Letter {
     pub text: String,
     /// The HTML part.
     pub html: String,
-    /// The language tag (`Content-Language`).
-    pub language: &'static str,
+    /// The language (`Content-Language`).
+    pub language: Language,
+}
+
+/// Declares the kinds of letters, with the words that operators use for them.
+macro_rules! letter_kinds {
+    ($($(#[$meaning:meta])* $variant:ident $word:literal;)+) => {
+        /// Which letter it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum LetterKind {
+            $($(#[$meaning])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl LetterKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word that operators use: `proof-code`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+    };
+}
+
+letter_kinds! {
+    /// The code that proves an existing account.
+    ProofCode "proof-code";
+    /// An account works.
+    AccountReady "account-ready";
+    /// A registration cannot be finished as it is.
+    RegistrationFailed "registration-failed";
+}
+
+impl LetterKind {
+    /// The kind that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// What a letter says.
@@ -45,6 +98,25 @@ pub enum Message {
         /// What to quote when asking about it.
         reference: String,
     },
+}
+
+impl Message {
+    /// Which letter says it.
+    pub const fn kind(&self) -> LetterKind {
+        match self {
+            Self::ProofCode { .. } => LetterKind::ProofCode,
+            Self::AccountReady => LetterKind::AccountReady,
+            Self::RegistrationFailed { .. } => LetterKind::RegistrationFailed,
+        }
+    }
+
+    /// How long it is of any use: a code that is over is not sent.
+    pub const fn valid_for(&self) -> Option<Duration> {
+        match self {
+            Self::ProofCode { minutes, .. } => Some(Duration::from_secs(*minutes * 60)),
+            Self::AccountReady | Self::RegistrationFailed { .. } => None,
+        }
+    }
 }
 
 /// Who a letter is for.
@@ -77,9 +149,15 @@ pub trait Letters: Send + Sync {
     fn compose(&self, message: &Message, to: &Addressee, from: &Letterhead) -> Letter;
 }
 
-/// Why a letter was not handed over.
+/// Why a letter was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum CourierError {
+    /// Too many letters wait already; the page says that it cannot be sent.
+    #[error("too many letters wait already")]
+    QueueFull,
+    /// The queue is out of reach.
+    #[error("the queue of letters is out of reach")]
+    QueueDown(#[source] DatabaseError),
     /// The mail server is out of reach or asks to try later; trying again can help.
     #[error("the mail server is out of reach")]
     Passing(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -88,10 +166,24 @@ pub enum CourierError {
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Hands letters over.
+impl CourierError {
+    /// The error and its causes in one line; it may name the addressee.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        text
+    }
+}
+
+/// Takes letters and sees that they arrive.
 #[async_trait]
 pub trait Courier: Send + Sync {
-    /// Hands one letter over to the next mail server; returns when that has taken it.
+    /// Takes one letter: returns when the queue keeps it, or the next mail server has it.
     async fn send(&self, letter: &Letter) -> Result<(), CourierError>;
 }
 

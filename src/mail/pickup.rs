@@ -8,29 +8,34 @@ use lettre::message::Mailbox;
 use super::message::compose;
 use super::{Courier, CourierError, Letter};
 
-/// Puts letters into a folder.
-#[derive(Debug)]
-pub struct PickupCourier {
-    folder: PathBuf,
-    from: Mailbox,
+/// Where letters are put.
+#[derive(Debug, Clone)]
+pub struct PickupSettings {
+    /// The folder; made when the first letter comes.
+    pub folder: PathBuf,
+    /// `From`: an address, or a name with an address in angle brackets.
+    pub from: Mailbox,
 }
 
+/// Puts letters into a folder.
+#[derive(Debug)]
+pub struct PickupCourier(PickupSettings);
+
 impl PickupCourier {
-    /// The folder is made when the first letter comes.
-    pub fn new(folder: PathBuf, from: Mailbox) -> Self {
-        Self { folder, from }
+    /// Puts them where the settings say.
+    pub fn new(settings: PickupSettings) -> Self {
+        Self(settings)
     }
 }
 
 #[async_trait]
 impl Courier for PickupCourier {
     async fn send(&self, letter: &Letter) -> Result<(), CourierError> {
-        let message = compose(letter, &self.from)?.formatted();
-        let file = self.folder.join(format!("{}.eml", uuid::Uuid::now_v7()));
+        let PickupSettings { folder, from } = &self.0;
+        let message = compose(letter, from)?.formatted();
+        let file = folder.join(format!("{}.eml", uuid::Uuid::now_v7()));
         let passing = |error| CourierError::Passing(Box::new(error));
-        tokio::fs::create_dir_all(&self.folder)
-            .await
-            .map_err(passing)?;
+        tokio::fs::create_dir_all(folder).await.map_err(passing)?;
         // Written aside first, so that a reader never sees half a letter.
         let half = file.with_extension("part");
         tokio::fs::write(&half, message).await.map_err(passing)?;
@@ -43,20 +48,23 @@ impl Courier for PickupCourier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::EmailAddress;
+    use crate::language::Language;
+    use crate::mail::letters::TemplateLetters;
+    use crate::mail::{LetterKind, Letters as _, sample};
 
     #[tokio::test]
     async fn a_letter_becomes_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let from = "no-reply@example.com".parse().unwrap();
-        let courier = PickupCourier::new(folder.path().join("mail"), from);
-        let letter = Letter {
-            to: EmailAddress::parse("anna@example.org").unwrap(),
-            subject: "Hello".to_owned(),
-            text: "text".to_owned(),
-            html: "<p>html</p>".to_owned(),
-            language: "en",
-        };
+        let courier = PickupCourier::new(PickupSettings {
+            folder: folder.path().join("mail"),
+            from,
+        });
+        let letter = TemplateLetters.compose(
+            &sample::message(LetterKind::AccountReady),
+            &sample::addressee(Language::En),
+            &sample::letterhead(),
+        );
         courier.send(&letter).await.unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path().join("mail"))
             .unwrap()
@@ -64,6 +72,6 @@ mod tests {
             .collect();
         assert_eq!(files.len(), 1);
         let text = std::fs::read_to_string(files[0].path()).unwrap();
-        assert!(text.contains("Subject: Hello"));
+        assert!(text.contains("Subject: Your account"));
     }
 }

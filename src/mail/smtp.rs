@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,9 +20,9 @@ const STEP_WITHIN: Duration = Duration::from_secs(20);
 pub enum Protection {
     /// TLS from the first octet (`smtps://`, RFC 8314).
     Tls,
-    /// STARTTLS, required (`smtp://`).
+    /// STARTTLS (RFC 3207), required (`smtp://`).
     StartTls,
-    /// None: only towards loopback addresses.
+    /// None: only towards loopback addresses, where `starttls` is not set.
     None,
 }
 
@@ -38,6 +39,8 @@ pub struct SmtpSettings {
     pub user: Option<String>,
     /// The password of that user.
     pub password: Option<SecretString>,
+    /// Roots that its certificate may come from besides the public ones; PEM.
+    pub roots: Vec<u8>,
     /// `From`: an address, or a name with an address in angle brackets.
     pub from: Mailbox,
 }
@@ -62,13 +65,16 @@ impl SmtpCourier {
             protection,
             user,
             password,
+            roots,
             from,
         } = settings;
-        let builder = match protection {
-            Protection::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&host)?,
-            Protection::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&host)?,
-            Protection::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&host),
+        let tls = tls(&host, &roots)?;
+        let tls = match protection {
+            Protection::Tls => Tls::Wrapper(tls),
+            Protection::StartTls => Tls::Required(tls),
+            Protection::None => Tls::None,
         };
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&host).tls(tls);
         let mut builder = builder.port(port).timeout(Some(STEP_WITHIN));
         if let (Some(user), Some(password)) = (user, password) {
             let password = password.expose_secret().to_owned();
@@ -81,13 +87,37 @@ impl SmtpCourier {
     }
 }
 
+fn tls(host: &str, roots: &[u8]) -> Result<TlsParameters, SmtpProblem> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    for root in certificates(roots) {
+        parameters = parameters.add_root_certificate(Certificate::from_pem(root.as_bytes())?);
+    }
+    Ok(parameters.build()?)
+}
+
+/// The certificates of a bundle, one by one.
+fn certificates(bundle: &[u8]) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = String::from_utf8_lossy(bundle);
+    let parts = text.split_inclusive(END).filter(|part| part.contains(END));
+    parts.map(str::to_owned).collect()
+}
+
+/// A refusal of the letter is for good; one of the gateway itself is not: a password that is
+/// wrong today can be put right before the letter is over.
+fn is_final(error: &lettre::transport::smtp::Error) -> bool {
+    const AUTHENTICATION: [&str; 4] = ["530", "534", "535", "538"];
+    let code = error.status().map(|code| code.to_string());
+    error.is_permanent() && !code.is_some_and(|code| AUTHENTICATION.contains(&code.as_str()))
+}
+
 #[async_trait]
 impl Courier for SmtpCourier {
     async fn send(&self, letter: &Letter) -> Result<(), CourierError> {
         let message = compose(letter, &self.from)?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(CourierError::Refused(Box::new(error))),
+            Err(error) if is_final(&error) => Err(CourierError::Refused(Box::new(error))),
             Err(error) => Err(CourierError::Passing(Box::new(error))),
         }
     }

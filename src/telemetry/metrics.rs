@@ -27,6 +27,16 @@ pub struct OutcomeLabels {
     pub outcome: &'static str,
 }
 
+/// Labels of what is delivered: letters and webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// `letter` or `webhook`.
+    pub kind: &'static str,
+    /// `taken`, `not_taken`, `delivered`, `postponed`, `failed`; of those kept, `waiting` or
+    /// `failed`.
+    pub outcome: &'static str,
+}
+
 /// All metrics of a gateway; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
@@ -46,6 +56,10 @@ pub struct Metrics {
     pub streams_cut: Counter<u64, AtomicU64>,
     /// Audit events by kind: `logged_in`, `registration_completed` and so on.
     pub events: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// What happened to letters and webhooks.
+    pub deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
+    /// Letters and webhooks that are kept, of all nodes.
+    pub deliveries_kept: Family<DeliveryLabels, Gauge<i64, AtomicI64>>,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
 }
@@ -66,6 +80,20 @@ impl Metrics {
     /// Counts one outcome of a family.
     pub fn count(family: &Family<OutcomeLabels, Counter<u64, AtomicU64>>, outcome: &'static str) {
         family.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts what happened to a letter or webhook.
+    pub fn count_delivery(&self, kind: &'static str, outcome: &'static str) {
+        let labels = DeliveryLabels { kind, outcome };
+        self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// Shows how many letters or webhooks wait, and how many were given up.
+    pub fn show_deliveries(&self, kind: &'static str, waiting: i64, failed: i64) {
+        for (outcome, count) in [("waiting", waiting), ("failed", failed)] {
+            let labels = DeliveryLabels { kind, outcome };
+            self.deliveries_kept.get_or_create(&labels).set(count);
+        }
     }
 
     /// Makes the registry that `/metrics` shows.
@@ -109,6 +137,16 @@ impl Metrics {
             self.streams_cut.clone(),
         );
         of.register("events", "Audit events by kind", self.events.clone());
+        of.register(
+            "deliveries",
+            "What happened to letters and webhooks",
+            self.deliveries.clone(),
+        );
+        of.register(
+            "deliveries_kept",
+            "Letters and webhooks in the outbox, of all nodes",
+            self.deliveries_kept.clone(),
+        );
         of.register(
             "policy_loads",
             "Policy loads by outcome",

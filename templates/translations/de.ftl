@@ -116,7 +116,7 @@ prove-title = Ihr vorhandenes Konto verbinden
 prove-why = Bei { $operator } gibt es schon ein Konto für { $email }. Damit sicher ist, dass es Ihres ist, brauchen wir einen Nachweis. Das ist nur einmal nötig.
 prove-send = Code per E-Mail senden
 prove-send-text = Wir senden einen Code an { $email }. Er gilt { $minutes } Minuten.
-prove-sent = Wir haben einen Code an { $email } gesendet. Es kann eine Minute dauern, bis er da ist; sehen Sie auch im Spam-Ordner nach.
+prove-sent = Ein Code ist unterwegs an { $email }. Es kann eine Minute dauern, bis er da ist; sehen Sie auch im Spam-Ordner nach.
 prove-code = Code aus der E-Mail
 prove-code-hint = { $digits } Ziffern
 prove-code-submit = Konto verbinden
@@ -131,7 +131,7 @@ prove-code-missing = Geben Sie den Code aus der E-Mail ein
 prove-password-wrong = Dieses Passwort stimmt nicht. Versuchen Sie es noch einmal oder nehmen Sie einen Code per E-Mail
 prove-password-missing = Geben Sie Ihr Passwort ein
 prove-too-often = Zu viele Versuche. Warten Sie ein paar Minuten und lassen Sie sich dann einen neuen Code senden
-prove-mail-failed = Die E-Mail konnte nicht gesendet werden. Versuchen Sie es gleich noch einmal
+prove-mail-failed = Die E-Mail konnte nicht gesendet werden. Versuchen Sie es in ein paar Minuten noch einmal
 
 ## Abgelehnt
 

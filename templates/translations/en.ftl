@@ -116,7 +116,7 @@ prove-title = Connect your existing account
 prove-why = There already is an account for { $email } at { $operator }. To make sure that it is yours, we need one proof. You only do this once.
 prove-send = E-mail me a code
 prove-send-text = We send a code to { $email }. It is valid for { $minutes } minutes.
-prove-sent = We have sent a code to { $email }. It can take a minute to arrive; look in your spam folder too.
+prove-sent = A code is on its way to { $email }. It can take a minute to arrive; look in your spam folder too.
 prove-code = Code from the e-mail
 prove-code-hint = { $digits } digits
 prove-code-submit = Connect account
@@ -131,7 +131,7 @@ prove-code-missing = Enter the code from the e-mail
 prove-password-wrong = This password is not right. Try again, or use a code by e-mail
 prove-password-missing = Enter your password
 prove-too-often = Too many attempts. Wait a few minutes, then send yourself a new code
-prove-mail-failed = We could not send the e-mail. Try again in a moment
+prove-mail-failed = The e-mail could not be sent. Try again in a few minutes
 
 ## Refused
 

@@ -116,7 +116,7 @@ prove-title = Collega il tuo account esistente
 prove-why = Presso { $operator } esiste già un account per { $email }. Per essere sicuri che sia tuo, ci serve una prova. Lo fai una volta sola.
 prove-send = Mandami un codice per e-mail
 prove-send-text = Mandiamo un codice a { $email }. Vale { $minutes } minuti.
-prove-sent = Abbiamo mandato un codice a { $email }. Può metterci un minuto; guarda anche nella posta indesiderata.
+prove-sent = Un codice è in arrivo a { $email }. Può metterci un minuto; guarda anche nella posta indesiderata.
 prove-code = Codice ricevuto per e-mail
 prove-code-hint = { $digits } cifre
 prove-code-submit = Collega account
@@ -131,7 +131,7 @@ prove-code-missing = Inserisci il codice ricevuto per e-mail
 prove-password-wrong = Questa password non è giusta. Riprova, oppure usa un codice per e-mail
 prove-password-missing = Inserisci la tua password
 prove-too-often = Troppi tentativi. Aspetta qualche minuto, poi fatti mandare un nuovo codice
-prove-mail-failed = Non siamo riusciti a mandare l’e-mail. Riprova tra un momento
+prove-mail-failed = Non siamo riusciti a mandare l’e-mail. Riprova tra qualche minuto
 
 ## Rifiuti
 

@@ -58,6 +58,8 @@ mod upstream_tls;
 mod websocket;
 
 #[cfg(test)]
+mod mail_delivery;
+#[cfg(test)]
 mod registration;
 
 #[cfg(test)]

@@ -19,10 +19,15 @@ const routes = {
   'POST /providers/:id/rotate': (id) => providers[id].rotateKeys(),
   'POST /providers/:id/stop': (id) => providers[id].stop(),
   'POST /providers/:id/resume': (id) => providers[id].resume(),
-  'POST /mailboxes': async () => {
-    const mailbox = await Mailbox.start();
+  'POST /mailboxes': async (_, wish) => {
+    const mailbox = await Mailbox.start(wish);
     return { id: mailboxes.push(mailbox) - 1, port: mailbox.port };
   },
+  'POST /mailboxes/:id/manner': (id, { manner }) => {
+    mailboxes[id].manner = manner;
+  },
+  'POST /mailboxes/:id/stop': (id) => mailboxes[id].stop(),
+  'POST /mailboxes/:id/resume': (id) => mailboxes[id].resume(),
   'GET /mailboxes/:id': (id) => mailboxes[id].letters,
 };
 

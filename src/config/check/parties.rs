@@ -1,6 +1,8 @@
 //! Checks whom the gateway talks to: identity providers, the platform, the mail server,
 //! operators.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -13,6 +15,7 @@ use crate::config::file::{
 use crate::identity::{Issuer, PlatformId, ProviderId};
 use crate::login::jwt::Algorithm;
 use crate::login::openid::{ClientAuthentication, EmailTrust, OpenIdSettings};
+use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::{Protection, SmtpSettings};
 use crate::operator_file::{At, Parsed};
 use crate::outbound::is_secure;
@@ -213,9 +216,12 @@ impl Check<'_> {
         let Mail {
             smtp,
             password,
+            starttls,
+            ca,
             pickup,
             from,
         } = &mail.value;
+        let roots = self.mail_roots(ca.as_ref())?;
         let password = password
             .as_ref()
             .map(|reference| (reference, self.secret(reference, 1)));
@@ -232,12 +238,18 @@ impl Check<'_> {
             (Some(smtp), None) => {
                 let has_password = password.is_some();
                 let password = password.and_then(|(_, secret)| secret);
-                self.smtp(smtp, (has_password, password), &sender)
+                let settings = self.smtp(smtp, (has_password, password), &sender)?;
+                let protection = self.protection(settings.protection, starttls.as_ref())?;
+                Some(MailSettings::Smtp(SmtpSettings {
+                    protection,
+                    roots,
+                    ..settings
+                }))
             }
-            (None, Some(folder)) => Some(MailSettings::Pickup {
+            (None, Some(folder)) => Some(MailSettings::Pickup(PickupSettings {
                 folder: self.path(folder),
-                from: sender,
-            }),
+                from: sender.parse().ok()?,
+            })),
             _ => {
                 let message = "letters go to an SMTP server or into a folder, exactly one of them";
                 let advice = "write `smtp = \"smtps://user@smtp.example.com\"`, or `pickup` while developing";
@@ -252,7 +264,7 @@ impl Check<'_> {
         smtp: &Parsed<Url>,
         (has_password, password): (bool, Option<SecretString>),
         sender: &str,
-    ) -> Sound<MailSettings> {
+    ) -> Sound<SmtpSettings> {
         let url = self.findings.take(smtp)?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let is_here = host == "localhost"
@@ -293,14 +305,54 @@ impl Check<'_> {
             self.findings.error(&smtp.span, message, advice);
             return None;
         }
-        Some(MailSettings::Smtp(SmtpSettings {
+        Some(SmtpSettings {
             host: host.to_owned(),
             port: url.port().unwrap_or(port),
             protection,
             user,
             password,
+            roots: Vec::new(),
             from: sender.parse().ok()?,
-        }))
+        })
+    }
+
+    /// `starttls` asks for TLS on loopback too; nothing takes it away elsewhere.
+    fn protection(&mut self, chosen: Protection, starttls: Option<&At<bool>>) -> Sound<Protection> {
+        let Some(wanted) = starttls else {
+            return Some(chosen);
+        };
+        let trouble = match (chosen, wanted.value) {
+            (Protection::None, true) => return Some(Protection::StartTls),
+            (Protection::None, false) | (Protection::StartTls, true) => return Some(chosen),
+            (Protection::StartTls, false) => "letters would travel in the open",
+            (Protection::Tls, _) => "`smtps://` is TLS from the first octet",
+        };
+        self.findings
+            .error(&wanted.span, trouble, "remove `starttls`");
+        None
+    }
+
+    /// Certificates besides the public roots; none where no file is named.
+    fn mail_roots(&mut self, ca: Option<&At<PathBuf>>) -> Sound<Vec<u8>> {
+        let Some(ca) = ca else {
+            return Some(Vec::new());
+        };
+        let read = std::fs::read(self.path(&ca.value));
+        match read {
+            Ok(pem) if String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") => Some(pem),
+            Ok(_) => {
+                let advice = "name a file with certificates in PEM";
+                self.findings
+                    .error(&ca.span, "there is no certificate in the file", advice);
+                None
+            }
+            Err(error) => {
+                let message = format!("the certificates cannot be read: {error}");
+                let advice = "name a file that the gateway's user can read";
+                self.findings.error(&ca.span, message, advice);
+                None
+            }
+        }
     }
 
     pub(super) fn admin_tokens(&mut self, admin: &Admin) -> Vec<SecretString> {

@@ -185,6 +185,10 @@ pub struct Mail {
     pub smtp: Option<Parsed<Url>>,
     /// The password of the SMTP user.
     pub password: Option<At<SecretReference>>,
+    /// Whether STARTTLS is required with `smtp://`. Default: `true`, `false` on loopback.
+    pub starttls: Option<At<bool>>,
+    /// A file with certificates (PEM) that the server's may come from, besides the public roots.
+    pub ca: Option<At<PathBuf>>,
     /// A folder that letters are put into instead of being sent; for development.
     pub pickup: Option<At<PathBuf>>,
     /// The sender: `Acme <no-reply@example.com>`.

@@ -31,7 +31,7 @@ use crate::login::provider::{
 };
 use crate::login::{ATTEMPT_LIFETIME, Login, LoginParts};
 use crate::mail::letters::TemplateLetters;
-use crate::mail::pickup::PickupCourier;
+use crate::mail::pickup::{PickupCourier, PickupSettings};
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::{Onboarding, OnboardingParts};
 use crate::pages::{Pages, PagesParts, router};
@@ -231,7 +231,10 @@ impl Ground {
             proofs: store,
             policy: self.policy.clone(),
             letters: Arc::new(TemplateLetters),
-            courier: Arc::new(PickupCourier::new(self.mail.clone(), from)),
+            courier: Arc::new(PickupCourier::new(PickupSettings {
+                folder: self.mail.clone(),
+                from,
+            })),
             audit: Arc::new(SqlAudit::new(self.database.clone())),
             keys: self.keys.clone(),
             clock: self.clock.clone(),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::child::wait_until_async;
 use super::node_services::{get, post};
 
 /// One mail server.
@@ -16,6 +17,10 @@ pub struct Mailbox {
 /// A letter as it arrived.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Letter {
+    /// `Message-ID`.
+    pub id: String,
+    /// Whether it came by TLS.
+    pub secure: bool,
     pub to: Vec<String>,
     pub from: String,
     pub subject: String,
@@ -25,7 +30,22 @@ pub struct Letter {
 
 impl Mailbox {
     pub async fn start() -> Self {
-        let made = post("/mailboxes", &json!({})).await;
+        Self::start_with(&json!({})).await
+    }
+
+    /// One that offers STARTTLS with a certificate for `localhost`; the certificate, in PEM, is
+    /// its own authority.
+    pub async fn with_starttls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let made = made.expect("a certificate");
+        let (key, certificate) = (made.signing_key.serialize_pem(), made.cert.pem());
+        let mailbox = Self::start_with(&json!({ "key": key, "cert": certificate })).await;
+        (mailbox, certificate)
+    }
+
+    /// What it is made of is in `tests/services/mailbox.mjs`.
+    pub async fn start_with(wish: &Value) -> Self {
+        let made = post("/mailboxes", wish).await;
         let number = |name: &str| made[name].as_u64().expect("a number");
         Self {
             id: number("id"),
@@ -35,7 +55,32 @@ impl Mailbox {
 
     /// Address for `[mail] smtp`.
     pub fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
+        format!("smtp://localhost:{}", self.port)
+    }
+
+    /// What it says to letters from now on: `take`, `defer`, `refuse`, `stall`.
+    pub async fn behaves(&self, manner: &str) {
+        let path = format!("/mailboxes/{}/manner", self.id);
+        post(&path, &json!({ "manner": manner })).await;
+    }
+
+    /// Nobody listens there any more.
+    pub async fn stop(&self) {
+        post(&format!("/mailboxes/{}/stop", self.id), &json!({})).await;
+    }
+
+    /// Listens again, on the same port.
+    pub async fn resume(&self) {
+        post(&format!("/mailboxes/{}/resume", self.id), &json!({})).await;
+    }
+
+    /// Waits until so many letters have arrived.
+    pub async fn has(&self, count: usize) -> Vec<Letter> {
+        wait_until_async(&format!("{count} letters"), async || {
+            self.letters().await.len() >= count
+        })
+        .await;
+        self.letters().await
     }
 
     /// Everything that arrived so far.

@@ -28,7 +28,7 @@ mod scripted_provider;
 mod upstream;
 
 pub use browser::Browser;
-pub use child::free_port;
+pub use child::{free_port, wait_until_async};
 pub use front::{Front, FrontSettings, SignedIn, read_answer, read_to_end, status};
 pub use gateway::{GatewayBuilder, Node, OPERATOR_TOKEN, TestGateway};
 pub use login_wire::{Looks, Step, Wire, with_parameter};

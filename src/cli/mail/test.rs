@@ -1,0 +1,55 @@
+//! `vestibule mail test`: one letter through the configured mail server, past the queue.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::super::{Installation, serve};
+use crate::assemble::courier;
+use crate::identity::EmailAddress;
+use crate::language::Language;
+use crate::mail::letters::TemplateLetters;
+use crate::mail::{Addressee, LetterKind, Letters as _, sample};
+
+/// To whom.
+#[derive(Debug, clap::Args)]
+pub struct Choice {
+    #[command(flatten)]
+    installation: Installation,
+    /// The address to write to.
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+    /// The language to write in.
+    #[arg(long, value_name = "TAG", default_value = "en")]
+    language: String,
+}
+
+/// Sends the letter, and fails where the mail server did not take it.
+pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
+    let language = Language::from_tag(&choice.language);
+    let language = language.with_context(|| format!("no letters in `{}`", choice.language))?;
+    let to = Addressee {
+        email: EmailAddress::parse(&choice.to).context("this is no e-mail address")?,
+        name: None,
+        language,
+    };
+    let settings = super::settings(&choice.installation)?;
+    let server = settings.mail.place();
+    let message = sample::message(LetterKind::AccountReady);
+    let letter = TemplateLetters.compose(&message, &to, &sample::letterhead());
+    let outcome = serve::runtime()?.block_on(async {
+        let courier = courier(settings.mail)?;
+        let courier = courier.context("no mail server is configured; see [mail]")?;
+        anyhow::Ok(courier.send(&letter).await)
+    })?;
+    Ok(match outcome {
+        Ok(()) => {
+            println!("{server} has taken the letter {}.", letter.id);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{server} has not taken the letter: {}", error.with_causes());
+            ExitCode::FAILURE
+        }
+    })
+}

@@ -1,0 +1,43 @@
+//! A sample of every letter, for `vestibule mail preview` and the snapshots.
+
+use super::{Addressee, LetterKind, Letterhead, Message};
+use crate::identity::EmailAddress;
+use crate::language::Language;
+
+/// What a letter of this kind could say.
+pub fn message(kind: LetterKind) -> Message {
+    match kind {
+        LetterKind::ProofCode => Message::ProofCode {
+            code: "04291735".to_owned().into(),
+            minutes: 15,
+            provider: "Acme single sign-on".to_owned(),
+        },
+        LetterKind::AccountReady => Message::AccountReady,
+        LetterKind::RegistrationFailed => Message::RegistrationFailed {
+            reference: "0193-7f3a".to_owned(),
+        },
+    }
+}
+
+/// Somebody to write to.
+///
+/// # Panics
+/// Never: the address is one.
+#[expect(clippy::expect_used, reason = "the address is one, as tests show")]
+pub fn addressee(language: Language) -> Addressee {
+    Addressee {
+        email: EmailAddress::parse("giulia@bianchi.example").expect("an address"),
+        name: Some("Giulia Bianchi".to_owned()),
+        language,
+    }
+}
+
+/// An operator whose texts need escaping.
+pub fn letterhead() -> Letterhead {
+    Letterhead {
+        operator: "Acme & Co".to_owned(),
+        colour: None,
+        support: Some("https://help.acme.example/?a=1&b=2".to_owned()),
+        origin: "https://app.example.com".to_owned(),
+    }
+}
