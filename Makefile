@@ -35,3 +35,4 @@ bench: ## measure speed beside a minimal pingora proxy and write docs/performanc
 	@scripts/install.sh --bench
 	cargo build --locked --release --bin vestibule --example minimal_proxy
 	@node bench/run.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+	@node bench/instructions.mjs --target "$$(scripts/target.sh)" --write docs/performance.md

@@ -40,6 +40,7 @@ fi
 if [ "$for_bench" = yes ]; then
     want wrk wrk
     want nginx nginx-light
+    want valgrind valgrind
 fi
 
 # A service that comes with a package is neither started now nor at the next boot because of us.
