@@ -92,8 +92,17 @@ impl ManagedNames {
     /// Whether `Connection` nominates one of them, which would have the next hop drop what the
     /// gateway sets.
     pub fn nominated_in(&self, headers: &HeaderMap) -> bool {
-        connection_options(headers).any(|name| self.contains(&name) || is_end_to_end(&name))
+        nominates(headers)
+            && connection_options(headers).any(|name| self.contains(&name) || is_end_to_end(&name))
     }
+}
+
+/// Whether `Connection` says anything besides whether the connection goes on.
+fn nominates(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .any(|value| *value != "keep-alive" && *value != "close")
 }
 
 fn is_end_to_end(option: &str) -> bool {
@@ -197,6 +206,9 @@ fn is_named(cookie: &[u8], own: &[u8]) -> bool {
 /// Cleans the fields of an upstream's response: what ends at this hop, and cookies that carry the
 /// gateway's names.
 pub fn clean_response(headers: &HeaderMap, own_cookies: &[u8]) -> ResponseCleaning {
+    if !headers.keys().any(needs_a_look) && !nominates(headers) {
+        return ResponseCleaning::default();
+    }
     let mut dropped: Vec<HeaderName> = HOP_BY_HOP
         .iter()
         .filter(|name| headers.contains_key(*name))
@@ -220,8 +232,12 @@ pub fn clean_response(headers: &HeaderMap, own_cookies: &[u8]) -> ResponseCleani
     ResponseCleaning { dropped, cookies }
 }
 
+fn needs_a_look(name: &HeaderName) -> bool {
+    *name == header::SET_COOKIE || HOP_BY_HOP.contains(name)
+}
+
 /// What [`clean_response`] found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ResponseCleaning {
     /// Fields that must go.
     pub dropped: Vec<HeaderName>,

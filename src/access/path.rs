@@ -57,6 +57,12 @@ impl CanonicalPath {
             has_semicolon: false,
             has_encoded_delimiter: false,
         };
+        if is_plain(raw_path)
+            && let Ok(text) = std::str::from_utf8(raw_path)
+        {
+            path.text.push_str(text);
+            return Ok(path);
+        }
         let mut is_ascii = true;
         let mut rest = raw_path;
         while let [octet, after @ ..] = rest {
@@ -161,6 +167,20 @@ impl CanonicalPath {
         }
         Some(plain)
     }
+}
+
+/// Whether a path is canonical at first sight: unreserved octets and slashes, and no segment that
+/// is empty or begins with a dot.
+fn is_plain(path: &[u8]) -> bool {
+    let mut after_slash = false;
+    path.iter().all(|octet| {
+        let is_fine = match octet {
+            b'/' | b'.' => !after_slash,
+            octet => is_unreserved(*octet),
+        };
+        after_slash = *octet == b'/';
+        is_fine
+    })
 }
 
 /// RFC 3986, section 2.3.
@@ -337,6 +357,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_canonical_at_first_sight_is_so_at_the_second(raw in "/[a-z.~_/-]{0,12}") {
+            let is_canonical = check_segments(&raw).is_ok();
+            prop_assert!(is_canonical || !is_plain(raw.as_bytes()), "{raw}");
+        }
+
         #[test]
         fn a_canonical_path_is_its_own_canonical_path(raw in "/[a-z./%0-9A-F;:@ü-]{0,24}") {
             if let Ok(path) = CanonicalPath::parse(raw.as_bytes()) {

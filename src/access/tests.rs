@@ -118,6 +118,7 @@ fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
     });
     OpenSession {
         key: SessionKey::from_store("key".to_owned()),
+        handoff: Arc::default(),
         record: Arc::new(SessionRecord {
             identity,
             stage,

@@ -301,8 +301,8 @@ impl Gateway {
     }
 
     /// Runs until `shutdown` says true; then stops accepting, lets what is in flight finish, and
-    /// returns.
-    pub async fn run(self, shutdown: watch::Receiver<bool>) {
+    /// returns. Fails when the threads that carry connections cannot be started.
+    pub async fn run(self, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
         tracing::info!(address = %self.listener.local_address(), "listening");
         let stop = CancellationToken::new();
         let platform_api = if self.platform_is_elsewhere {
@@ -325,13 +325,14 @@ impl Gateway {
         endless.push(tokio::spawn(sweep(self.sessions)));
         let policy = Arc::clone(&self.policy) as Arc<dyn PolicySource>;
         endless.push(tokio::spawn(self.login.keep_checking_accounts(policy)));
-        proxy::serve(self.proxy, vec![self.listener], shutdown).await;
+        let served = proxy::serve(self.proxy, vec![self.listener], shutdown).await;
         stop.cancel();
         // They ended, however they did.
         let _ = futures_util::future::join_all(finishing).await;
         endless.iter().for_each(JoinHandle::abort);
         self.database.close().await;
         tracing::info!("stopped");
+        served
     }
 }
 

@@ -60,7 +60,8 @@ async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
         () = demo.announce_letters(|letter| print!("{letter}")) => {}
     }
     let _ = stop.send(true);
-    running.await.context("the gateway ended badly")
+    let ran = running.await.context("the gateway ended badly")?;
+    ran.context("the threads that carry connections cannot be started")
 }
 
 struct Signals {

@@ -40,9 +40,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let gateway = assemble(settings).await?;
     let (stop, stopping) = watch::channel(false);
     let listening_to_signals = tokio::spawn(signals.heed(gateway.reload(), stop));
-    gateway.run(stopping).await;
+    let ran = gateway.run(stopping).await;
     listening_to_signals.abort();
-    Ok(())
+    ran.context("the threads that carry connections cannot be started")
 }
 
 struct Signals {

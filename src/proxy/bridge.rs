@@ -1,18 +1,17 @@
 //! Calls the gateway's own pages in-process: a request of the proxy library becomes one of the
 //! router, its answer is written back, on HTTP/1 and HTTP/2 alike.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::answer::Problem;
@@ -37,15 +36,18 @@ pub(super) struct Bridge {
     router: Pages,
     largest_body: usize,
     patience: Duration,
+    main: Handle,
 }
 
 impl Bridge {
-    /// To a router, with bounds for request bodies.
+    /// To a router, with bounds for request bodies. Pages are made on the current runtime,
+    /// wherever the request is carried.
     pub(super) fn new(router: Pages, largest_body: usize, patience: Duration) -> Self {
         Self {
             router,
             largest_body,
             patience,
+            main: Handle::current(),
         }
     }
 
@@ -58,8 +60,8 @@ impl Bridge {
     ) -> Result<Response<Body>, Problem> {
         let body = self.read_body(session).await?;
         let request = request(session, target, body, context).ok_or(Problem::Internal)?;
-        let answer = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
-        match answer.await {
+        // A task of its own: it is carried through even if the client goes away.
+        match self.main.spawn(self.router.clone().oneshot(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(never)) => match never {},
             Err(_panic) => Err(Problem::Internal),

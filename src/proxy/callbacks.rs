@@ -96,9 +96,12 @@ impl ProxyHttp for Shared {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let (Some(permit), Some(host), Some(client)) = (&ctx.permit, &ctx.host, ctx.client) else {
+        let (Some(permit), Some(host), Some(client), Some(scope)) =
+            (&ctx.permit, &ctx.host, ctx.client, &ctx.scope)
+        else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
+        let client = scope.connection().field_of(client);
         ctx.asked_upstream = Some(tokio::time::Instant::now());
         match self.handoff.apply(request, permit, host, client) {
             Ok(()) => Ok(()),

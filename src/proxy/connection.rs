@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
-use pingora_proxy::HttpProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::callbacks::Shared;
 use super::gateway::Gateway;
 use super::guard::{Admission, ConnectionCaps, Network};
 use super::head::{HeadLimits, HeadProblem};
@@ -27,6 +26,7 @@ use super::patience::Patience;
 use super::settings::DoorLimits;
 use super::streams::RequestScope;
 use super::wire::Wire;
+use super::workers::{Seat, Workers};
 use crate::telemetry::metrics::Gauge;
 
 /// After an early answer: how much of the rest is read and thrown away, so that the answer is
@@ -38,26 +38,50 @@ const LINGER_TIME: Duration = Duration::from_millis(500);
 const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
 /// What is known of a connection.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Connection {
     /// The peer's address.
     pub(super) peer: IpAddr,
     /// Whether the peer is a configured proxy.
     pub(super) is_trusted: bool,
+    /// The peer's address for `X-Forwarded-For`.
+    field: HeaderValue,
+    /// The worker that carries it.
+    seat: Seat,
 }
 
-/// The library's proxy around our callbacks.
-pub(super) type Proxy = HttpProxy<Shared>;
+impl Connection {
+    fn new(peer: IpAddr, is_trusted: bool, seat: Seat) -> Self {
+        Self {
+            peer,
+            is_trusted,
+            field: address_field(peer),
+            seat,
+        }
+    }
+
+    /// The address of a client behind this connection, for `X-Forwarded-For`.
+    pub(super) fn field_of(&self, client: IpAddr) -> HeaderValue {
+        if client == self.peer {
+            self.field.clone()
+        } else {
+            address_field(client)
+        }
+    }
+}
+
+/// An address as a field value; `unknown` is RFC 7239's word for what cannot be said.
+fn address_field(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
 
 /// What all connections share.
 pub(super) struct Door {
-    pub(super) proxy: Arc<Proxy>,
+    pub(super) workers: Workers,
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: DoorLimits,
     pub(super) stopping: CancellationToken,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) tracker: TaskTracker,
-    pub(super) cut_off: CancellationToken,
     pub(super) caps: Arc<ConnectionCaps>,
 }
 
@@ -106,23 +130,30 @@ impl Door {
             return;
         };
         let open = OpenConnection::new(&self.gateway.counters.connections, admission);
+        let (Some(seat), Ok(socket)) = (self.workers.seat(), stream.into_std()) else {
+            return;
+        };
+        let runtime = seat.runtime().clone();
+        let connection = Connection::new(address, network.is_none(), seat);
         let door = Arc::clone(self);
-        let cut_off = self.cut_off.clone();
-        self.tracker.spawn(async move {
+        let carrying = async move {
             let _open = open;
-            // Nothing is left to do for a connection that was cut off.
-            let _ = cut_off
-                .run_until_cancelled(door.serve(stream, peer, tls))
-                .await;
-        });
+            // What cannot be registered is closed.
+            if let Ok(socket) = TcpStream::from_std(socket) {
+                door.serve(socket, Arc::new(connection), tls).await;
+            }
+        };
+        self.tracker.spawn_on(carrying, &runtime);
     }
 
     /// Serves one accepted connection until it closes.
-    async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, tls: Option<Tls>) {
+    async fn serve(
+        self: Arc<Self>,
+        socket: TcpStream,
+        connection: Arc<Connection>,
+        tls: Option<Tls>,
+    ) {
         let deadline = Instant::now() + self.limits.head_time;
-        let peer = peer.ip().to_canonical();
-        let is_trusted = self.gateway.trusts(peer);
-        let connection = Connection { peer, is_trusted };
         let id = socket.as_raw_fd();
         // Answers leave at once; where this fails they leave a little later.
         let _ = socket.set_nodelay(true);
@@ -145,7 +176,7 @@ impl Door {
         self: Arc<Self>,
         mut stream: Stream,
         deadline: Instant,
-        connection: Connection,
+        connection: Arc<Connection>,
     ) {
         let mut patience = Patience::until(deadline);
         let mut next_look = Patience::until(deadline);
@@ -166,11 +197,11 @@ impl Door {
             let head = match head {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
-                Err(problem) => return self.turn_away(stream, problem, connection).await,
+                Err(problem) => return self.turn_away(stream, problem, &connection).await,
             };
             let mut session = ServerSession::new_http1(stream);
             session.set_pipelined_prefix(head);
-            let Some(reusable) = self.process(session, connection, &mut next_look).await else {
+            let Some(reusable) = self.process(session, &connection, &mut next_look).await else {
                 return;
             };
             stream = reusable;
@@ -182,16 +213,17 @@ impl Door {
     pub(super) async fn process(
         &self,
         session: ServerSession,
-        connection: Connection,
+        connection: &Arc<Connection>,
         next_look: &mut Patience,
     ) -> Option<Stream> {
-        let work = self.proxy.process_new_http(session, &self.shutdown);
+        let proxy = connection.seat.proxy();
+        let work = proxy.process_new_http(session, &self.shutdown);
         let reused = RequestScope::around(connection, &self.gateway, next_look, work).await??;
         Some(reused.consume().0)
     }
 
     /// Answers a head that is not understood, and closes.
-    async fn turn_away(&self, mut stream: Stream, problem: HeadProblem, connection: Connection) {
+    async fn turn_away(&self, mut stream: Stream, problem: HeadProblem, connection: &Connection) {
         let answer = self.gateway.malformed(problem, connection);
         if stream.write_all(&answer).await.is_ok() && stream.flush().await.is_ok() {
             linger(&mut stream).await;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use ipnet::IpNet;
 use pingora_http::RequestHeader;
 
@@ -11,6 +11,17 @@ use super::answer::Problem;
 use super::settings::{HostSettings, Hosts};
 use crate::access::path::{CanonicalPath, PathProblem};
 use crate::access::{RequestFacts, RequestKind};
+
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// Fields by which browsers say that nobody may ever look at the answer.
+const PURPOSES: [HeaderName; 3] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-moz"),
+];
 
 /// Takes the facts, or says what is wrong with the request.
 pub(super) fn take<'a>(
@@ -123,30 +134,33 @@ pub(super) fn kind(request: &RequestHeader) -> RequestKind {
         return RequestKind::Preflight;
     }
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
-    let is_speculative = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
-        headers.get_all(*name).iter().any(|value| {
-            let value = value.as_bytes().to_ascii_lowercase();
-            contains(&value, b"prefetch") || contains(&value, b"prerender")
-        })
-    });
-    let is_navigation = match headers.get("sec-fetch-mode") {
-        Some(mode) => {
-            mode == "navigate"
-                && headers
-                    .get("sec-fetch-dest")
-                    .is_some_and(|to| to == "document")
-        }
-        None => {
-            !headers.contains_key("x-requested-with")
-                && text(headers, header::ACCEPT)
-                    .is_some_and(|types| contains(types.as_bytes(), b"text/html"))
-        }
-    };
-    if is_read && is_navigation && !is_speculative {
+    if is_read && is_navigation(headers) && !is_speculative(headers) {
         RequestKind::Page
     } else {
         RequestKind::Api
     }
+}
+
+fn is_navigation(headers: &HeaderMap) -> bool {
+    match headers.get(FETCH_MODE) {
+        Some(mode) => {
+            mode == "navigate" && headers.get(FETCH_DEST).is_some_and(|to| to == "document")
+        }
+        None => {
+            text(headers, header::ACCEPT)
+                .is_some_and(|types| contains(types.as_bytes(), b"text/html"))
+                && !headers.contains_key(REQUESTED_WITH)
+        }
+    }
+}
+
+fn is_speculative(headers: &HeaderMap) -> bool {
+    PURPOSES.iter().any(|name| {
+        headers.get_all(name).iter().any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            contains(&value, b"prefetch") || contains(&value, b"prerender")
+        })
+    })
 }
 
 fn is_websocket(request: &RequestHeader) -> bool {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use tokio::runtime::Handle;
 
 use super::answer::{Answer, ErrorPage, ErrorPages, Problem, explain};
 use super::bridge::{self, Bridge, announced_length};
@@ -42,6 +43,8 @@ pub(super) struct Gateway {
     pub(super) handoff: Handoff,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
+    /// Where whatever needs a store runs.
+    pub(super) main: Handle,
 }
 
 /// What happens to a request.
@@ -67,10 +70,14 @@ impl Gateway {
 
     /// How the bearer of a session cookie stands; asks the store only when it must.
     pub(super) async fn standing(&self, cookie: Option<&str>, host: &str) -> SessionStanding {
-        match self.sessions.cached_standing(cookie, host) {
-            Some(standing) => standing,
-            None => self.sessions.standing(cookie, host).await,
+        if let Some(standing) = self.sessions.cached_standing(cookie, host) {
+            return standing;
         }
+        let (sessions, host) = (Arc::clone(&self.sessions), host.to_owned());
+        let cookie = cookie.map(str::to_owned);
+        let asking = async move { sessions.standing(cookie.as_deref(), &host).await };
+        let asked = self.main.spawn(asking).await;
+        asked.unwrap_or(SessionStanding::StoreDown)
     }
 
     /// Counts a stream that was closed because its session ended.
@@ -80,7 +87,7 @@ impl Gateway {
     }
 
     /// The raw answer to a head that is not understood; logged and counted as any other.
-    pub(super) fn malformed(&self, problem: HeadProblem, connection: Connection) -> Vec<u8> {
+    pub(super) fn malformed(&self, problem: HeadProblem, connection: &Connection) -> Vec<u8> {
         let mut ctx = self.begin();
         ctx.client = Some(connection.peer);
         ctx.status = problem.status();
@@ -129,10 +136,11 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<RequestFacts, Problem> {
         let scope = ctx.scope.as_ref().ok_or(Problem::Internal)?;
-        let client = if scope.is_trusted() {
-            facts::client(scope.peer(), &request.headers, &self.trusted)
+        let connection = scope.connection();
+        let client = if connection.is_trusted {
+            facts::client(connection.peer, &request.headers, &self.trusted)
         } else {
-            scope.peer()
+            connection.peer
         };
         ctx.client = Some(client);
         ctx.method.clone_from(&request.method);

@@ -3,6 +3,8 @@
 //! Whatever two parsers could read differently is refused here (RFC 9112, sections 2 to 6): the
 //! proxy library takes bare line feeds, raw spaces in targets and requests without `Host`.
 
+use memchr::memchr;
+
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadLimits {
@@ -78,7 +80,7 @@ impl HeadScanner {
         buffer: &[u8],
         limits: HeadLimits,
     ) -> Result<Option<usize>, HeadProblem> {
-        while let Some(found) = position(buffer.get(self.seen..).unwrap_or_default(), b'\n') {
+        while let Some(found) = memchr(b'\n', buffer.get(self.seen..).unwrap_or_default()) {
             let line_feed = self.seen + found;
             let line = buffer.get(self.line_start..line_feed).unwrap_or_default();
             self.seen = line_feed + 1;
@@ -96,10 +98,6 @@ impl HeadScanner {
             false => Ok(None),
         }
     }
-}
-
-fn position(octets: &[u8], wanted: u8) -> Option<usize> {
-    octets.iter().position(|octet| *octet == wanted)
 }
 
 /// Judges a complete head, its last empty line included.
@@ -158,7 +156,7 @@ fn is_target(octet: u8) -> bool {
 }
 
 fn judge_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadProblem> {
-    let colon = position(line, b':').ok_or(HeadProblem::FieldName)?;
+    let colon = memchr(b':', line).ok_or(HeadProblem::FieldName)?;
     let (name, value) = line.split_at_checked(colon).ok_or(HeadProblem::FieldName)?;
     let value = value.get(1..).unwrap_or_default();
     if !is_token(name) {
@@ -175,27 +173,41 @@ fn judge_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadProblem> {
 /// RFC 9110, section 5.6.2.
 fn is_token(name: &[u8]) -> bool {
     !name.is_empty()
-        && name.iter().all(|octet| {
-            octet.is_ascii_alphanumeric()
-                || matches!(
-                    octet,
-                    b'!' | b'#'
-                        | b'$'
-                        | b'%'
-                        | b'&'
-                        | b'\''
-                        | b'*'
-                        | b'+'
-                        | b'-'
-                        | b'.'
-                        | b'^'
-                        | b'_'
-                        | b'`'
-                        | b'|'
-                        | b'~'
-                )
-        })
+        && name
+            .iter()
+            .all(|octet| *octet < 128 && IN_TOKENS >> octet & 1 == 1)
 }
+
+/// Which octets a token may have, one bit each.
+const IN_TOKENS: u128 = {
+    let mut set: u128 = 0;
+    let mut octet: u8 = 0;
+    while octet < 128 {
+        let is_in = octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        if is_in {
+            set |= 1 << octet;
+        }
+        octet += 1;
+    }
+    set
+};
 
 /// What decides where the body ends.
 #[derive(Debug, Default)]

@@ -27,7 +27,7 @@ impl Door {
         self: Arc<Self>,
         stream: Stream,
         deadline: Instant,
-        connection: Connection,
+        connection: Arc<Connection>,
     ) {
         let Ok(Ok(mut http2)) =
             tokio::time::timeout_at(deadline, handshake(stream, Some(self.http2_options()))).await
@@ -62,7 +62,7 @@ impl Door {
             match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
                     patience.move_to(Instant::now() + self.limits.keep_alive);
-                    self.spawn_stream(session, &streams, connection);
+                    self.spawn_stream(session, &streams, Arc::clone(&connection));
                 }
                 Ok(Some(H2Accept::Rejected)) if refused < MALFORMED_STREAMS => refused += 1,
                 Ok(Some(H2Accept::Rejected) | None) | Err(_) => return,
@@ -74,18 +74,16 @@ impl Door {
         self: &Arc<Self>,
         session: Http2Session,
         streams: &Arc<OpenStreams>,
-        connection: Connection,
+        connection: Arc<Connection>,
     ) {
         let door = Arc::clone(self);
         let open = streams.open();
-        let cut_off = self.cut_off.clone();
-        self.tracker
-            .spawn(cut_off.run_until_cancelled_owned(async move {
-                let _open = open;
-                let mut next_look = Patience::until(Instant::now());
-                let session = ServerSession::new_http2(session);
-                door.process(session, connection, &mut next_look).await;
-            }));
+        self.tracker.spawn(async move {
+            let _open = open;
+            let mut next_look = Patience::until(Instant::now());
+            let session = ServerSession::new_http2(session);
+            door.process(session, &connection, &mut next_look).await;
+        });
     }
 
     fn http2_options(&self) -> H2Options {

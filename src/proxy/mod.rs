@@ -1,7 +1,8 @@
 //! Door 1, the data plane: takes connections, decides about every request, forwards or answers.
 //!
 //! pingora's proxy does the HTTP; its server is not used. Accepting, TLS, the judgement of request
-//! heads, deadlines and the drain at the end are here, on the one runtime that carries everything.
+//! heads, deadlines and the drain at the end are here. Connections are carried by threads of their
+//! own (`workers`); what needs a store or a page goes to the runtime that everything else is on.
 
 mod answer;
 mod bridge;
@@ -23,14 +24,17 @@ mod settings;
 mod streams;
 mod upstream;
 mod wire;
+mod workers;
 
 use std::sync::Arc;
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use workers::Workers;
 
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
@@ -44,6 +48,9 @@ pub use settings::{
     CertificateFiles, DoorLimits, HandoffSettings, HostProblem, HostSettings, ListenerSettings,
     ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
 };
+
+/// How many unused connections to the upstream are kept, in all.
+const UPSTREAM_CONNECTIONS: usize = 512;
 
 /// What the data plane is made of.
 pub struct ProxyParts {
@@ -64,29 +71,28 @@ pub struct ProxyParts {
 }
 
 /// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for as
-/// long as the settings say, and cuts off what is left.
+/// long as the settings say, and cuts off what is left. Fails when no thread can be started.
 pub async fn serve(
     parts: ProxyParts,
     listeners: Vec<Listener>,
     mut shutdown: watch::Receiver<bool>,
-) {
+) -> std::io::Result<()> {
     let grace = parts.settings.grace;
     let stopping = CancellationToken::new();
-    let cut_off = CancellationToken::new();
     let tracker = TaskTracker::new();
     let (upstream, gateway) = gateway_of(&parts).await;
+    let workers = Workers::start(|count| proxy_of(&gateway, count))?;
     let caps = Arc::new(guard::ConnectionCaps::new(
         parts.settings.limits.connections,
         parts.settings.limits.connections_per_network,
     ));
     let door = Arc::new(connection::Door {
-        proxy: Arc::new(proxy_of(&gateway)),
+        workers,
         gateway,
         limits: parts.settings.limits,
         stopping: stopping.clone(),
         shutdown: shutdown.clone(),
         tracker: tracker.clone(),
-        cut_off: cut_off.clone(),
         caps,
     });
     let looking_up = tokio::spawn(async move { upstream.keep_looking_up().await });
@@ -100,9 +106,9 @@ pub async fn serve(
     tracker.close();
     if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
         tracing::warn!("cut off what did not finish in time");
-        cut_off.cancel();
-        tracker.wait().await;
     }
+    door.workers.stop().await;
+    Ok(())
 }
 
 async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway::Gateway>) {
@@ -134,16 +140,16 @@ async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway
         handoff: upstream::Handoff::new(handoff),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
+        main: Handle::current(),
         limits,
     });
     (upstream, gateway)
 }
 
-/// The library's proxy around our callbacks.
-fn proxy_of(gateway: &Arc<gateway::Gateway>) -> connection::Proxy {
+/// The library's proxy around our callbacks, one of `count`.
+fn proxy_of(gateway: &Arc<gateway::Gateway>, count: usize) -> workers::Proxy {
     let conf = ServerConf {
-        // Keeps upstream connections, in all.
-        upstream_keepalive_pool_size: 512,
+        upstream_keepalive_pool_size: UPSTREAM_CONNECTIONS.div_ceil(count),
         max_retries: 4,
         ..ServerConf::default()
     };

@@ -4,7 +4,6 @@
 //! signed-in user is under way its session is looked at every other second, and the stream is
 //! closed once the session is over.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,9 +24,8 @@ tokio::task_local! {
 }
 
 /// What belongs to one request but not to the proxy library.
-#[derive(Debug)]
 pub(super) struct RequestScope {
-    connection: Connection,
+    connection: Arc<Connection>,
     session: OnceLock<WatchedSession>,
 }
 
@@ -44,14 +42,14 @@ impl RequestScope {
     ///
     /// `next_look` is the connection's own, so that a request does not set a timer.
     pub(super) async fn around<F: Future>(
-        connection: Connection,
+        connection: &Arc<Connection>,
         gateway: &Gateway,
         next_look: &mut Patience,
         work: F,
     ) -> Option<F::Output> {
         next_look.move_to(Instant::now() + LOOK_EVERY);
         let scope = Arc::new(Self {
-            connection,
+            connection: Arc::clone(connection),
             session: OnceLock::new(),
         });
         let watch = Arc::clone(&scope);
@@ -74,14 +72,9 @@ impl RequestScope {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// The peer's address.
-    pub(super) fn peer(&self) -> IpAddr {
-        self.connection.peer
-    }
-
-    /// Whether the peer is a configured proxy.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.connection.is_trusted
+    /// What is known of the connection.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// From here on the request stands and falls with this session.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::net::lookup_host;
@@ -17,9 +18,13 @@ use crate::access::header_hygiene::{
     ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
 };
 use crate::session::cookie::SESSION_COOKIE;
+use crate::session::{HandoffFields, OpenSession};
 
 /// How often server names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+
+/// How many fields a hand-off adds at most.
+const MOST_HANDED_OFF: usize = 7;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -142,56 +147,88 @@ impl Handoff {
     }
 
     /// Makes a client's request the gateway's: exactly the permitted target, none of what only
-    /// the gateway may say, then what it says.
+    /// the gateway may say, then what it says. `client` is the client's address.
+    ///
+    /// The library's own header operations keep the spelling of every name in a second map, at
+    /// several times the cost; names go upstream as the standard spells them, others in lower case.
     pub(super) fn apply(
         &self,
         request: &mut RequestHeader,
         permit: &Permit,
         host: &HostSettings,
-        client: std::net::IpAddr,
+        client: HeaderValue,
     ) -> Result<(), HandoffProblem> {
         if request.raw_path() != permit.target().as_bytes() {
             request.set_raw_path(permit.target().as_bytes())?;
         }
-        for name in self.managed.found_in(&request.headers) {
-            request.remove_header(&name);
-        }
-        forward_cookies(request)?;
-        request.insert_header(header::HOST, host.authority.clone())?;
-        let client = HeaderValue::from_str(&client.to_string()).map_err(|_| UnfitValue::Control)?;
-        request.insert_header(FORWARDED_FOR, client)?;
-        request.insert_header(FORWARDED_PROTO, host.scheme.clone())?;
-        request.insert_header(FORWARDED_HOST, host.authority.clone())?;
-        self.say_who(request, permit)
+        let mut parts = Parts::from(std::mem::replace(request, blank()));
+        let outcome = self.hand_off(&mut parts.headers, permit, host, client);
+        *request = parts.into();
+        outcome.map_err(HandoffProblem::Claim)
     }
 
-    fn say_who(&self, request: &mut RequestHeader, permit: &Permit) -> Result<(), HandoffProblem> {
-        let Some(session) = permit.who() else {
-            return Ok(());
-        };
-        let Some(account) = session.record.account() else {
-            return Ok(());
-        };
-        request.insert_header(&self.names.user, claim_value(account.user.as_str())?)?;
-        if let Some(customer) = &account.customer {
-            request.insert_header(&self.names.customer, claim_value(customer.as_str())?)?;
+    fn hand_off(
+        &self,
+        headers: &mut HeaderMap,
+        permit: &Permit,
+        host: &HostSettings,
+        client: HeaderValue,
+    ) -> Result<(), UnfitValue> {
+        for name in self.managed.found_in(headers) {
+            headers.remove(&name);
         }
-        if let Some(email) = session.record.identity.text("email") {
-            request.insert_header(&self.names.email, claim_value(email)?)?;
+        forward_cookies(headers)?;
+        headers.reserve(MOST_HANDED_OFF);
+        if headers.get(header::HOST) != Some(&host.authority) {
+            headers.insert(header::HOST, host.authority.clone());
+        }
+        headers.insert(FORWARDED_FOR, client);
+        headers.insert(FORWARDED_PROTO, host.scheme.clone());
+        headers.insert(FORWARDED_HOST, host.authority.clone());
+        if let Some(session) = permit.who() {
+            let fields = if let Some(ready) = session.handoff.get() {
+                ready
+            } else {
+                let made = self.fields_of(session)?;
+                session.handoff.get_or_init(|| made)
+            };
+            for (name, value) in fields {
+                headers.insert(name, value.clone());
+            }
         }
         Ok(())
     }
+
+    /// By which fields the upstream learns who a session's user is.
+    fn fields_of(&self, session: &OpenSession) -> Result<HandoffFields, UnfitValue> {
+        let Some(account) = session.record.account() else {
+            return Ok(HandoffFields::new());
+        };
+        let mut fields = vec![(self.names.user.clone(), claim_value(account.user.as_str())?)];
+        if let Some(customer) = &account.customer {
+            fields.push((self.names.customer.clone(), claim_value(customer.as_str())?));
+        }
+        if let Some(email) = session.record.identity.text("email") {
+            fields.push((self.names.email.clone(), claim_value(email)?));
+        }
+        Ok(fields)
+    }
 }
 
-fn forward_cookies(request: &mut RequestHeader) -> Result<(), HandoffProblem> {
-    match forwarded_cookies(&request.headers, SESSION_COOKIE.as_bytes()) {
+/// A request that is about to be replaced.
+fn blank() -> RequestHeader {
+    Request::new(()).into_parts().0.into()
+}
+
+fn forward_cookies(headers: &mut HeaderMap) -> Result<(), UnfitValue> {
+    match forwarded_cookies(headers, SESSION_COOKIE.as_bytes()) {
         ForwardedCookies::AsTheyAre => {}
         ForwardedCookies::None => {
-            request.remove_header(&header::COOKIE);
+            headers.remove(header::COOKIE);
         }
         ForwardedCookies::Merged(octets) => {
             let value = HeaderValue::from_bytes(&octets).map_err(|_| UnfitValue::Control)?;
-            request.insert_header(header::COOKIE, value)?;
+            headers.insert(header::COOKIE, value);
         }
     }
     Ok(())

@@ -289,6 +289,7 @@ mod tests {
     fn answer(ticket: &Ticket, id: &SessionId) -> Arc<Recent> {
         let open = OpenSession {
             key: id.key(),
+            handoff: Arc::default(),
             record: Arc::new(record()),
         };
         let moment = Timestamp::from_millis(1);

@@ -19,6 +19,8 @@ mod store;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use tokio::runtime::Handle;
+
 use crate::clock::{SharedClock, Timestamp};
 use crate::identity::{Account, Issuer, Subject, VerifiedIdentity};
 use crate::seal::KeyRing;
@@ -31,7 +33,7 @@ pub use cache::{RecentSessions, UNCOVERED};
 pub use id::{SessionId, SessionKey};
 pub use lifetime::Lifetimes;
 pub use record::{IdpTokens, SessionRecord, Stage};
-pub use standing::{OpenSession, SessionStanding};
+pub use standing::{HandoffFields, OpenSession, SessionStanding};
 pub use store::{SessionIndex, SessionStore, StoreDown, StoredSession};
 
 /// How many sessions one person may have; a further one ends the oldest.
@@ -62,6 +64,8 @@ pub struct Sessions {
     clock: SharedClock,
     lifetimes: Lifetimes,
     outage: OutageLog,
+    /// Where the store is asked in the background.
+    runtime: Option<Handle>,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -89,6 +93,7 @@ impl Sessions {
             clock,
             lifetimes,
             outage: OutageLog::default(),
+            runtime: Handle::try_current().ok(),
         }
     }
 
@@ -170,6 +175,7 @@ impl Sessions {
         let open = OpenSession {
             key: stored.key,
             record: Arc::new(record),
+            handoff: Arc::default(),
         };
         let recent = Arc::new(Recent::new(&ticket, open, ends, stored.sealed.len()));
         self.recent.keep(&ticket, Arc::clone(&recent));
@@ -185,10 +191,7 @@ impl Sessions {
                 .touch_from
                 .compare_exchange(due, next, Relaxed, Relaxed)
                 .is_ok();
-        let Some(runtime) = is_ours
-            .then(tokio::runtime::Handle::try_current)
-            .and_then(Result::ok)
-        else {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| is_ours) else {
             return;
         };
         let (store, key) = (Arc::clone(&self.store), recent.open.key.clone());

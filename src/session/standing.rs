@@ -1,6 +1,8 @@
 //! How a request stands with regard to a session.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderName, HeaderValue};
 
 use super::{SessionKey, SessionRecord};
 
@@ -11,7 +13,13 @@ pub struct OpenSession {
     pub key: SessionKey,
     /// What the record says.
     pub record: Arc<SessionRecord>,
+    /// The fields by which the upstream learns who it is; made by the first request that is
+    /// forwarded, and as long in memory as the record.
+    pub handoff: Arc<OnceLock<HandoffFields>>,
 }
+
+/// Ready-made request fields.
+pub type HandoffFields = Vec<(HeaderName, HeaderValue)>;
 
 /// How a request stands with regard to a session.
 #[derive(Debug, Clone)]

@@ -99,6 +99,7 @@ fn spoken(verdict: &Verdict) -> String {
 fn session(identity: &VerifiedIdentity, host: &str) -> OpenSession {
     OpenSession {
         key: SessionKey::from_store("explained"),
+        handoff: Arc::default(),
         record: Arc::new(SessionRecord {
             identity: identity.clone(),
             stage: Stage::Live(Account {

@@ -47,7 +47,7 @@ pub struct Front {
     pub certificate: Vec<u8>,
     metrics: Metrics,
     stop: watch::Sender<bool>,
-    running: Option<JoinHandle<()>>,
+    running: Option<JoinHandle<std::io::Result<()>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -223,7 +223,7 @@ impl Front {
     pub async fn stop(&mut self) {
         let _ = self.stop.send(true);
         if let Some(running) = self.running.take() {
-            running.await.expect("a clean end");
+            running.await.expect("a clean end").expect("threads");
         }
     }
 }
