@@ -13,6 +13,7 @@ use crate::identity::{
     Account, AccountType, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
+use crate::policy::onboarding::SelfRegistration;
 use crate::policy::route::PathPattern;
 use crate::policy::{Brand, Forms, Limits, OnboardingPolicy, Rules, SignupForm};
 use crate::session::{SessionKey, SessionRecord, Stage};
@@ -85,6 +86,7 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             known_customer: vec![],
             exclude: vec![],
             recheck_account_every: std::time::Duration::from_mins(5),
+            self_registration: SelfRegistration::default(),
         },
         limits: Limits::default(),
         forms: Forms {

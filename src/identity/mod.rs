@@ -9,7 +9,8 @@ pub use account::{Account, AccountType, PlatformId, UserId};
 pub use customer::{CustomerId, LocationId, PartnerId};
 pub use email::{EmailAddress, EmailProblem};
 pub use verified::{
-    Applicant, Issuer, ProvenEmail, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
+    Issuer, LocalUser, ProvenEmail, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
+    VouchedBy,
 };
 
 /// Declares a newtype over text that is an opaque identifier.

@@ -1,18 +1,21 @@
-//! What a verified ID token (and userinfo) says.
+//! Who somebody was shown to be: by a verified ID token (and userinfo), by the platform's own
+//! password, or by a mailed link.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::EmailAddress;
+use super::{Account, EmailAddress, PlatformId, UserId};
 use crate::clock::Timestamp;
+use crate::seal;
 
 super::text_id! {
     /// An identity provider by its configured id.
     ProviderId
 }
 super::text_id! {
-    /// The issuer identifier of an identity provider (OpenID Connect Core 1.0, section 2), or
-    /// `platform:<id>` for a platform's own passwords.
+    /// The issuer identifier of an identity provider (OpenID Connect Core 1.0, section 2), an
+    /// `https` URL; `platform:<id>` for a platform's own users; `mail:<id>` for applicants of whom
+    /// only a mail address is known.
     Issuer
 }
 super::text_id! {
@@ -37,10 +40,36 @@ pub struct VerifiedClaims {
     pub authenticated_at: Timestamp,
 }
 
-/// Who somebody is according to an identity provider whose token was verified.
+/// A user whose password the platform has found right.
+#[derive(Debug, Clone)]
+pub struct LocalUser {
+    /// The platform.
+    pub platform: PlatformId,
+    /// The user there.
+    pub user: UserId,
+    /// The address that the platform has; whether it is the user's own is not known.
+    pub email: EmailAddress,
+    /// When the password was checked.
+    pub authenticated_at: Timestamp,
+}
+
+/// Who vouches for an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VouchedBy {
+    /// An identity provider, by a token.
+    Provider(ProviderId),
+    /// The platform, by a password of its own.
+    Platform,
+    /// Whoever reads the address's mail, by a link: an applicant, not yet anybody's user.
+    MailedLink,
+}
+
+/// Who somebody was shown to be. An applicant for an account is one as well: `Provider` came by
+/// single sign-on, `MailedLink` by self-registration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerifiedIdentity {
-    provider: ProviderId,
+    vouched_by: VouchedBy,
     issuer: Issuer,
     subject: Subject,
     claims: Map<String, Value>,
@@ -49,8 +78,7 @@ pub struct VerifiedIdentity {
 }
 
 impl VerifiedIdentity {
-    /// The one constructor; called only where a token was verified (and by `explain`, which
-    /// shows what would happen).
+    /// Called only where a token was verified (and by `explain`, which shows what would happen).
     pub fn from_verified(claims: VerifiedClaims) -> Self {
         let VerifiedClaims {
             provider,
@@ -61,7 +89,7 @@ impl VerifiedIdentity {
             authenticated_at,
         } = claims;
         Self {
-            provider,
+            vouched_by: VouchedBy::Provider(provider),
             issuer,
             subject,
             claims,
@@ -70,9 +98,73 @@ impl VerifiedIdentity {
         }
     }
 
-    /// The provider that was asked.
-    pub fn provider(&self) -> &ProviderId {
-        &self.provider
+    /// Called only where the platform has found a password right.
+    pub fn of_local_user(local: &LocalUser) -> Self {
+        let LocalUser {
+            platform,
+            user,
+            email,
+            authenticated_at,
+        } = local;
+        Self {
+            vouched_by: VouchedBy::Platform,
+            issuer: Issuer::of_platform(platform),
+            subject: Subject::new(user.as_str()),
+            claims: contact(email, false),
+            email_trusted: false,
+            authenticated_at: *authenticated_at,
+        }
+    }
+
+    /// An applicant of whom only the address is known, on one platform. The subject is a digest, so
+    /// that two spellings of an address are one applicant and no index holds the address.
+    pub fn of_mail(platform: &PlatformId, email: &ProvenEmail, at: Timestamp) -> Self {
+        let email = email.address();
+        Self {
+            vouched_by: VouchedBy::MailedLink,
+            issuer: Issuer::of_mail(platform),
+            subject: Subject::new(seal::digest(email.folded().as_bytes())),
+            claims: contact(email, true),
+            email_trusted: true,
+            authenticated_at: at,
+        }
+    }
+
+    /// Who an applicant is from the moment on that an account is theirs. Whoever came by a mailed
+    /// link is then the platform's own user; others stay who they are.
+    #[must_use]
+    pub fn with_account(self, account: &Account) -> Self {
+        match self.vouched_by {
+            VouchedBy::Provider(_) | VouchedBy::Platform => self,
+            VouchedBy::MailedLink => Self {
+                vouched_by: VouchedBy::Platform,
+                issuer: Issuer::of_platform(&account.platform),
+                subject: Subject::new(account.user.as_str()),
+                claims: self
+                    .email()
+                    .map_or_else(Map::new, |email| contact(&email, false)),
+                email_trusted: false,
+                ..self
+            },
+        }
+    }
+
+    /// Who vouches for it.
+    pub fn vouched_by(&self) -> &VouchedBy {
+        &self.vouched_by
+    }
+
+    /// Whether only a mailed link vouches for it.
+    pub fn is_by_mail(&self) -> bool {
+        self.vouched_by == VouchedBy::MailedLink
+    }
+
+    /// The provider that was asked, if one was.
+    pub fn provider(&self) -> Option<&ProviderId> {
+        match &self.vouched_by {
+            VouchedBy::Provider(provider) => Some(provider),
+            VouchedBy::Platform | VouchedBy::MailedLink => None,
+        }
     }
 
     /// `iss`.
@@ -151,12 +243,70 @@ impl ProvenEmail {
     }
 }
 
-/// Who applies for an account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Applicant {
-    /// Somebody who came through an identity provider.
-    Sso(VerifiedIdentity),
-    /// Somebody who came by a mailed link.
-    Mail(ProvenEmail),
+impl Issuer {
+    /// The issuer of a platform's own users.
+    pub fn of_platform(platform: &PlatformId) -> Self {
+        Self(format!("platform:{platform}"))
+    }
+
+    /// The issuer of applicants of whom only a mail address is known.
+    pub fn of_mail(platform: &PlatformId) -> Self {
+        Self(format!("mail:{platform}"))
+    }
+}
+
+impl VouchedBy {
+    /// The word for logs and audit events: a provider's id, `platform` or `mail`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Provider(provider) => provider.as_str(),
+            Self::Platform => "platform",
+            Self::MailedLink => "mail",
+        }
+    }
+}
+
+/// The claims of somebody of whom the address is all that is known.
+fn contact(email: &EmailAddress, is_proven: bool) -> Map<String, Value> {
+    let email = Value::String(email.as_str().to_owned());
+    [("email", email), ("email_verified", Value::Bool(is_proven))]
+        .into_iter()
+        .map(|(claim, value)| (claim.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_mail(address: &str) -> VerifiedIdentity {
+        let proven = ProvenEmail::from_redeemed(EmailAddress::parse(address).unwrap());
+        let at = Timestamp::from_millis(0);
+        VerifiedIdentity::of_mail(&PlatformId::new("builtin"), &proven, at)
+    }
+
+    #[test]
+    fn spellings_of_an_address_are_one_applicant() {
+        let one = by_mail("Mario@Acme.example");
+        assert_eq!(one.issuer().as_str(), "mail:builtin");
+        assert_eq!(one.subject(), by_mail("mario@acme.example").subject());
+        assert_ne!(one.subject(), by_mail("maria@acme.example").subject());
+        assert!(!one.subject().as_str().contains('@'));
+        assert!(one.has_proven_email() && one.provider().is_none());
+    }
+
+    #[test]
+    fn with_an_account_an_applicant_by_mail_is_the_platforms_own_user() {
+        let account = Account {
+            platform: PlatformId::new("builtin"),
+            user: UserId::new("u-1"),
+            customer: None,
+            account_type: None,
+        };
+        let user = by_mail("mario@acme.example").with_account(&account);
+        assert_eq!(user.issuer().as_str(), "platform:builtin");
+        assert_eq!(user.subject().as_str(), "u-1");
+        assert_eq!(user.vouched_by(), &VouchedBy::Platform);
+        assert_eq!(user.text("email"), Some("mario@acme.example"));
+    }
 }

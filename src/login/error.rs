@@ -11,8 +11,8 @@ use super::provider::ProviderError;
 /// How to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// By which provider.
-    pub provider: ProviderId,
+    /// By which provider; none leads to the login page.
+    pub provider: Option<ProviderId>,
     /// Where to go afterwards.
     pub return_to: ReturnTo,
 }

@@ -140,7 +140,7 @@ impl Login {
                 )
                 .await;
                 let retry = Retry {
-                    provider: attempt.provider.clone(),
+                    provider: Some(attempt.provider.clone()),
                     return_to,
                 };
                 return Err(LoginError::TurnedAway { reason, retry });
@@ -209,7 +209,8 @@ impl Login {
         let Some(old) = cookies.session().and_then(SessionId::from_cookie) else {
             return Ok(go_to(paths::LOGIN));
         };
-        let mut event = self.event(EventKind::LoggedIn, &open.record.identity);
+        let identity = open.record.identity.clone().with_account(&account);
+        let mut event = self.event(EventKind::LoggedIn, &identity);
         event.account = Some(account.clone());
         let Some(id) = self.parts.sessions.promote(open, &old, account).await? else {
             return Ok(go_to(paths::LOGIN));
@@ -240,7 +241,7 @@ impl Login {
         }
         let return_to = pending_target(open, client);
         let retry = Retry {
-            provider: identity.provider().clone(),
+            provider: identity.provider().cloned(),
             return_to,
         };
         Err(LoginError::TurnedAway { reason, retry })
@@ -267,7 +268,7 @@ fn go_to(place: &str) -> Finished {
 
 fn retry(client: &ClientContext, state: &State, return_to: &str) -> Retry {
     Retry {
-        provider: state.provider.clone(),
+        provider: Some(state.provider.clone()),
         return_to: ReturnTo::parse(return_to, &client.own_origin),
     }
 }
@@ -311,6 +312,7 @@ fn refused(mut event: Event, reason: &TurnedAway) -> Event {
         TurnedAway::Excluded { .. } => "excluded",
         TurnedAway::Disabled => "disabled",
         TurnedAway::Denied => "denied",
+        TurnedAway::HasAccount => "has_account",
     };
     if let Some(detail) = event.detail.as_object_mut() {
         detail.insert("reason".to_owned(), json!(word));

@@ -68,8 +68,9 @@ impl Login {
         open: &OpenSession,
         tokens: Option<IdpTokens>,
     ) -> Result<Option<Url>, LoginError> {
-        // A provider that is no longer configured is not asked.
-        let Ok(provider) = self.provider(open.record.identity.provider()) else {
+        // A provider that is no longer configured is not asked; local users have none.
+        let provider = open.record.identity.provider();
+        let Some(Ok(provider)) = provider.map(|id| self.provider(id)) else {
             return Ok(None);
         };
         Ok(provider.end_session_url(&EndSession {

@@ -208,7 +208,7 @@ impl Login {
             .await
             .map_err(|cause| {
                 let retry = Retry {
-                    provider: provider.id().clone(),
+                    provider: Some(provider.id().clone()),
                     return_to: wish.return_to,
                 };
                 LoginError::NotProven { cause, retry }
@@ -257,7 +257,7 @@ impl Login {
     fn event(&self, kind: EventKind, identity: &VerifiedIdentity) -> Event {
         let mut event = Event::new(self.parts.clock.now(), kind);
         event.who = Some((identity.issuer().clone(), identity.subject().clone()));
-        event.detail = serde_json::json!({ "provider": identity.provider() });
+        event.detail = serde_json::json!({ "provider": identity.vouched_by().as_str() });
         event
     }
 }

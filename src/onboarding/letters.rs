@@ -41,9 +41,10 @@ impl Onboarding {
     }
 
     pub(super) fn provider_name(&self, identity: &VerifiedIdentity) -> String {
+        let voucher = identity.vouched_by().as_str();
         let provider = identity.provider();
-        let name = self.parts.provider_names.get(provider);
-        name.map_or_else(|| provider.as_str().to_owned(), Clone::clone)
+        let name = provider.and_then(|id| self.parts.provider_names.get(id));
+        name.map_or_else(|| voucher.to_owned(), Clone::clone)
     }
 
     fn letterhead(&self, host: &str) -> Letterhead {

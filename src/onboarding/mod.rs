@@ -9,6 +9,7 @@ pub mod draft;
 mod fault_point;
 pub mod form;
 mod letters;
+mod look_up;
 pub mod plan;
 pub mod progress;
 mod proving;
@@ -31,9 +32,9 @@ use crate::clock::SharedClock;
 use crate::identity::{Account, ProviderId, VerifiedIdentity};
 use crate::mail::{Courier, CourierError, Letters};
 use crate::platform::{Platform, PlatformError};
-use crate::policy::{OnboardingPolicy, Policy, PolicySource};
+use crate::policy::{Policy, PolicySource};
 use crate::seal::KeyRing;
-use resolve::{KnownMatch, Linked, LookUps, Outcome, Reason, Wanted, as_platform_has_it, resolve};
+use resolve::{Outcome, Reason, as_platform_has_it, resolve};
 use store::Who;
 
 pub use answers::{FieldProblem, FieldProblemKind};
@@ -266,66 +267,6 @@ impl Onboarding {
         Ok(resolve(identity, &lookups, &policy.onboarding, form))
     }
 
-    /// The platform is asked first and the own tables afterwards: a user that this very identity's
-    /// registration has just made is then known by that registration or by its link, and is never
-    /// mistaken for somebody else's.
-    async fn look_up(
-        &self,
-        identity: &VerifiedIdentity,
-        policy: &OnboardingPolicy,
-    ) -> Result<LookUps, OnboardingError> {
-        let who = self.who(identity);
-        if let Some(link) = self.linked(&who).await?.filter(|link| link.user.is_some()) {
-            return Ok(LookUps {
-                link: Some(link),
-                ..LookUps::default()
-            });
-        }
-        let platform = &self.parts.platform;
-        let user_by_email = match identity.email() {
-            Some(email) => platform.user_by_email(&email).await?,
-            None => None,
-        };
-        let known_customer = self.known_customer(identity, policy).await?;
-        let newest = self.parts.store.newest(&who).await?;
-        let open_registration = newest.filter(|newest| newest.state.is_open());
-        Ok(LookUps {
-            link: self.linked(&who).await?,
-            open_registration: open_registration.map(|open| open.id),
-            user_by_email,
-            known_customer,
-            has_locations: platform.capabilities().locations,
-        })
-    }
-
-    async fn linked(&self, who: &Who) -> Result<Option<Linked>, OnboardingError> {
-        let Some(account) = self.parts.store.link(who).await? else {
-            return Ok(None);
-        };
-        let user = self.parts.platform.user(&account.user).await?;
-        Ok(Some(Linked { account, user }))
-    }
-
-    async fn known_customer(
-        &self,
-        identity: &VerifiedIdentity,
-        policy: &OnboardingPolicy,
-    ) -> Result<Option<KnownMatch>, OnboardingError> {
-        for query in resolve::known_customer_queries(identity, policy) {
-            let found = match &query.wanted {
-                Wanted::Code(code) => self.parts.platform.customer_by_code(code).await?,
-                Wanted::Id(id) => self.parts.platform.customer(id).await?,
-            };
-            if let Some(customer) = found {
-                return Ok(Some(KnownMatch {
-                    rule: query.rule,
-                    customer,
-                }));
-            }
-        }
-        Ok(None)
-    }
-
     fn who(&self, identity: &VerifiedIdentity) -> Who {
         Who {
             platform: self.parts.platform.id().clone(),
@@ -347,7 +288,7 @@ impl Onboarding {
     /// Logs which rule decided, and keeps what an operator will ask about.
     async fn note(&self, identity: &VerifiedIdentity, host: &str, resolution: &Resolution) {
         let reason = &resolution.reason;
-        log_reason(reason, identity.provider().as_str(), host);
+        log_reason(reason, identity.vouched_by().as_str(), host);
         let mut event = self.event(EventKind::AccountGone, &self.who(identity));
         event.host = Some(host.to_owned());
         if let Some(gone) = &resolution.stale_link {

@@ -205,8 +205,9 @@ impl Job<'_> {
             customer: Some(finished.customer.clone()),
             account_type: Some(self.draft.account_type),
         };
+        let applicant = &self.draft.identity;
         let link = NewLink {
-            who: self.registration.who.clone(),
+            who: (self.registration.who).registered_as(applicant, &finished.user),
             account: account.clone(),
             by: LinkedBy::Registration,
             at: parts.clock.now(),

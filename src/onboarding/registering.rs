@@ -203,9 +203,8 @@ impl Onboarding {
         &self,
         identity: &VerifiedIdentity,
     ) -> Result<Option<RegistrationId>, OnboardingError> {
-        let who = self.who(identity);
-        let newest = self.parts.store.newest(&who).await?;
-        let is_linked = self.parts.store.link(&who).await?.is_some();
+        let newest = self.parts.store.newest(&self.who(identity)).await?;
+        let is_linked = self.link_of(identity).await?.is_some();
         let counts = |newest: &Registration| {
             newest.state.is_open() || (newest.state == State::Completed && is_linked)
         };
@@ -244,7 +243,8 @@ impl Submission<'_> {
     }
 
     fn draft(&self, answers: &Answers, has_locations: bool) -> Draft {
-        let with_location = has_locations && self.policy.onboarding.add_default_location;
+        let entrance = self.policy.onboarding.entrance_of(self.identity);
+        let with_location = has_locations && entrance.add_default_location;
         let location_name = self.language.texts().get(match answers.account_type {
             AccountType::Personal => "default-location-personal",
             AccountType::Business | AccountType::Partner => "default-location-business",

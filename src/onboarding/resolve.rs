@@ -105,6 +105,8 @@ pub enum TurnedAway {
     Disabled,
     /// The policy lets nobody in this way.
     Denied,
+    /// The proven address belongs to a user of the platform, who signs in.
+    HasAccount,
 }
 
 /// Which rule decided; its text is what `explain` shows.
@@ -155,6 +157,12 @@ pub enum Reason {
     /// No account type is on offer.
     #[error("no account type is on offer to people who sign in")]
     NoAccountType,
+    /// Nobody registers by a mailed link.
+    #[error("self_registration is off")]
+    SelfRegistrationOff,
+    /// A new customer by a mailed link.
+    #[error("self_registration is on")]
+    SelfRegistration,
 }
 
 /// The look-ups that known-customer rules want, in their order.
@@ -180,7 +188,7 @@ fn wanted(identity: &VerifiedIdentity, known: &KnownCustomer) -> Option<Wanted> 
         } => {
             let email = identity.email()?;
             let holds = identity.has_proven_email()
-                && identity.provider() == provider
+                && identity.provider() == Some(provider)
                 && email.domain() == domain;
             holds.then(|| Wanted::Id(customer.clone()))
         }
@@ -262,7 +270,12 @@ fn unlinked(
         return turned_away;
     }
     if let Some(user) = &lookups.user_by_email {
-        return (Outcome::Prove(user.clone()), Reason::EmailInUse);
+        let outcome = if identity.is_by_mail() {
+            Outcome::TurnedAway(TurnedAway::HasAccount)
+        } else {
+            Outcome::Prove(user.clone())
+        };
+        return (outcome, Reason::EmailInUse);
     }
     let applying = Applying {
         identity,
@@ -284,7 +297,8 @@ fn unlinked(
 
 fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(Outcome, Reason)> {
     let claims = Value::Object(identity.claims().clone());
-    policy.exclude.iter().find_map(|exclusion| {
+    let exclusions = policy.entrance_of(identity).exclude;
+    exclusions.iter().find_map(|exclusion| {
         let rule = exclusion.name.clone();
         match exclusion.when.holds(&[("identity", &claims)]) {
             Ok(false) => None,
@@ -341,11 +355,17 @@ impl Applying<'_> {
 
     fn new_customer(&self, code: Option<String>) -> (Outcome, Reason) {
         let denied = Outcome::TurnedAway(TurnedAway::Denied);
-        if !self.policy.create_customer_on_first_login {
-            return (denied, Reason::FirstLoginIsOff);
+        let entrance = self.policy.entrance_of(self.identity);
+        let (reason, closed) = if self.identity.is_by_mail() {
+            (Reason::SelfRegistration, Reason::SelfRegistrationOff)
+        } else {
+            (Reason::FirstLogin, Reason::FirstLoginIsOff)
+        };
+        if !entrance.is_open {
+            return (denied, closed);
         }
         // A partner's user is made by partner code, which is not asked of people who sign in.
-        let offered = self.policy.account_types.iter().copied();
+        let offered = entrance.account_types.iter().copied();
         let account_types: Vec<_> = offered
             .filter(|kind| *kind != AccountType::Partner)
             .collect();
@@ -353,7 +373,7 @@ impl Applying<'_> {
             return (denied, Reason::NoAccountType);
         }
         let form = self.form(Scope::NewCustomer { code }, account_types);
-        (Outcome::Register(form), Reason::FirstLogin)
+        (Outcome::Register(form), reason)
     }
 
     /// The code under which colleagues will find the new customer: that of the first claim rule.
@@ -368,12 +388,13 @@ impl Applying<'_> {
     }
 
     fn form(&self, scope: Scope, account_types: Vec<AccountType>) -> RegistrationForm {
+        let entrance = self.policy.entrance_of(self.identity);
         RegistrationForm::build(FormBasis {
             identity: self.identity,
             declared: self.form,
             scope,
             account_types,
-            with_location: self.policy.add_default_location && self.has_locations,
+            with_location: entrance.add_default_location && self.has_locations,
         })
     }
 }

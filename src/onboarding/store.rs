@@ -11,7 +11,7 @@ use super::answers::Acceptance;
 use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
-use crate::identity::{Account, Issuer, PlatformId, Subject};
+use crate::identity::{Account, Issuer, PlatformId, Subject, UserId, VerifiedIdentity};
 
 /// The store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,28 @@ pub struct Who {
     pub issuer: Issuer,
     /// `sub`.
     pub subject: Subject,
+}
+
+impl Who {
+    /// Whose link it is once this user of the platform is theirs.
+    #[must_use]
+    pub fn as_local_user(&self, user: &UserId) -> Self {
+        Self {
+            platform: self.platform.clone(),
+            issuer: Issuer::of_platform(&self.platform),
+            subject: Subject::new(user.as_str()),
+        }
+    }
+
+    /// Whose link it is that an applicant's registration writes, which has made this user.
+    #[must_use]
+    pub fn registered_as(&self, applicant: &VerifiedIdentity, user: &UserId) -> Self {
+        if applicant.is_by_mail() {
+            self.as_local_user(user)
+        } else {
+            self.clone()
+        }
+    }
 }
 
 /// How a link came about.
@@ -140,6 +162,16 @@ pub struct Registration {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Registration {
+    /// The user that it has made, once it is complete.
+    pub fn made_user(&self) -> Option<UserId> {
+        let mut steps = self.steps.iter();
+        let made = steps.find(|step| step.kind == StepKind::CreateUser)?;
+        let user = made.outcome.clone().map(UserId::new);
+        user.filter(|_| self.state == State::Completed)
+    }
 }
 
 /// The right to carry a registration on, for a while.

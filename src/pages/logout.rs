@@ -109,7 +109,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let provider = self
-            .provider_name(open.record.identity.provider())
+            .provider_name(&open.record.identity)
             .unwrap_or_default();
         let values = [("provider", provider.as_str())];
         let page = GoingPage {

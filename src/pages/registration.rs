@@ -204,9 +204,6 @@ impl Pages {
         let problems: Vec<_> = notice.into_iter().chain(view.problem_links()).collect();
         frame.has_problems = !problems.is_empty();
         frame.keeps_form = Some("registration");
-        let provider = self
-            .provider_name(open.record.identity.provider())
-            .unwrap_or_default();
         let page = RegistrationPage {
             frame,
             who: self.who(visit, open),
@@ -217,9 +214,12 @@ impl Pages {
                     .into_owned()
             }),
             known: view.known(),
-            known_source: texts
-                .get_with("registration-known-source", &[("provider", &provider)])
-                .into_owned(),
+            known_source: match self.provider_name(&open.record.identity) {
+                Some(provider) => texts
+                    .get_with("registration-known-source", &[("provider", &provider)])
+                    .into_owned(),
+                None => texts.get("registration-known-by-mail").into_owned(),
+            },
             account_types: view.account_types(),
             account_type_problem: view.problem_of("account_type"),
             fields: view.fields(),

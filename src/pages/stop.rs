@@ -177,7 +177,7 @@ impl Pages {
         };
         let provider = error
             .retry()
-            .and_then(|retry| self.provider_name(&retry.provider));
+            .and_then(|retry| self.name_of(retry.provider.as_ref()?));
         text.leading_on(provider, way_on(error, visit))
     }
 }
@@ -197,10 +197,10 @@ fn way_on(error: &LoginError, visit: &Visit) -> Way {
     };
     let href = match error.retry() {
         Some(Retry {
-            provider,
+            provider: Some(provider),
             return_to,
         }) if is_turned_away => super::login::start_link(provider, return_to, true),
-        Some(Retry { return_to, .. }) => super::login::page_link(return_to, false),
+        Some(Retry { return_to, .. }) => super::login::page_link(return_to, is_turned_away),
         None => paths::LOGIN.to_owned(),
     };
     Way {
@@ -215,6 +215,9 @@ fn turned_away(reason: &TurnedAway, visit: &Visit) -> ErrorText {
     match reason {
         TurnedAway::Disabled => ErrorText::keyed("refused-disabled-title", "refused-disabled-text"),
         TurnedAway::Denied => ErrorText::keyed("refused-denied-title", "refused-denied-text"),
+        TurnedAway::HasAccount => {
+            ErrorText::keyed("refused-has-account-title", "refused-has-account-text")
+        }
         TurnedAway::Excluded { message } => {
             let (title, text) = (
                 format!("refused-{message}-title"),

@@ -13,7 +13,7 @@ use super::form_token::{self, Binding, FormRefusal};
 use super::stop::Stop;
 use super::views::Who;
 use super::visit::Visit;
-use crate::identity::ProviderId;
+use crate::identity::{ProviderId, VerifiedIdentity};
 use crate::paths;
 use crate::session::{OpenSession, SessionStanding};
 
@@ -123,7 +123,7 @@ impl Pages {
             .display_name()
             .unwrap_or_else(|| identity.subject().as_str().to_owned());
         let texts = visit.texts();
-        let sentence = match self.provider_name(identity.provider()) {
+        let sentence = match self.provider_name(identity) {
             Some(provider) => {
                 let values = [("name", name.as_str()), ("provider", provider.as_str())];
                 texts.get_with("signed-in-as-through", &values)
@@ -136,8 +136,13 @@ impl Pages {
         }
     }
 
+    /// What people call the identity provider that somebody came through.
+    pub(super) fn provider_name(&self, identity: &VerifiedIdentity) -> Option<String> {
+        self.name_of(identity.provider()?)
+    }
+
     /// What people call an identity provider.
-    pub(super) fn provider_name(&self, id: &ProviderId) -> Option<String> {
+    pub(super) fn name_of(&self, id: &ProviderId) -> Option<String> {
         let all = self.parts.login.providers();
         all.into_iter()
             .find(|choice| choice.id == *id)

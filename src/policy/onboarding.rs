@@ -1,7 +1,7 @@
 //! Who becomes a customer, and how: `policies/onboarding.toml`, compiled.
 
 use crate::expression::Condition;
-use crate::identity::AccountType;
+use crate::identity::{AccountType, VerifiedIdentity};
 
 /// The compiled onboarding policy.
 #[derive(Debug)]
@@ -18,6 +18,70 @@ pub struct OnboardingPolicy {
     pub exclude: Vec<Exclusion>,
     /// How the platform account is checked again while a session lives.
     pub recheck_account_every: std::time::Duration,
+    /// People who come without an identity provider, by a mailed link.
+    pub self_registration: SelfRegistration,
+}
+
+impl OnboardingPolicy {
+    /// What it says to those who come the way of this applicant.
+    pub fn entrance_of(&self, applicant: &VerifiedIdentity) -> Entrance<'_> {
+        let by_mail = &self.self_registration;
+        if applicant.is_by_mail() {
+            Entrance {
+                is_open: by_mail.enabled,
+                account_types: &by_mail.account_types,
+                add_default_location: by_mail.add_default_location,
+                exclude: &by_mail.exclude,
+            }
+        } else {
+            Entrance {
+                is_open: self.create_customer_on_first_login,
+                account_types: &self.account_types,
+                add_default_location: self.add_default_location,
+                exclude: &self.exclude,
+            }
+        }
+    }
+}
+
+/// What the policy says to those who come one way: by an identity provider, or by a mailed link.
+#[derive(Debug, Clone, Copy)]
+pub struct Entrance<'a> {
+    /// Whether they may make a customer at all.
+    pub is_open: bool,
+    /// Which account types they may choose from.
+    pub account_types: &'a [AccountType],
+    /// Whether a default location is made with the customer.
+    pub add_default_location: bool,
+    /// Who of them never becomes a customer.
+    pub exclude: &'a [Exclusion],
+}
+
+/// Registration by a mailed link.
+#[derive(Debug)]
+pub struct SelfRegistration {
+    /// Whether there is any.
+    pub enabled: bool,
+    /// The account types to choose from, in this order; never empty.
+    pub account_types: Vec<AccountType>,
+    /// Whether a default location is made with the customer.
+    pub add_default_location: bool,
+    /// How long a mailed link can be followed.
+    pub link_valid_for: std::time::Duration,
+    /// Who never becomes a customer this way (`identity` has `email` only).
+    pub exclude: Vec<Exclusion>,
+}
+
+impl Default for SelfRegistration {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            account_types: vec![AccountType::Business, AccountType::Personal],
+            add_default_location: true,
+            link_valid_for: std::time::Duration::from_hours(1),
+            exclude: Vec::new(),
+        }
+    }
 }
 
 /// One way to recognise a customer that the platform knows.

@@ -248,7 +248,8 @@ impl Sessions {
             Some(tokens) => Some(self.seals.seal_tokens(&id, host, &tokens)?),
             None => None,
         };
-        let record = self.new_record(open.record.identity.clone(), Stage::Live(account), host);
+        let identity = open.record.identity.clone().with_account(&account);
+        let record = self.new_record(identity, Stage::Live(account), host);
         let session = self.to_store(&id, &record, &before.index.device)?;
         let replaces = old.key();
         let is_kept = self

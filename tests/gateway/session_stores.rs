@@ -458,7 +458,7 @@ mod contract {
 
     fn identity_as_of(read: &VerifiedIdentity) -> VerifiedIdentity {
         VerifiedIdentity::from_verified(VerifiedClaims {
-            provider: read.provider().clone(),
+            provider: read.provider().cloned().unwrap(),
             issuer: read.issuer().clone(),
             subject: Subject::new("mario"),
             claims: identity("mario").claims().clone(),

@@ -72,7 +72,7 @@ fn who(identity: &VerifiedIdentity, host: &str) -> String {
         "Who: {} of {}, through `{}`, on {host}\nE-mail: {email}\n",
         identity.subject(),
         identity.issuer(),
-        identity.provider(),
+        identity.vouched_by().as_str(),
     )
 }
 
@@ -88,7 +88,9 @@ fn outcome(resolution: &Resolution) -> String {
         Outcome::TurnedAway(TurnedAway::Excluded { message }) => {
             format!("turned away, with the message `{message}`")
         }
-        Outcome::TurnedAway(TurnedAway::Disabled | TurnedAway::Denied) => "turned away".to_owned(),
+        Outcome::TurnedAway(TurnedAway::Disabled | TurnedAway::Denied | TurnedAway::HasAccount) => {
+            "turned away".to_owned()
+        }
         Outcome::Register(form) => match &form.scope {
             Scope::NewCustomer { .. } => "the registration page, for a new customer".to_owned(),
             Scope::Join(customer) => {

@@ -15,11 +15,11 @@ use super::form::{FormBasis, RegistrationForm, Scope};
 use crate::clock::Timestamp;
 use crate::expression::{Condition, Mapping};
 use crate::identity::{
-    Account, AccountType, CustomerId, EmailAddress, Issuer, PlatformId, ProviderId, Subject,
-    UserId, VerifiedClaims, VerifiedIdentity,
+    Account, AccountType, CustomerId, EmailAddress, Issuer, PlatformId, ProvenEmail, ProviderId,
+    Subject, UserId, VerifiedClaims, VerifiedIdentity,
 };
 use crate::platform::{PlatformCustomer, PlatformUser};
-use crate::policy::onboarding::Exclusion;
+use crate::policy::onboarding::{Exclusion, SelfRegistration};
 use crate::policy::signup_form::{Agreement, AgreementText, Field, FieldKind, FieldTarget};
 use crate::policy::{Brand, OnboardingPolicy, SignupForm};
 
@@ -41,6 +41,12 @@ fn identity_of(provider: &str, email_trusted: bool, claims: Value) -> VerifiedId
     })
 }
 
+fn by_mail(address: &str) -> VerifiedIdentity {
+    let proven = ProvenEmail::from_redeemed(EmailAddress::parse(address).unwrap());
+    let at = Timestamp::from_millis(0);
+    VerifiedIdentity::of_mail(&PlatformId::new("builtin"), &proven, at)
+}
+
 fn policy() -> OnboardingPolicy {
     OnboardingPolicy {
         create_customer_on_first_login: true,
@@ -49,6 +55,10 @@ fn policy() -> OnboardingPolicy {
         known_customer: vec![],
         exclude: vec![],
         recheck_account_every: Duration::from_mins(5),
+        self_registration: SelfRegistration {
+            enabled: true,
+            ..SelfRegistration::default()
+        },
     }
 }
 

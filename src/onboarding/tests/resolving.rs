@@ -20,6 +20,41 @@ fn resolved(claims: serde_json::Value, lookups: &LookUps, policy: &OnboardingPol
     )
 }
 
+#[test]
+fn who_comes_by_mail_registers_where_the_policy_says_so_and_never_takes_over_a_user() {
+    let resolved = |lookups: &LookUps, policy: &OnboardingPolicy| {
+        let form = signup_form(vec![], vec![]);
+        resolve(&by_mail("mario@acme.example"), lookups, policy, &form)
+    };
+    let mut open = policy();
+    open.create_customer_on_first_login = false;
+    let registers = resolved(&LookUps::default(), &open);
+    assert_eq!(registers.reason, Reason::SelfRegistration);
+    assert!(matches!(registers.outcome, Outcome::Register(form)
+        if form.fields.iter().any(|field| field.declared.name == "email" && field.locked)));
+    let known = LookUps {
+        user_by_email: Some(user(true)),
+        ..LookUps::default()
+    };
+    let has_account = resolved(&known, &open).outcome;
+    assert!(matches!(
+        has_account,
+        Outcome::TurnedAway(TurnedAway::HasAccount)
+    ));
+    // A domain rule is for those who come through its provider.
+    let mut joinable = policy();
+    joinable.known_customer = vec![by_domain(WhenKnown::Join)];
+    assert!(known_customer_queries(&by_mail("mario@acme.example"), &joinable).is_empty());
+    let mut closed = policy();
+    closed.self_registration.enabled = false;
+    let refused = resolved(&LookUps::default(), &closed);
+    assert_eq!(refused.reason, Reason::SelfRegistrationOff);
+    assert!(matches!(
+        refused.outcome,
+        Outcome::TurnedAway(TurnedAway::Denied)
+    ));
+}
+
 fn linked(user: Option<PlatformUser>) -> LookUps {
     LookUps {
         link: Some(Linked {

@@ -37,7 +37,7 @@ use crate::onboarding::{Onboarding, OnboardingParts};
 use crate::pages::{Pages, PagesParts, router};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewUser};
-use crate::policy::onboarding::Exclusion;
+use crate::policy::onboarding::{Exclusion, SelfRegistration};
 use crate::policy::signup_form::{AgreementText, FieldTarget};
 use crate::policy::{
     Agreement, Brand, Field, FieldKind, Forms, Limits, OnboardingPolicy, Policy, PolicySource,
@@ -198,6 +198,7 @@ fn policy() -> Policy {
             known_customer: vec![],
             exclude: vec![exclusion],
             recheck_account_every: std::time::Duration::from_mins(5),
+            self_registration: SelfRegistration::default(),
         },
         limits: Limits::default(),
         forms: Forms {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::identity::{AccountType, CustomerId, ProviderId};
 use crate::operator_file::{At, Findings};
 use crate::policy::OnboardingPolicy;
-use crate::policy::document::{ExclusionShape, KnownShape, OnboardingFile, Sso, Then};
-use crate::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, WhenKnown};
+use crate::policy::document::{
+    ExclusionShape, KnownShape, OnboardingFile, SelfRegistrationShape, Sso, Then,
+};
+use crate::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, SelfRegistration, WhenKnown};
 
 use super::Surroundings;
 
@@ -15,7 +17,10 @@ pub fn compile(
     around: &Surroundings,
     findings: &mut Findings<'_>,
 ) -> OnboardingPolicy {
-    let OnboardingFile { sso } = file;
+    let OnboardingFile {
+        sso,
+        self_registration,
+    } = file;
     let Sso {
         create_customer_on_first_login,
         account_types,
@@ -24,26 +29,56 @@ pub fn compile(
         exclude,
         recheck_account_every,
     } = sso;
-    let names = exclude.iter().filter_map(|shape| shape.name.as_ref());
-    findings.no_doubles("exclusion", names);
     let known_customer = known_customer
         .iter()
         .filter_map(|shape| known(shape, around, findings))
         .collect();
-    let exclude = exclude
-        .iter()
-        .enumerate()
-        .filter_map(|(place, shape)| exclusion(place, shape, findings))
-        .collect();
+    let exclude = exclusions(exclude, findings);
     let recheck = findings.take_optional(recheck_account_every.as_ref());
     OnboardingPolicy {
         create_customer_on_first_login: create_customer_on_first_login.unwrap_or(true),
-        account_types: self::account_types(account_types.as_ref(), findings),
+        account_types: account_types_of_sso(account_types.as_ref(), findings),
         add_default_location: add_default_location.unwrap_or(true),
         known_customer,
         exclude,
         recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
+        self_registration: self_registration_of(self_registration, findings),
     }
+}
+
+fn self_registration_of(
+    shape: &SelfRegistrationShape,
+    findings: &mut Findings<'_>,
+) -> SelfRegistration {
+    let SelfRegistrationShape {
+        enabled,
+        account_types,
+        add_default_location,
+        link_valid_for,
+        exclude,
+    } = shape;
+    let usual = SelfRegistration::default();
+    let link_valid_for = findings.take_optional(link_valid_for.as_ref());
+    SelfRegistration {
+        enabled: *enabled,
+        account_types: self::account_types(account_types.as_ref(), findings),
+        add_default_location: add_default_location.unwrap_or(usual.add_default_location),
+        link_valid_for: link_valid_for.unwrap_or(usual.link_valid_for),
+        exclude: exclusions(exclude, findings),
+    }
+}
+
+fn account_types_of_sso(
+    declared: Option<&At<Vec<AccountType>>>,
+    findings: &mut Findings<'_>,
+) -> Vec<AccountType> {
+    if let Some(declared) = declared
+        && declared.contains(&AccountType::Partner)
+    {
+        let message = "a partner's users are not made at their first sign-on";
+        findings.error(&declared.span, message, "remove `partner`");
+    }
+    account_types(declared, findings)
 }
 
 fn account_types(
@@ -56,10 +91,6 @@ fn account_types(
     if declared.is_empty() {
         let advice = "write `[\"business\", \"personal\"]`, or one of them";
         findings.error(&declared.span, "there is no account type to choose", advice);
-    }
-    if declared.contains(&AccountType::Partner) {
-        let message = "a partner's users are not made at their first sign-on";
-        findings.error(&declared.span, message, "remove `partner`");
     }
     let mut types = Vec::new();
     for kind in &declared.value {
@@ -139,6 +170,15 @@ fn check_provider(provider: &At<String>, around: &Surroundings, findings: &mut F
             format!("there are {}", known.join(", ")),
         );
     }
+}
+
+fn exclusions(shapes: &[ExclusionShape], findings: &mut Findings<'_>) -> Vec<Exclusion> {
+    let names = shapes.iter().filter_map(|shape| shape.name.as_ref());
+    findings.no_doubles("exclusion", names);
+    let shapes = shapes.iter().enumerate();
+    shapes
+        .filter_map(|(place, shape)| exclusion(place, shape, findings))
+        .collect()
 }
 
 fn exclusion(

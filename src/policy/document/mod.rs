@@ -81,6 +81,27 @@ pub struct OnboardingFile {
     /// People who come through an identity provider.
     #[serde(default)]
     pub sso: Sso,
+    /// People who come without an identity provider, by a link that is mailed to them.
+    #[serde(default)]
+    pub self_registration: SelfRegistrationShape,
+}
+
+/// People who come without an identity provider, by a link that is mailed to them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelfRegistrationShape {
+    /// Whether the login page offers "Create new account". Default: `false`.
+    #[serde(default)]
+    pub enabled: bool,
+    /// The account types to choose from, in this order. Default: `["business", "personal"]`.
+    pub account_types: Option<At<Vec<AccountType>>>,
+    /// Whether a location is made with the customer. Default: `true`.
+    pub add_default_location: Option<bool>,
+    /// How long a mailed link can be followed. Default: `1h`.
+    pub link_valid_for: Option<Parsed<Duration>>,
+    /// Who never becomes a customer this way: CEL over `identity`, which has `email` only.
+    #[serde(default)]
+    pub exclude: Vec<ExclusionShape>,
 }
 
 /// People who come through an identity provider.

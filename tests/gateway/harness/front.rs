@@ -22,6 +22,7 @@ use vestibule::identity::{
     Account, AccountType, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
+use vestibule::policy::onboarding::SelfRegistration;
 use vestibule::policy::route::PathPattern;
 use vestibule::policy::{
     Access, Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
@@ -399,6 +400,7 @@ fn policy(limits: Limits) -> Policy {
             known_customer: vec![],
             exclude: vec![],
             recheck_account_every: Duration::from_mins(5),
+            self_registration: SelfRegistration::default(),
         },
         limits,
         forms: Forms {

@@ -21,6 +21,7 @@ use vestibule::onboarding::sql::SqlRegistrationStore;
 use vestibule::onboarding::{NextStep, Onboarding, OnboardingParts, RegistrationId, SubmitError};
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
+use vestibule::policy::onboarding::SelfRegistration;
 use vestibule::policy::signup_form::{Agreement, AgreementText};
 use vestibule::policy::{
     Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rules, SignupForm,
@@ -88,6 +89,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         known_customer: vec![],
         exclude: vec![],
         recheck_account_every: Duration::from_mins(5),
+        self_registration: SelfRegistration::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {
