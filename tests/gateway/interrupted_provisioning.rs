@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use vestibule::clock::SystemClock;
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::identity::{AccountType, CustomerId, EmailAddress, PlatformId};
@@ -13,13 +12,13 @@ use vestibule::platform::builtin::{Added, BuiltinPlatform};
 use vestibule::platform::{BelongsTo, NewCustomer, NewUser};
 
 use crate::first_login::{giulia, registers};
-use crate::harness::{Browser, OPERATOR_TOKEN, OidcProvider, TestGateway, Upstream};
+use crate::harness::{Browser, OidcProvider, TestGateway, Upstream};
 
-const FAULT: &str = "VESTIBULE_FAULT_POINT";
-const DEEP_LINK: &str = "/things/17?tab=values";
+pub const FAULT: &str = "VESTIBULE_FAULT_POINT";
+pub const DEEP_LINK: &str = "/things/17?tab=values";
 
 /// Where provisioning is interrupted on its way.
-const ON_THE_WAY: &[&str] = &[
+pub const ON_THE_WAY: &[&str] = &[
     "create_customer.begun",
     "create_customer.made",
     "create_customer.done",
@@ -34,7 +33,7 @@ const ON_THE_WAY: &[&str] = &[
 ];
 
 /// Where undoing is interrupted.
-const ON_THE_WAY_BACK: &[&str] = &[
+pub const ON_THE_WAY_BACK: &[&str] = &[
     "registration.turned_back",
     "create_user.taken_back",
     "create_user.undone",
@@ -81,20 +80,6 @@ impl Scene {
         }
     }
 
-    /// How many customers, locations and users there are.
-    async fn counts(&self) -> [usize; 3] {
-        let mut counts = [0; 3];
-        for (count, what) in counts.iter_mut().zip(["customers", "locations", "users"]) {
-            let client = reqwest::Client::new();
-            let address = self.gateway.admin(&format!("/platform/v1/{what}"));
-            let answer = client.get(address).bearer_auth(OPERATOR_TOKEN).send().await;
-            let text = answer.unwrap().text().await.unwrap();
-            let list: Value = serde_json::from_str(&text).unwrap();
-            *count = list["items"].as_array().unwrap().len();
-        }
-        counts
-    }
-
     /// The builtin platform's tables, while the gateway is down.
     async fn back_office(&self) -> (Database, Arc<BuiltinPlatform>) {
         let file = self.gateway.folder().join("vestibule.db");
@@ -137,7 +122,7 @@ async fn a_registration_survives_every_crash_and_nothing_is_doubled() {
         scene.gateway.restart().await;
         let page = scene.browser.open(DEEP_LINK).await;
         page.waits_until_on(DEEP_LINK).await;
-        assert_eq!(scene.counts().await, [1, 1, 1], "{point}");
+        assert_eq!(scene.gateway.platform_counts().await, [1, 1, 1], "{point}");
         let request = scene.upstream.last_request();
         assert!(request.header("x-vestibule-user").is_some(), "{point}");
     }
@@ -154,14 +139,14 @@ async fn undoing_survives_every_crash_and_leaves_nothing() {
         scene.gateway.node(0).unset(FAULT);
         scene.gateway.restart().await;
         for _ in 0..100 {
-            if scene.counts().await == [1, 0, 1] {
+            if scene.gateway.platform_counts().await == [1, 0, 1] {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         scene.browser.open(DEEP_LINK).await;
         assert_eq!(
-            scene.counts().await,
+            scene.gateway.platform_counts().await,
             [1, 0, 1],
             "{point}: only the other's is there"
         );

@@ -73,4 +73,7 @@ mod platform_contract;
 
 #[cfg(test)]
 #[cfg(feature = "fault-points")]
+mod distant_platform;
+#[cfg(test)]
+#[cfg(feature = "fault-points")]
 mod interrupted_provisioning;

@@ -1,13 +1,15 @@
-// The neighbours of the gateway in its tests, on loopback: OpenID providers and mail servers, as many
-// as tests ask for. Prints one line of JSON with the address of its control endpoint, which speaks
-// JSON: POST /providers, POST /mailboxes, and what the modules beside this one list.
+// The neighbours of the gateway in its tests, on loopback: OpenID providers, mail servers, and lines
+// that lose what passes, as many as tests ask for. Prints one line of JSON with the address of its
+// control endpoint, which speaks JSON and takes the orders listed in `routes`.
 
 import { createServer } from 'node:http';
+import { Line } from './line.mjs';
 import { Issuer } from './provider.mjs';
 import { Mailbox } from './mailbox.mjs';
 
 const providers = [];
 const mailboxes = [];
+const lines = [];
 
 const routes = {
   'POST /providers': async (_, wish) => {
@@ -17,6 +19,7 @@ const routes = {
   'POST /providers/:id/clients': (id, client) => providers[id].addClient(client),
   'POST /providers/:id/people': (id, person) => providers[id].addPerson(person),
   'POST /providers/:id/rotate': (id) => providers[id].rotateKeys(),
+  'GET /providers/:id/revoked': (id) => ({ count: providers[id].revoked }),
   'POST /providers/:id/stop': (id) => providers[id].stop(),
   'POST /providers/:id/resume': (id) => providers[id].resume(),
   'POST /mailboxes': async (_, wish) => {
@@ -29,6 +32,12 @@ const routes = {
   'POST /mailboxes/:id/stop': (id) => mailboxes[id].stop(),
   'POST /mailboxes/:id/resume': (id) => mailboxes[id].resume(),
   'GET /mailboxes/:id': (id) => mailboxes[id].letters,
+  'POST /lines': async (_, wish) => {
+    const line = await Line.start(wish);
+    return { id: lines.push(line) - 1, url: line.url };
+  },
+  'POST /lines/:id/losses': (id, loss) => lines[id].lose(loss),
+  'GET /lines/:id': (id) => lines[id].lost,
 };
 
 async function answer(request) {

@@ -18,10 +18,12 @@ async function signingKey() {
 export class Issuer {
   clients = [];
   people = new Map();
+  revoked = 0;
 
-  static async start({ conform_id_token_claims: conform = true, port = 0 }) {
+  static async start({ conform_id_token_claims: conform = true, end_session: endSession = true, port = 0 }) {
     const issuer = new Issuer();
     issuer.conform = conform;
+    issuer.endSession = endSession;
     issuer.keys = [await signingKey()];
     issuer.cookieKeys = [crypto.randomUUID()];
     issuer.server = createServer((request, response) => issuer.provider.callback()(request, response));
@@ -62,6 +64,7 @@ export class Issuer {
       jwks: { keys: this.keys },
       cookies: { keys: this.cookieKeys },
       conformIdTokenClaims: this.conform,
+      features: { rpInitiatedLogout: { enabled: this.endSession }, revocation: { enabled: true } },
       scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
       claims: {
         openid: ['sub'],
@@ -71,6 +74,7 @@ export class Issuer {
         address: ['address'],
       },
       pkce: { required: () => true },
+      issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
       findAccount: (_, login) => this.account(login),
       loadExistingGrant: (context) => consent(context),
       // Its guard against requests to loopback would stop back-channel logout to a gateway under test.
@@ -78,7 +82,13 @@ export class Issuer {
         delete options.dispatcher;
         return fetch(url, options);
       },
-      ttl: { Session: 3600, Interaction: 600, Grant: 3600, AccessToken: 3600, IdToken: 3600 },
+      ttl: {
+        Session: 3600, Interaction: 600, Grant: 3600, AccessToken: 3600, IdToken: 3600, RefreshToken: 3600,
+      },
+    });
+    this.provider.use(async (context, next) => {
+      await next();
+      if (context.path === '/token/revocation' && context.status === 200) this.revoked += 1;
     });
   }
 

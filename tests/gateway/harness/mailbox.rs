@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::child::wait_until_async;
-use super::node_services::{get, post};
+use super::node_services::{control, get, post};
 
 /// One mail server.
 pub struct Mailbox {
@@ -81,6 +81,11 @@ impl Mailbox {
         })
         .await;
         self.letters().await
+    }
+
+    /// Where other programs read what arrived.
+    pub fn control(&self) -> String {
+        control(&format!("/mailboxes/{}", self.id))
     }
 
     /// Everything that arrived so far.

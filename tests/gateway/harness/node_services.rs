@@ -41,11 +41,15 @@ pub fn wire_client() -> reqwest::Client {
         .expect("an HTTP client")
 }
 
+/// A path of the control endpoint, for programs that are not the tests themselves.
+pub fn control(path: &str) -> String {
+    format!("{}{path}", services().control)
+}
+
 /// Sends an order to the control endpoint.
 pub async fn post(path: &str, body: &Value) -> Value {
-    let url = format!("{}{path}", services().control);
     let answer = wire_client()
-        .post(url)
+        .post(control(path))
         .json(body)
         .send()
         .await
@@ -60,9 +64,8 @@ pub async fn post(path: &str, body: &Value) -> Value {
 
 /// Asks the control endpoint.
 pub async fn get(path: &str) -> Value {
-    let url = format!("{}{path}", services().control);
     let answer = wire_client()
-        .get(url)
+        .get(control(path))
         .send()
         .await
         .expect("the services answer");

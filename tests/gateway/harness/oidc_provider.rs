@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::node_services::post;
+use super::child::wait_until_async;
+use super::node_services::{control, get, post};
 
 /// One provider, and the client that the gateway is at it.
 pub struct OidcProvider {
@@ -24,6 +25,16 @@ impl OidcProvider {
         Self::start_with(json!({ "conform_id_token_claims": false })).await
     }
 
+    /// Starts a provider at which nobody logs out: it publishes no end-session endpoint.
+    pub async fn start_without_end_session() -> Self {
+        Self::start_with(json!({ "end_session": false })).await
+    }
+
+    /// Where other programs give it orders.
+    pub fn control(&self) -> String {
+        control(&format!("/providers/{}", self.id))
+    }
+
     async fn start_with(wish: Value) -> Self {
         let made = post("/providers", &wish).await;
         Self {
@@ -42,6 +53,7 @@ impl OidcProvider {
             "client_secret": self.client_secret,
             "redirect_uris": redirect_uris,
             "post_logout_redirect_uris": post_logout_redirect_uris,
+            "grant_types": ["authorization_code", "refresh_token"],
         });
         self.order("clients", &client).await;
     }
@@ -51,6 +63,15 @@ impl OidcProvider {
         self.order("people", &json!({ "login": login, "claims": claims }))
             .await;
         self
+    }
+
+    /// Waits until so many refresh tokens were revoked.
+    pub async fn has_revoked(&self, count: u64) {
+        let path = format!("/providers/{}/revoked", self.id);
+        wait_until_async("a refresh token is revoked", async || {
+            get(&path).await["count"].as_u64() == Some(count)
+        })
+        .await;
     }
 
     /// Replaces the signing key; the old one is gone at once.
