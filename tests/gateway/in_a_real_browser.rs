@@ -1,23 +1,72 @@
-//! What people see, in Debian's Chromium with axe: the journeys of `tests/browser`, on the demo.
+//! What people see, in Debian's Chromium with axe: the journeys of `tests/browser`, on the demo and
+//! on real gateways between real neighbours.
 
 use std::process::Command;
 
-#[test]
-fn people_see_what_they_should() {
-    let journeys = Command::new("node")
-        .args([
-            "--test",
-            "--test-reporter=spec",
-            "tests/browser/people.test.mjs",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("VESTIBULE", env!("CARGO_BIN_EXE_vestibule"))
-        .output()
-        .expect("node starts");
-    let said = String::from_utf8_lossy(&journeys.stdout);
-    assert!(
-        journeys.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&journeys.stderr)
-    );
+use serde_json::json;
+
+use crate::harness::{
+    Answer, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, TestGateway, Upstream,
+};
+
+const POLICY: &str = "[[sso.exclude]]\nname = \"staff\"\n\
+    when = \"has(identity.groups) && 'staff' in identity.groups\"\nmessage = \"staff\"\n\
+    [[sso.known_customer]]\nclaim = \"organization_code\"\nthen = \"join\"\n";
+
+/// Runs a file of `tests/browser`, which reads one environment variable.
+async fn runs(file: &str, (name, value): (&'static str, String)) {
+    let mut journeys = Command::new("node");
+    journeys
+        .args(["--test", "--test-reporter=spec", file])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser"))
+        .env(name, value);
+    // The neighbours of the gateway run on this test's own thread.
+    let ended = tokio::task::spawn_blocking(move || journeys.output()).await;
+    let ended = ended.expect("no panic").expect("node starts");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let complained = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}{complained}");
+}
+
+#[tokio::test]
+async fn people_of_the_demo_see_what_they_should() {
+    let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
+    runs("people.test.mjs", ("VESTIBULE", program)).await;
+}
+
+#[tokio::test]
+async fn journeys_on_one_embedded_node() {
+    journeys("embedded", TestGateway::embedded()).await;
+}
+
+#[tokio::test]
+async fn journeys_on_two_nodes_with_shared_stores() {
+    journeys("distributed", TestGateway::distributed().nodes(2)).await;
+}
+
+async fn journeys(name: &str, set_up: GatewayBuilder<'_>) {
+    let corp = OidcProvider::start().await;
+    let partners = OidcProvider::start_without_end_session().await;
+    let (upstream, mailbox) = (Upstream::start().await, Mailbox::start().await);
+    upstream.answers("/", Answer::html("<!doctype html><html lang=\"en\"><title>Platform</title><link rel=\"icon\" href=\"data:,\"><h1>The platform</h1>"));
+    let gateway = set_up
+        .provider(&corp)
+        .provider(&partners)
+        .upstream(&upstream)
+        .mail(&mailbox)
+        .policy("onboarding.toml", POLICY)
+        .start()
+        .await;
+    let told = json!({
+        "name": name,
+        "origin": gateway.origin(),
+        "providers": { "corp": corp.control(), "partners": partners.control() },
+        "mailbox": mailbox.control(),
+        "platform": { "url": gateway.admin("/platform/v1"), "token": OPERATOR_TOKEN },
+    });
+    runs("journeys.test.mjs", ("VESTIBULE_SET_UP", told.to_string())).await;
+    for request in upstream.requests() {
+        let user = request.header("x-vestibule-user");
+        assert!(user.is_some(), "{} came as nobody", request.target);
+    }
 }
