@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -288,6 +288,11 @@ pub fn random_token() -> String {
 /// Base64url without padding (RFC 4648, section 5).
 pub fn to_base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Base64 with padding (RFC 4648, section 4), as HTTP authentication wants it.
+pub fn to_padded_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// Reads canonical base64url without padding.

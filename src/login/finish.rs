@@ -48,7 +48,13 @@ impl Login {
         let code = match query.answer {
             Answer::Code(code) => code,
             Answer::Refusal(refusal) => {
-                return Err(LoginError::ProviderRefused { refusal, retry });
+                let provider = self.provider(&attempt.provider)?;
+                return Err(
+                    match provider.check_answer_issuer(query.issuer.as_deref()).await {
+                        Ok(()) => LoginError::ProviderRefused { refusal, retry },
+                        Err(cause) => LoginError::NotProven { cause, retry },
+                    },
+                );
             }
         };
         let ends_at = attempts.ends_at(attempt.began_at);

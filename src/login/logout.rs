@@ -1,9 +1,11 @@
 //! The way out: the session ends here, with its siblings on other hosts, and then at the identity
-//! provider (OpenID Connect RP-Initiated Logout 1.0).
+//! provider (OpenID Connect RP-Initiated Logout 1.0), which also takes its refresh token back.
+
+use std::sync::Arc;
 
 use url::Url;
 
-use super::provider::EndSession;
+use super::provider::{EndSession, IdentityProvider};
 use super::{Cookies, LoggedOut, Login, LoginError, own_address};
 use crate::access::ClientContext;
 use crate::audit::EventKind;
@@ -59,10 +61,10 @@ impl Login {
         let mut event = self.event(EventKind::LoggedOut, identity);
         event.account = open.record.account().cloned();
         self.record(client, event).await;
-        self.end_session_url(client, open, tokens)
+        self.leave_provider(client, open, tokens)
     }
 
-    fn end_session_url(
+    fn leave_provider(
         &self,
         client: &ClientContext,
         open: &OpenSession,
@@ -73,10 +75,23 @@ impl Login {
         let Some(Ok(provider)) = provider.map(|id| self.provider(id)) else {
             return Ok(None);
         };
+        if let Some(tokens) = &tokens {
+            revoke(Arc::clone(provider), tokens.clone());
+        }
         Ok(provider.end_session_url(&EndSession {
             id_token: tokens.map(|tokens| tokens.id_token),
             return_to: own_address(client, paths::LOGGED_OUT)?,
             state: seal::random_token(),
         }))
     }
+}
+
+/// Beside the answer to the browser: nobody waits for it, and one is logged out without it.
+fn revoke(provider: Arc<dyn IdentityProvider>, tokens: IdpTokens) {
+    tokio::spawn(async move {
+        if let Err(error) = provider.revoke(&tokens).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(provider = %provider.id(), error, "a refresh token was not revoked");
+        }
+    });
 }

@@ -172,6 +172,14 @@ pub trait IdentityProvider: Send + Sync {
     /// sent anywhere.
     async fn redeem(&self, redemption: Redemption) -> Result<Proven, ProviderError>;
 
+    /// Whether an answer that brings no code comes from this provider, by the issuer that it names
+    /// (RFC 9207).
+    async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError>;
+
+    /// Gives a session's refresh token back, so that nobody uses it any more (RFC 7009); does
+    /// nothing where there is none, or the provider takes none back.
+    async fn revoke(&self, tokens: &IdpTokens) -> Result<(), ProviderError>;
+
     /// Where to send the browser to end the session there; none where the provider has no such
     /// page or is not known yet.
     fn end_session_url(&self, end: &EndSession) -> Option<Url>;

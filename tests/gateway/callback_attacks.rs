@@ -389,10 +389,8 @@ async fn nobody_adds_to_the_authorization_request() {
     assert!(!begun.location().contains("evil"), "{}", begun.location());
 }
 
-#[tokio::test]
-async fn a_providers_refusal_is_a_friendly_page() {
-    let stage = Stage::set().await;
-    let browser = Wire::default();
+/// A provider's refusal of a login that this browser has begun.
+async fn refusal(stage: &Stage, browser: &Wire) -> String {
     let begun = browser
         .goes_to(&stage.at("/auth/login/corp?return_to=/things"))
         .await;
@@ -408,9 +406,29 @@ async fn a_providers_refusal_is_a_friendly_page() {
         .append_pair("iss", &stage.provider.issuer)
         .append_pair("state", &sealed)
         .finish();
-    let step = browser
-        .goes_to(&stage.at(&format!("/auth/callback?{query}")))
-        .await;
+    stage.at(&format!("/auth/callback?{query}"))
+}
+
+#[tokio::test]
+async fn a_refusal_of_another_issuer_is_not_believed() {
+    for issuer in [None, Some("https://evil.example"), Some("")] {
+        let stage = Stage::set().await;
+        let browser = Wire::default();
+        let answer = refusal(&stage, &browser).await;
+        let step = browser
+            .goes_to(&with_parameter(&answer, "iss", issuer))
+            .await;
+        assert_eq!(step.status, StatusCode::BAD_GATEWAY, "{issuer:?}");
+        assert!(!step.body.contains("<script>alert"));
+        stage.came_to_nothing(&browser, "a foreign refusal").await;
+    }
+}
+
+#[tokio::test]
+async fn a_providers_refusal_is_a_friendly_page() {
+    let stage = Stage::set().await;
+    let browser = Wire::default();
+    let step = browser.goes_to(&refusal(&stage, &browser).await).await;
     assert_eq!(step.status, StatusCode::FORBIDDEN);
     assert!(
         !step.body.contains("<script>alert"),

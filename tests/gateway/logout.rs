@@ -71,6 +71,7 @@ async fn ends_here_and_there(stores: GatewayBuilder<'_>) {
     let back = there.press("Yes, sign me out").await;
     assert!(back.url().path() == "/auth/logged-out", "{back:?}");
     back.has_status(200);
+    stage.provider.has_revoked(1).await;
 
     stage.upstream.forget();
     for _ in 0..4 {

@@ -223,7 +223,10 @@ impl Conversation<'_> {
         serde_json::from_slice(answer.body()).map_err(|_| ProviderError::Userinfo)
     }
 
-    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError> {
+    pub(super) async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, CallError> {
         let limits = AnswerLimits {
             time: self.settings.timeout,
             size: MAX_ANSWER,
@@ -262,7 +265,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    fn into_provider_error(self) -> ProviderError {
+    pub(super) fn into_provider_error(self) -> ProviderError {
         match self {
             Self::Outbound(cause) => ProviderError::Unreachable(cause),
             Self::Status(status) => ProviderError::Status { status },

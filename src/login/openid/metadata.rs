@@ -21,6 +21,9 @@ pub struct FurtherMetadata {
     /// OpenID Connect RP-Initiated Logout 1.0, section 2.1.
     #[serde(default)]
     end_session_endpoint: Option<Url>,
+    /// RFC 8414, section 2.
+    #[serde(default)]
+    revocation_endpoint: Option<Url>,
     /// RFC 9207, section 3.
     #[serde(default)]
     authorization_response_iss_parameter_supported: Option<bool>,
@@ -58,6 +61,8 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Url>,
     /// Where sessions are ended.
     pub end_session_endpoint: Option<Url>,
+    /// Where tokens are given back.
+    pub revocation_endpoint: Option<Url>,
     /// Whether every answer names its issuer (RFC 9207), so that one without it is foreign.
     pub names_issuer: bool,
     /// The `prompt` with which one chooses another account.
@@ -112,6 +117,9 @@ impl Metadata {
         if let Some(address) = &further.end_session_endpoint {
             secure("end_session_endpoint", address)?;
         }
+        if let Some(address) = &further.revocation_endpoint {
+            secure("revocation_endpoint", address)?;
+        }
         let prompts = further
             .prompt_values_supported
             .as_deref()
@@ -121,6 +129,7 @@ impl Metadata {
             jwks_uri: full.jwks_uri().url().clone(),
             userinfo_endpoint,
             end_session_endpoint: further.end_session_endpoint.clone(),
+            revocation_endpoint: further.revocation_endpoint.clone(),
             names_issuer: further.authorization_response_iss_parameter_supported == Some(true),
             other_account_prompt: if can_select {
                 "select_account"
@@ -235,6 +244,7 @@ mod tests {
             "jwks_uri",
             "userinfo_endpoint",
             "end_session_endpoint",
+            "revocation_endpoint",
         ] {
             for address in [
                 "http://idp.example/x",

@@ -6,6 +6,7 @@
 mod exchange;
 mod keys;
 mod metadata;
+mod revocation;
 mod settings;
 mod standing;
 
@@ -115,11 +116,7 @@ impl OpenIdProvider {
 
     /// Mix-up (RFC 9207): an answer that names its issuer names this one, and where the metadata
     /// promises a name there is one.
-    fn check_answer_issuer(
-        &self,
-        found: Option<&str>,
-        metadata: &Metadata,
-    ) -> Result<(), ProviderError> {
+    fn check_issuer(&self, found: Option<&str>, metadata: &Metadata) -> Result<(), ProviderError> {
         let is_own = match found {
             Some(issuer) => issuer == self.settings.issuer.as_str(),
             None => !metadata.names_issuer,
@@ -228,7 +225,7 @@ impl IdentityProvider for OpenIdProvider {
 
     async fn redeem(&self, redemption: Redemption) -> Result<Proven, ProviderError> {
         let known = self.standing.ready(&self.source()).await?;
-        self.check_answer_issuer(redemption.answer_issuer.as_deref(), &known.metadata)?;
+        self.check_issuer(redemption.answer_issuer.as_deref(), &known.metadata)?;
         let tokens = self
             .conversation(&known.metadata)
             .redeem(&redemption)
@@ -239,6 +236,22 @@ impl IdentityProvider for OpenIdProvider {
             .await?;
         let identity = self.identity(claims::merge(own, further), holding);
         Ok(Proven { identity, tokens })
+    }
+
+    async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError> {
+        let known = self.standing.ready(&self.source()).await?;
+        self.check_issuer(found, &known.metadata)
+    }
+
+    async fn revoke(&self, tokens: &IdpTokens) -> Result<(), ProviderError> {
+        let known = self.standing.ready(&self.source()).await?;
+        match (&known.metadata.revocation_endpoint, &tokens.refresh_token) {
+            (Some(endpoint), Some(token)) => {
+                let conversation = self.conversation(&known.metadata);
+                conversation.revoke(endpoint, token).await
+            }
+            _ => Ok(()),
+        }
     }
 
     fn end_session_url(&self, end: &EndSession) -> Option<Url> {

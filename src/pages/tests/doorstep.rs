@@ -121,6 +121,14 @@ impl IdentityProvider for Played {
         })
     }
 
+    async fn check_answer_issuer(&self, _: Option<&str>) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn revoke(&self, _: &IdpTokens) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     fn end_session_url(&self, _: &EndSession) -> Option<Url> {
         Url::parse("https://idp.example/logout").ok()
     }
