@@ -18,6 +18,13 @@ pub const PROGRESS: &str = "/auth/register/progress";
 pub const PROVE: &str = "/auth/register/prove";
 /// An agreement's text: `/auth/agreements/{id}`.
 pub const AGREEMENT: &str = "/auth/agreements/{id}";
+/// An agreement's text in one version, also one that is no longer in force:
+/// `/auth/agreements/{id}/{version}`.
+pub const AGREEMENT_VERSION: &str = "/auth/agreements/{id}/{version}";
+/// Where whoever is signed in accepts agreements that changed.
+pub const ACCEPT: &str = "/auth/accept";
+/// Where whoever is signed in confirms what the platform knows of them.
+pub const VERIFY: &str = "/auth/verify";
 /// Asks whether to log out (GET) and does so (POST).
 pub const LOGOUT: &str = "/auth/logout";
 /// Where one lands after logging out, and after the identity provider did.
@@ -42,6 +49,11 @@ pub fn login_start(provider: &str) -> String {
 /// The path of an agreement's text.
 pub fn agreement(id: &str) -> String {
     format!("/auth/agreements/{id}")
+}
+
+/// The path of an agreement's text in one version.
+pub fn agreement_version(id: &str, version: &str) -> String {
+    format!("/auth/agreements/{id}/{version}")
 }
 
 /// The path of a static file.

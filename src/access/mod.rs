@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::policy::duties::Duty;
 use crate::policy::{Access, Policy, Rule};
 use crate::session::{OpenSession, SessionStanding};
 
@@ -35,6 +36,9 @@ pub fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy)
     }
     if let Some(refusal) = foreign_websocket(facts) {
         return Verdict::Refuse(refusal);
+    }
+    if let Some(duty) = first_duty(rule, facts, (standing, policy)) {
+        return Verdict::DoFirst(duty, ReturnTo::from_request(facts));
     }
     match (rule.access, standing) {
         (_, SessionStanding::Live(session) | SessionStanding::NeedsRefresh(session)) => {
@@ -84,6 +88,26 @@ fn foreign_websocket(facts: &RequestFacts) -> Option<Refusal> {
             .as_deref()
             .is_some_and(|origin| *origin != *facts.own_origin);
     is_foreign.then_some(Refusal::ForeignWebSocket)
+}
+
+/// What somebody has to do before anything that needs a login; the session says what they did.
+fn first_duty(
+    rule: &Rule,
+    facts: &RequestFacts,
+    (standing, policy): (&SessionStanding, &Policy),
+) -> Option<Duty> {
+    let (SessionStanding::Live(session) | SessionStanding::NeedsRefresh(session)) = standing else {
+        return None;
+    };
+    if rule.access == Access::Public {
+        return None;
+    }
+    let record = &session.record;
+    let account_type = record.account()?.account_type;
+    let is_page = facts.kind == RequestKind::Page;
+    let form = policy.forms.of(&facts.host);
+    let duties = policy.onboarding.duties;
+    duties.first(form, account_type, (&record.cleared, is_page))
 }
 
 fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&OpenSession>) -> Verdict {

@@ -10,12 +10,13 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::expression::Condition;
 use crate::identity::{
-    Account, AccountType, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
+    Account, AccountType, Cleared, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
+use crate::policy::duties::Duties;
 use crate::policy::onboarding::SelfRegistration;
 use crate::policy::route::PathPattern;
-use crate::policy::{Brand, Forms, Limits, OnboardingPolicy, Rules, SignupForm};
+use crate::policy::{Forms, Limits, OnboardingPolicy, Rules, SignupForm};
 use crate::session::{SessionKey, SessionRecord, Stage};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -70,12 +71,7 @@ fn policy() -> Policy {
 }
 
 fn with_rules(rules: Vec<Rule>) -> Policy {
-    let form = SignupForm {
-        title: BTreeMap::new(),
-        fields: vec![],
-        agreements: vec![],
-        brand: Brand::default(),
-    };
+    let form = SignupForm::default();
     Policy {
         version: "test".to_owned(),
         rules: Rules::new(rules),
@@ -87,6 +83,7 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             exclude: vec![],
             recheck_account_every: std::time::Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
+            duties: Duties::default(),
         },
         limits: Limits::default(),
         forms: Forms {
@@ -124,6 +121,7 @@ fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
         record: Arc::new(SessionRecord {
             identity,
             stage,
+            cleared: Cleared::default(),
             host: "app.example.com".to_owned(),
             created_at: NOW,
             ends_at: NOW.plus(std::time::Duration::from_hours(1)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{RequestFacts, ReturnTo};
 use crate::expression::EvaluationError;
 use crate::policy::Rule;
+use crate::policy::duties::Duty;
 use crate::session::OpenSession;
 
 /// What happens to a request; made only by [`super::decide`].
@@ -19,6 +20,8 @@ pub enum Verdict {
     Challenge,
     /// Proven who, but not registered: pages go to the registration, the rest gets 403.
     Onboard(OpenSession),
+    /// Signed in, but with something to do first: pages go where it is done, the rest gets 403.
+    DoFirst(Duty, ReturnTo),
     /// The rule's condition does not hold.
     Forbid {
         /// The rule.

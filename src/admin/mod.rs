@@ -6,6 +6,7 @@ mod bearer;
 mod health;
 pub mod outbox_api;
 pub mod platform_api;
+pub mod receipts;
 
 use std::sync::Arc;
 

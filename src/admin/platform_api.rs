@@ -20,7 +20,9 @@ use serde_json::json;
 
 use crate::identity::{CustomerId, EmailAddress, UserId};
 use crate::platform::builtin::{Added, BuiltinPlatform};
-use crate::platform::{Made, Mark, PasswordCheck, Platform as _, PlatformError, Undone};
+use crate::platform::{
+    Made, Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange, Undone,
+};
 use requests::{
     CustomerBody, CustomerQuery, LocationBody, OfCustomer, Part, PartnerBody, PasswordBody,
     UserBody, UserChange, UserQuery,
@@ -40,6 +42,10 @@ pub fn router(platform: Arc<BuiltinPlatform>) -> Router {
         .route(
             "/platform/v1/users/{id}",
             patch(change_user).delete(delete_user),
+        )
+        .route(
+            "/platform/v1/users/{id}/profile",
+            get(profile).patch(change_profile),
         )
         .route("/platform/v1/password-checks", post(check_password))
         .route(
@@ -327,6 +333,22 @@ async fn change_user(
         return Err(Problem::NotFound);
     }
     found(platform.user_record(&id).await?)
+}
+
+async fn profile(State(platform): Builtin, Path(id): Path<String>) -> Answer<Response> {
+    found(platform.profile(&UserId::new(id)).await?)
+}
+
+async fn change_profile(
+    State(platform): Builtin,
+    Path(id): Path<String>,
+    body: Result<Json<ProfileChange>, JsonRejection>,
+) -> Answer<Response> {
+    let id = UserId::new(id);
+    if !platform.update_profile(&id, &body?.0).await? {
+        return Err(Problem::NotFound);
+    }
+    found(platform.profile(&id).await?)
 }
 
 async fn delete_user(State(platform): Builtin, Path(id): Path<String>) -> Answer<StatusCode> {

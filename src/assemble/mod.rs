@@ -311,6 +311,7 @@ impl Gateway {
             admin::platform_api::router(self.own_platform)
         };
         let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
+        let guarded = guarded.merge(admin::receipts::router(Arc::clone(&self.onboarding)));
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
         let keep_going = self.onboarding.keep_going(stop.clone());
         let deliver = Arc::clone(&self.outbox).keep_delivering(self.carriers, stop.clone());

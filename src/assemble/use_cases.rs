@@ -90,6 +90,7 @@ impl Foundation {
         Onboarding::new(OnboardingParts {
             platform: Arc::clone(office.platform),
             proofs: Arc::clone(&store) as _,
+            duties: Arc::clone(&store) as _,
             store,
             policy: self.policy(),
             letters: Arc::new(TemplateLetters),

@@ -39,6 +39,10 @@ pub enum EventKind {
     RegistrationFailed,
     /// Proof of an existing account was asked for or given.
     Proof,
+    /// Agreements were accepted by somebody who is signed in.
+    AgreementsAccepted,
+    /// Data was confirmed by somebody whom the back office made.
+    CustomerVerified,
     /// An operator did something by the admin API.
     Operator,
 }
@@ -59,6 +63,8 @@ impl EventKind {
             Self::RegistrationCompleted => "registration_completed",
             Self::RegistrationFailed => "registration_failed",
             Self::Proof => "proof",
+            Self::AgreementsAccepted => "agreements_accepted",
+            Self::CustomerVerified => "customer_verified",
             Self::Operator => "operator",
         }
     }

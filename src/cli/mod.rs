@@ -1,6 +1,7 @@
 //! The commands of `vestibule`.
 
 mod admin_api;
+mod agreements;
 mod check;
 mod demo;
 mod explain;
@@ -36,6 +37,9 @@ enum Command {
     /// Whether letters leave, what they look like, and which ones are stuck.
     #[command(subcommand)]
     Mail(mail::Question),
+    /// What people accepted.
+    #[command(subcommand)]
+    Agreements(agreements::Choice),
     /// Bring the database up to date; `serve` does so by itself.
     Migrate(Installation),
     /// Print everything that can be written into the files, as Markdown.
@@ -66,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Serve(installation) => serve::run(&installation.config),
         Command::Explain(question) => explain::run(&question),
         Command::Mail(question) => mail::run(&question),
+        Command::Agreements(choice) => agreements::run(&choice),
         Command::Migrate(installation) => migrate::run(&installation.config),
         Command::ConfigReference => Ok(reference::run()),
         Command::Schema(choice) => schema::run(&choice),

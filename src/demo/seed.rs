@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Map;
 
+use super::files::POLICIES;
 use super::people::{EMAIL_IN_USE, KNOWN, Person};
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseAddress, DatabaseError};
@@ -11,12 +12,18 @@ use crate::identity::{
     Account, AccountType, CustomerId, EmailAddress, EmailProblem, Issuer, PlatformId, Subject,
     UserId,
 };
+use crate::onboarding::DutyStore as _;
+use crate::onboarding::answers::Acceptance;
+use crate::onboarding::duty_store::LaterAcceptance;
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::store::{
-    LinkedBy, NewLink, RegistrationStore as _, RegistrationStoreDown, Who,
+    LinkedBy, NewLink, Receipt, RegistrationStore as _, RegistrationStoreDown, Who,
 };
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewLocation, NewUser, PlatformError};
+use crate::policy::Agreement;
+use crate::policy::signup_form::AgreementText;
+use crate::seal;
 
 /// The platform's id in account links; the default of `vestibule.toml`.
 const PLATFORM: &str = "main";
@@ -83,6 +90,15 @@ impl Garden {
             at: self.clock.now(),
         };
         self.links.add_link(&link, None).await?;
+        let acceptance = LaterAcceptance {
+            receipts: agreements()
+                .filter_map(|(id, text)| receipt(id, text))
+                .collect(),
+            who: link.who,
+            host: "localhost".to_owned(),
+            at: link.at,
+        };
+        self.links.accept(&acceptance).await?;
         Ok(())
     }
 
@@ -142,6 +158,30 @@ impl Garden {
         };
         Ok(self.platform.add_user(&user, added).await?.into_inner())
     }
+}
+
+/// The English agreements, by id.
+fn agreements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    POLICIES.iter().filter_map(|(path, text)| {
+        let file = path.strip_prefix("policies/agreements/")?;
+        Some((file.strip_suffix(".en.md")?, *text))
+    })
+}
+
+fn receipt(id: &str, text: &str) -> Option<Receipt> {
+    let language = "en".to_owned();
+    let text = AgreementText {
+        title: id.to_owned(),
+        markdown: text.to_owned(),
+        version: seal::digest(text.as_bytes()),
+    };
+    let accepted = Acceptance {
+        agreement: id.to_owned(),
+        language: language.clone(),
+        version: text.version.clone(),
+    };
+    let agreement = Agreement::new(id, [(language, text)].into(), None);
+    Receipt::of(&agreement, accepted, std::net::Ipv4Addr::LOCALHOST.into())
 }
 
 fn account_type(person: &Person) -> AccountType {

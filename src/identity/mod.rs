@@ -1,11 +1,13 @@
 //! Who somebody is: values only, no I/O.
 
 mod account;
+mod cleared;
 mod customer;
 mod email;
 mod verified;
 
 pub use account::{Account, AccountType, PlatformId, UserId};
+pub use cleared::{AgreementPrint, Cleared};
 pub use customer::{CustomerId, LocationId, PartnerId};
 pub use email::{EmailAddress, EmailProblem};
 pub use verified::{

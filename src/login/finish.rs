@@ -9,7 +9,7 @@ use super::provider::{Proven, ProviderError, Redemption};
 use super::{CarryOn, Cookies, Finished, Login, LoginError, Retry, Wish, own_address};
 use crate::access::{ClientContext, RequestKind, ReturnTo};
 use crate::audit::{Event, EventKind};
-use crate::identity::Account;
+use crate::identity::{Account, Cleared};
 use crate::onboarding::{NextStep, TurnedAway};
 use crate::paths;
 use crate::session::{Beginning, OpenSession, SessionId, SessionStanding, Stage, cookie};
@@ -152,11 +152,13 @@ impl Login {
                 return Err(LoginError::TurnedAway { reason, retry });
             }
         };
+        let cleared = self.cleared(&stage).await?;
         let event = logged_in(self.event(EventKind::LoggedIn, &identity), &stage);
         let old = cookies.session().and_then(SessionId::from_cookie);
         let beginning = Beginning {
             identity,
             stage,
+            cleared,
             tokens: Some(tokens),
             host: &client.host,
             device: &client.device,
@@ -166,6 +168,14 @@ impl Login {
         self.record(client, event).await;
         let set_cookies = vec![cookie::session_cookie(&id), attempt::forget(&attempt.id)];
         Ok(Finished { go_to, set_cookies })
+    }
+
+    /// What somebody has done of what may come first.
+    async fn cleared(&self, stage: &Stage) -> Result<Cleared, LoginError> {
+        match stage {
+            Stage::Live(account) => Ok(self.parts.onboarding.cleared(account).await?),
+            Stage::Pending { .. } => Ok(Cleared::default()),
+        }
     }
 
     /// Comes from a registration: once it is complete the session is promoted under a new id,
@@ -218,7 +228,9 @@ impl Login {
         let identity = open.record.identity.clone().with_account(&account);
         let mut event = self.event(EventKind::LoggedIn, &identity);
         event.account = Some(account.clone());
-        let Some(id) = self.parts.sessions.promote(open, &old, account).await? else {
+        let cleared = self.parts.onboarding.cleared(&account).await?;
+        let promoting = self.parts.sessions.promote(open, &old, (account, cleared));
+        let Some(id) = promoting.await? else {
             return Ok(go_to(paths::LOGIN));
         };
         self.record(client, event).await;

@@ -4,12 +4,13 @@
 //! was submitted; every kept text is NFC, trimmed, and free of control and direction characters.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX, FormField, RegistrationForm};
+use super::values::answer;
 use crate::identity::{AccountType, EmailAddress};
 use crate::language::Country;
 use crate::policy::signup_form::{Agreement, Field, FieldKind, FieldTarget};
@@ -100,11 +101,10 @@ pub struct Answers {
     pub acceptances: Vec<Acceptance>,
 }
 
-/// Judges a submission; `language` is the one in which agreements were shown.
+/// Judges a submission.
 pub fn judge(
     form: &RegistrationForm,
     input: &BTreeMap<String, String>,
-    language: &str,
 ) -> Result<Answers, Refusal> {
     if let Some(unknown) = input.keys().find(|key| !is_known(form, key)) {
         return Err(Refusal::UnknownField(unknown.clone()));
@@ -125,7 +125,7 @@ pub fn judge(
     }
     for agreement in &form.agreements {
         if kinds.iter().all(|kind| agreement.is_asked_for(*kind)) {
-            judged.agreement(agreement, input, language);
+            judged.agreement(agreement, input);
         }
     }
     let Some(account_type) = chosen else {
@@ -137,11 +137,87 @@ pub fn judge(
     judged.into_answers(account_type)
 }
 
+/// Judges a submission of agreements alone: those of `due` must be accepted; more of those that
+/// are `concerned` may have been, a moment ago in another tab.
+pub fn judge_acceptances(
+    concerned: &[Arc<Agreement>],
+    due: &[Arc<Agreement>],
+    input: &BTreeMap<String, String>,
+) -> Result<Vec<Acceptance>, Refusal> {
+    if let Some(unknown) = input.keys().find(|key| !is_agreement(concerned, key)) {
+        return Err(Refusal::UnknownField(unknown.clone()));
+    }
+    let mut judged = Judged::default();
+    for agreement in due {
+        judged.agreement(agreement, input);
+    }
+    if judged.problems.is_empty() {
+        Ok(judged.acceptances)
+    } else {
+        Err(Refusal::Invalid(judged.problems))
+    }
+}
+
+/// What somebody who has an account confirmed; what was left empty is kept as empty.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Confirmed {
+    /// The user's name.
+    pub name: Option<String>,
+    /// The customer's name.
+    pub customer_name: Option<String>,
+    /// Further fields of the customer.
+    pub customer: Map<String, Value>,
+    /// Fields of the location.
+    pub location: Map<String, Value>,
+    /// Further fields of the user.
+    pub user: Map<String, Value>,
+}
+
+/// Judges a submission of fields alone.
+pub fn judge_fields(
+    form: &RegistrationForm,
+    input: &BTreeMap<String, String>,
+) -> Result<Confirmed, Refusal> {
+    let is_field = |key: &str| form.fields.iter().any(|field| field.declared.name == key);
+    if let Some(unknown) = input.keys().find(|key| !is_field(key)) {
+        return Err(Refusal::UnknownField(unknown.clone()));
+    }
+    let region = form
+        .fields
+        .iter()
+        .find_map(|field| country_of(field, input));
+    let mut judged = Judged::default();
+    for field in &form.fields {
+        let is_empty = input
+            .get(&field.declared.name)
+            .is_none_or(|text| text.trim().is_empty());
+        if is_empty && !field.declared.required {
+            judged.keep(&field.declared, String::new());
+        } else {
+            judged.field(field, input, region);
+        }
+    }
+    if !judged.problems.is_empty() {
+        return Err(Refusal::Invalid(judged.problems));
+    }
+    Ok(Confirmed {
+        name: (!judged.names.is_empty()).then(|| judged.names.join(" ")),
+        customer_name: judged.customer_name,
+        customer: judged.customer,
+        location: judged.location,
+        user: judged.user,
+    })
+}
+
 fn is_known(form: &RegistrationForm, key: &str) -> bool {
-    let is_agreement = |id: &str| form.agreements.iter().any(|agreement| agreement.id == id);
     key == ACCOUNT_TYPE
         || form.fields.iter().any(|field| field.declared.name == key)
-        || key.strip_prefix(AGREEMENT_PREFIX).is_some_and(is_agreement)
+        || is_agreement(&form.agreements, key)
+}
+
+fn is_agreement(agreements: &[Arc<Agreement>], key: &str) -> bool {
+    key.strip_prefix(AGREEMENT_PREFIX)
+        .is_some_and(|id| agreements.iter().any(|agreement| agreement.id == id))
 }
 
 fn chosen_account_type(
@@ -214,18 +290,10 @@ impl Judged {
         }
     }
 
-    fn agreement(
-        &mut self,
-        agreement: &Agreement,
-        input: &BTreeMap<String, String>,
-        language: &str,
-    ) {
-        let Some((language, text)) = agreement.text_for(language) else {
-            return;
-        };
+    fn agreement(&mut self, agreement: &Agreement, input: &BTreeMap<String, String>) {
         let field = format!("{AGREEMENT_PREFIX}{}", agreement.id);
         let shown = input.get(&field).map(String::as_str).unwrap_or_default();
-        if shown == text.version {
+        if let Some((language, text)) = agreement.text_of(shown) {
             self.acceptances.push(Acceptance {
                 agreement: agreement.id.clone(),
                 language: language.to_owned(),
@@ -267,106 +335,4 @@ impl Judged {
             acceptances: self.acceptances,
         })
     }
-}
-
-/// The kept value of a field; none when it may be empty and is.
-fn answer(
-    field: &Field,
-    text: &str,
-    region: Option<Country>,
-) -> Result<Option<String>, FieldProblemKind> {
-    let value = normal(field, text, region)?;
-    let is_empty = value.is_empty() || (field.kind == FieldKind::Checkbox && value == "false");
-    if is_empty && field.required {
-        return Err(FieldProblemKind::Missing);
-    }
-    Ok(Some(value).filter(|value| !value.is_empty()))
-}
-
-/// A field's value in the one spelling that is kept; the empty text stays empty.
-pub(super) fn normal(
-    field: &Field,
-    text: &str,
-    region: Option<Country>,
-) -> Result<String, FieldProblemKind> {
-    let text = plain(text, field.max_length)?;
-    if text.is_empty() && field.kind != FieldKind::Checkbox {
-        return Ok(text);
-    }
-    match &field.kind {
-        FieldKind::Text => Ok(text),
-        FieldKind::Email => EmailAddress::parse(&text)
-            .map(String::from)
-            .map_err(|_| FieldProblemKind::NotAnEmail),
-        FieldKind::Phone => phone(&text, region).ok_or(FieldProblemKind::NotAPhone),
-        FieldKind::Country => Country::from_code(&text)
-            .map(|country| country.code().to_owned())
-            .ok_or(FieldProblemKind::NotACountry),
-        FieldKind::Select(choices) => choices
-            .iter()
-            .find(|choice| choice.value == text)
-            .map(|choice| choice.value.clone())
-            .ok_or(FieldProblemKind::NotAnOption),
-        FieldKind::Checkbox => match text.as_str() {
-            "on" | "true" | "yes" | "1" => Ok("true".to_owned()),
-            "" | "false" | "no" | "0" => Ok("false".to_owned()),
-            _ => Err(FieldProblemKind::NotAnOption),
-        },
-    }
-}
-
-/// NFC, trimmed, without control and direction characters, not too long.
-fn plain(text: &str, max: usize) -> Result<String, FieldProblemKind> {
-    // The octets are counted first, so that nothing huge is normalised.
-    if text.len() > max.saturating_mul(8) {
-        return Err(FieldProblemKind::TooLong { max });
-    }
-    let text: String = text.nfc().collect::<String>().trim().to_owned();
-    if text.chars().any(is_unwanted) {
-        return Err(FieldProblemKind::Characters);
-    }
-    if text.chars().count() > max {
-        return Err(FieldProblemKind::TooLong { max });
-    }
-    Ok(text)
-}
-
-/// Characters that no name or address holds and that make a text look like another: controls,
-/// direction marks, invisible spaces and the like. The joiners U+200C and U+200D are part of names
-/// in several scripts.
-fn is_unwanted(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{200b}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-/// A phone number in any human spelling as E.164.
-fn phone(text: &str, region: Option<Country>) -> Option<String> {
-    // With a country code the region must not matter: `phonenumber` would drop a leading zero that
-    // is a trunk prefix there, although it is part of the number where it leads.
-    let international = text.strip_prefix("00").map(|rest| format!("+{rest}"));
-    let candidates = [
-        (Some(text).filter(|text| text.starts_with('+')), None),
-        (Some(text).filter(|text| !text.starts_with('+')), region),
-        (international.as_deref(), None),
-    ];
-    candidates
-        .into_iter()
-        .find_map(|(text, region)| e164(text?, region))
-}
-
-fn e164(text: &str, region: Option<Country>) -> Option<String> {
-    let region = region.and_then(|country| country.code().parse().ok());
-    let number = phonenumber::parse(region, text).ok()?;
-    phonenumber::is_valid(&number)
-        .then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answers;
+use super::values;
 use crate::expression::Mapping;
 use crate::identity::{AccountType, EmailAddress, VerifiedIdentity};
 use crate::platform::PlatformCustomer;
@@ -113,6 +113,24 @@ impl RegistrationForm {
         }
     }
 
+    /// A form of agreements alone, for somebody who has an account.
+    pub fn of_agreements(agreements: Vec<Arc<Agreement>>) -> Self {
+        Self {
+            scope: Scope::NewCustomer { code: None },
+            account_types: Vec::new(),
+            fields: Vec::new(),
+            agreements,
+        }
+    }
+
+    /// A form of fields alone, for somebody who has an account.
+    pub fn of_fields(fields: Vec<FormField>) -> Self {
+        Self {
+            fields,
+            ..Self::of_agreements(Vec::new())
+        }
+    }
+
     /// Whether it leads into a customer that the platform has.
     pub fn joins(&self) -> bool {
         matches!(self.scope, Scope::Join(_))
@@ -167,7 +185,7 @@ impl FormField {
             (None, _) => None,
         };
         // A value that we would not take from a form is not taken from a claim either.
-        let value = said.and_then(|text| answers::normal(&declared, &text, None).ok());
+        let value = said.and_then(|text| values::normal(&declared, &text, None).ok());
         let locked = value.is_some() && is_vouched_for(&declared, identity, value.as_deref());
         Self {
             declared,

@@ -6,6 +6,8 @@
 
 pub mod answers;
 pub mod draft;
+mod duties;
+pub mod duty_store;
 mod fault_point;
 pub mod form;
 mod letters;
@@ -21,6 +23,8 @@ pub mod sql;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod values;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +42,8 @@ use resolve::{Outcome, Reason, as_platform_has_it, resolve};
 use store::Who;
 
 pub use answers::{FieldProblem, FieldProblemKind};
+pub use duties::{DutyError, SignedIn};
+pub use duty_store::DutyStore;
 pub use form::{FormField, RegistrationForm, Scope};
 pub use progress::{Failure, RegistrationId, StepKind, StepState};
 pub use resolve::{Resolution, TurnedAway};
@@ -51,6 +57,8 @@ pub struct OnboardingParts {
     pub store: Arc<dyn RegistrationStore>,
     /// Mailed codes.
     pub proofs: Arc<dyn ProofStore>,
+    /// What people accepted and confirmed later.
+    pub duties: Arc<dyn DutyStore>,
     /// What the operator decided.
     pub policy: Arc<dyn PolicySource>,
     /// Writes letters.

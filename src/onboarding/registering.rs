@@ -140,11 +140,7 @@ impl Onboarding {
     }
 
     async fn take(&self, submission: Submission<'_>) -> Result<RegistrationId, SubmitError> {
-        let answers = match judge(
-            &submission.form,
-            submission.input,
-            submission.language.tag(),
-        ) {
+        let answers = match judge(&submission.form, submission.input) {
             Ok(answers) => answers,
             Err(Refusal::UnknownField(_)) => return Err(SubmitError::UnknownField),
             Err(Refusal::Invalid(problems)) => return Err(submission.invalid(problems)),
@@ -270,11 +266,7 @@ impl Submission<'_> {
         let receipt = |accepted: &Acceptance| {
             let agreements = &self.form.agreements;
             let agreement = agreements.iter().find(|one| one.id == accepted.agreement)?;
-            Some(Receipt {
-                text: agreement.texts.get(&accepted.language)?.markdown.clone(),
-                accepted: accepted.clone(),
-                client: self.client,
-            })
+            Receipt::of(agreement, accepted.clone(), self.client)
         };
         answers.acceptances.iter().filter_map(receipt).collect()
     }

@@ -12,6 +12,7 @@ use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::identity::{Account, Issuer, PlatformId, Subject, UserId, VerifiedIdentity};
+use crate::policy::Agreement;
 
 /// The store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -118,10 +119,24 @@ pub struct NewRegistration {
 pub struct Receipt {
     /// What was accepted.
     pub accepted: Acceptance,
+    /// The version as the operator named it, if so.
+    pub named_version: Option<String>,
     /// The text that was accepted.
     pub text: String,
     /// From where.
     pub client: IpAddr,
+}
+
+impl Receipt {
+    /// The receipt of an agreement; none when it has no such text.
+    pub fn of(agreement: &Agreement, accepted: Acceptance, client: IpAddr) -> Option<Self> {
+        Some(Self {
+            text: agreement.texts.get(&accepted.language)?.markdown.clone(),
+            named_version: agreement.named_version.clone(),
+            accepted,
+            client,
+        })
+    }
 }
 
 /// What came of a submission.

@@ -13,7 +13,7 @@ use super::notation::{Notation, Unreadable};
 pub type Span = Range<usize>;
 
 /// A value and where it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct At<T> {
     /// Where.
     pub span: Span,

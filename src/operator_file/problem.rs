@@ -77,6 +77,9 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     /// Takes one more.
     pub fn add(&mut self, problem: Problem) {
+        if self.0.contains(&problem) {
+            return;
+        }
         let after = self.0.partition_point(|other| other.place <= problem.place);
         self.0.insert(after, problem);
     }

@@ -148,12 +148,9 @@ mod tests {
     }
 
     fn form(brand: Brand) -> Arc<SignupForm> {
-        let title = BTreeMap::new();
         Arc::new(SignupForm {
-            title,
-            fields: vec![],
-            agreements: vec![],
             brand,
+            ..SignupForm::default()
         })
     }
 

@@ -3,6 +3,7 @@
 //! Handlers are thin: they read the request, ask one use case of `login` or `onboarding`, and
 //! show a view. What stops them early is a `stop::Stop`, turned into an answer in one place.
 
+mod accept;
 mod agreement_text;
 mod agreements;
 pub mod assets;
@@ -23,6 +24,7 @@ mod stop;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod views;
 mod visit;
 
@@ -97,6 +99,9 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route(paths::PROGRESS, get(progress::show))
         .route(paths::PROVE, get(prove::show).post(prove::submit))
         .route(paths::AGREEMENT, get(agreements::show))
+        .route(paths::AGREEMENT_VERSION, get(agreements::show_version))
+        .route(paths::ACCEPT, get(accept::show).post(accept::submit))
+        .route(paths::VERIFY, get(verify::show).post(verify::submit))
         .route(paths::LOGOUT, get(logout::ask).post(logout::log_out))
         .route(paths::LOGGED_OUT, get(logout::logged_out))
         .route(paths::LANGUAGE, post(language_choice::choose))

@@ -6,12 +6,15 @@
 //! registration made.
 
 pub mod builtin;
+mod profile;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
+
+pub use profile::{CustomerProfile, Profile, ProfileChange};
 
 use crate::identity::{
     AccountType, CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId,
@@ -278,6 +281,22 @@ pub trait Platform: Send + Sync {
 
     /// Removes the user that this mark made.
     async fn remove_user(&self, mark: &Mark) -> Result<Undone, PlatformError>;
+
+    /// What is known of a user, of their customer and of its first location. A platform that tells
+    /// nothing has nothing that users could confirm.
+    async fn profile(&self, _user: &UserId) -> Result<Option<Profile>, PlatformError> {
+        Ok(None)
+    }
+
+    /// Changes what is known of a user; `Ok(false)` when there is no such user, or nothing can be
+    /// changed. Doing it twice is doing it once.
+    async fn update_profile(
+        &self,
+        _user: &UserId,
+        _change: &ProfileChange,
+    ) -> Result<bool, PlatformError> {
+        Ok(false)
+    }
 
     /// Checks a password, with the same timing for unknown users.
     async fn check_password(

@@ -2,6 +2,7 @@
 
 mod compile;
 pub mod document;
+pub mod duties;
 mod files;
 pub mod folder;
 pub mod onboarding;

@@ -1,5 +1,6 @@
 //! Who becomes a customer, and how: `policies/onboarding.toml`, compiled.
 
+use super::duties::Duties;
 use crate::expression::Condition;
 use crate::identity::{AccountType, VerifiedIdentity};
 
@@ -20,6 +21,8 @@ pub struct OnboardingPolicy {
     pub recheck_account_every: std::time::Duration,
     /// People who come without an identity provider, by a mailed link.
     pub self_registration: SelfRegistration,
+    /// What somebody who is signed in has to do first.
+    pub duties: Duties,
 }
 
 impl OnboardingPolicy {

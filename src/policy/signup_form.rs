@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::expression::Mapping;
-use crate::identity::AccountType;
+use crate::identity::{AccountType, AgreementPrint, Cleared};
 
 /// The compiled sign-up form of a host.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SignupForm {
     /// The headline, by language tag; the shipped one where missing.
     pub title: BTreeMap<String, String>,
@@ -15,8 +15,42 @@ pub struct SignupForm {
     pub fields: Vec<Arc<Field>>,
     /// Agreements to accept, in page order.
     pub agreements: Vec<Arc<Agreement>>,
+    /// Fields that somebody whom the back office made confirms at first access, in page order.
+    pub verified: Vec<Arc<Field>>,
     /// Name, logo, colour.
     pub brand: Brand,
+}
+
+impl SignupForm {
+    /// The agreements for an account type; for none, those that are for everybody.
+    pub fn agreements_for(
+        &self,
+        account_type: Option<AccountType>,
+    ) -> impl Iterator<Item = &Arc<Agreement>> {
+        self.agreements.iter().filter(move |agreement| {
+            agreement.account_types.is_empty()
+                || account_type.is_some_and(|kind| agreement.is_asked_for(kind))
+        })
+    }
+
+    /// What somebody has done who has nothing left to do.
+    pub fn all_cleared(&self) -> Cleared {
+        let agreements = self.agreements.iter();
+        Cleared {
+            agreements: agreements.flat_map(|one| one.current.clone()).collect(),
+            verified: true,
+        }
+    }
+
+    /// Whether one of them is not accepted in its current version.
+    pub fn wants_acceptance(
+        &self,
+        account_type: Option<AccountType>,
+        accepted: &[AgreementPrint],
+    ) -> bool {
+        self.agreements_for(account_type)
+            .any(|agreement| !agreement.is_covered_by(accepted))
+    }
 }
 
 /// A declared field.
@@ -105,9 +139,44 @@ pub struct Agreement {
     pub texts: BTreeMap<String, AgreementText>,
     /// For which account types it is asked; empty for all.
     pub account_types: Vec<AccountType>,
+    /// The version that the operator names, which stays the same over minor edits.
+    pub named_version: Option<String>,
+    current: Vec<AgreementPrint>,
 }
 
 impl Agreement {
+    /// An agreement for everybody.
+    pub fn new(
+        id: impl Into<String>,
+        texts: BTreeMap<String, AgreementText>,
+        named_version: Option<String>,
+    ) -> Self {
+        let id = id.into();
+        let versions = texts.values().map(|text| text.version.as_str());
+        let current = versions
+            .chain(named_version.as_deref())
+            .map(|version| AgreementPrint::of(&id, version))
+            .collect();
+        Self {
+            id,
+            texts,
+            account_types: Vec::new(),
+            named_version,
+            current,
+        }
+    }
+
+    /// Whether the current version is among those that were accepted, in any language.
+    pub fn is_covered_by(&self, accepted: &[AgreementPrint]) -> bool {
+        self.current.iter().any(|print| accepted.contains(print))
+    }
+
+    /// The text of this version, with its language.
+    pub fn text_of(&self, version: &str) -> Option<(&str, &AgreementText)> {
+        let found = self.texts.iter().find(|(_, text)| text.version == version);
+        found.map(|(language, text)| (language.as_str(), text))
+    }
+
     /// The text for a reader of `language`, with the language that it is in: that one, else
     /// English, else the first there is.
     pub fn text_for(&self, language: &str) -> Option<(&str, &AgreementText)> {
@@ -133,6 +202,16 @@ pub struct AgreementText {
     pub markdown: String,
     /// Digest of the source.
     pub version: String,
+}
+
+impl AgreementText {
+    /// The first heading of a source.
+    pub fn title_of(markdown: &str) -> Option<&str> {
+        let mut lines = markdown.lines();
+        lines
+            .find_map(|line| line.strip_prefix("# "))
+            .map(str::trim)
+    }
 }
 
 /// How the pages look.

@@ -11,6 +11,7 @@ use super::context::Outcome;
 use crate::access::path::PathProblem;
 use crate::access::{Refusal, RequestKind, ReturnTo};
 use crate::paths;
+use crate::policy::duties::Duty;
 
 /// Headers of every answer: nothing keeps it, nothing frames it, nothing in it runs.
 const ALWAYS: [(HeaderName, HeaderValue); 5] = [
@@ -71,6 +72,8 @@ pub enum Problem {
     LoginRequired,
     /// The registration is not complete: 403.
     RegistrationRequired,
+    /// Something has to be done first: 403.
+    DutyFirst(Duty),
     /// A rule forbids it: 403.
     Forbidden,
     /// The decision refuses it.
@@ -103,9 +106,10 @@ impl Problem {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::RegistrationRequired | Self::Forbidden | Self::UnfitClaim => {
-                StatusCode::FORBIDDEN
-            }
+            Self::RegistrationRequired
+            | Self::DutyFirst(_)
+            | Self::Forbidden
+            | Self::UnfitClaim => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::StoreDown => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::EncodedSlash | Refusal::PathParameters | Refusal::AmbiguousPath => {
@@ -136,6 +140,8 @@ impl Problem {
             Self::BodyTooSlow => "body_too_slow",
             Self::LoginRequired => "login_required",
             Self::RegistrationRequired => "registration_required",
+            Self::DutyFirst(Duty::Accept) => "agreement_required",
+            Self::DutyFirst(Duty::Verify) => "verification_required",
             Self::Forbidden => "forbidden",
             Self::Refused(refusal) => match refusal {
                 Refusal::StoreDown => "session_store_down",
@@ -159,6 +165,7 @@ impl Problem {
         match self {
             Self::LoginRequired => Outcome::Challenge,
             Self::RegistrationRequired => Outcome::Onboard,
+            Self::DutyFirst(_) => Outcome::DoFirst,
             Self::Forbidden => Outcome::Forbid,
             Self::Refused(_) | Self::UnfitClaim | Self::Internal => Outcome::Refuse,
             Self::SlowDown(_) => Outcome::SlowDown,
@@ -255,7 +262,12 @@ impl Answer {
 
     /// Sends a browser to the login, and back to where it wanted to go.
     pub(super) fn log_in(return_to: &ReturnTo) -> Self {
-        Self::see_other(&login_url(return_to))
+        Self::see_other(&url_back_to(paths::LOGIN, return_to))
+    }
+
+    /// Sends a browser to what has to be done first, and back to where it wanted to go.
+    pub(super) fn do_first(duty: Duty, return_to: &ReturnTo) -> Self {
+        Self::see_other(&url_back_to(page_of(duty), return_to))
     }
 
     /// The whole answer as it is written to an HTTP/1 connection that is closed after it.
@@ -294,11 +306,18 @@ impl Answer {
     }
 }
 
-/// The login page's URL that leads back to where one wanted to go.
-fn login_url(return_to: &ReturnTo) -> String {
+/// The page where something is done that comes first.
+fn page_of(duty: Duty) -> &'static str {
+    match duty {
+        Duty::Accept => paths::ACCEPT,
+        Duty::Verify => paths::VERIFY,
+    }
+}
+
+/// A page's URL that leads back to where one wanted to go.
+fn url_back_to(page: &str, return_to: &ReturnTo) -> String {
     format!(
-        "{}?return_to={}",
-        paths::LOGIN,
+        "{page}?return_to={}",
         utf8_percent_encode(return_to.as_str(), IN_QUERY)
     )
 }
@@ -341,6 +360,7 @@ fn problem_details(problem: &Problem, reference: &str) -> String {
     let way_on = match problem {
         Problem::LoginRequired => Some(paths::LOGIN),
         Problem::RegistrationRequired => Some(paths::REGISTER),
+        Problem::DutyFirst(duty) => Some(page_of(*duty)),
         _ => None,
     };
     if let (Some(way_on), Some(details)) = (way_on, details.as_object_mut()) {

@@ -20,6 +20,7 @@ pub(super) enum Outcome {
     LogIn,
     Challenge,
     Onboard,
+    DoFirst,
     Forbid,
     Refuse,
     SlowDown,
@@ -29,11 +30,12 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Forward,
         Self::LogIn,
         Self::Challenge,
         Self::Onboard,
+        Self::DoFirst,
         Self::Forbid,
         Self::Refuse,
         Self::SlowDown,
@@ -48,6 +50,7 @@ impl Outcome {
             Self::LogIn => "log_in",
             Self::Challenge => "challenge",
             Self::Onboard => "onboard",
+            Self::DoFirst => "do_first",
             Self::Forbid => "forbid",
             Self::Refuse => "refuse",
             Self::SlowDown => "slow_down",

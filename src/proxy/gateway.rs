@@ -226,6 +226,11 @@ impl Gateway {
                 Ok(Next::Answer(Answer::see_other(paths::REGISTER)))
             }
             Verdict::Onboard(_) => Err(Problem::RegistrationRequired),
+            Verdict::DoFirst(duty, return_to) if ctx.kind == RequestKind::Page => {
+                ctx.outcome = Outcome::DoFirst;
+                Ok(Next::Answer(Answer::do_first(duty, &return_to)))
+            }
+            Verdict::DoFirst(duty, _) => Err(Problem::DutyFirst(duty)),
             Verdict::Challenge => Err(Problem::LoginRequired),
             Verdict::Forbid { rule } => {
                 tracing::info!(reference = %ctx.reference, rule, "a rule forbids the request");

@@ -261,7 +261,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::identity::{Issuer, ProviderId, Subject, VerifiedClaims, VerifiedIdentity};
+    use crate::identity::{Cleared, Issuer, ProviderId, Subject, VerifiedClaims, VerifiedIdentity};
     use crate::session::{SessionId, SessionRecord, Stage};
 
     fn record() -> SessionRecord {
@@ -280,6 +280,7 @@ mod tests {
         SessionRecord {
             identity,
             stage,
+            cleared: Cleared::default(),
             host: "app".to_owned(),
             created_at,
             ends_at,

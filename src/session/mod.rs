@@ -5,6 +5,7 @@
 //! makes, promotes and ends sessions; [`SessionStore`] is the seam to SQL or Redis.
 
 mod cache;
+mod clearing;
 pub mod cookie;
 mod id;
 mod lifetime;
@@ -22,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::runtime::Handle;
 
 use crate::clock::{SharedClock, Timestamp};
-use crate::identity::{Account, Issuer, Subject, VerifiedIdentity};
+use crate::identity::{Account, Cleared, Issuer, Subject, VerifiedIdentity};
 use crate::seal::KeyRing;
 
 use cache::{Ends, Recent};
@@ -46,6 +47,8 @@ pub struct Beginning<'a> {
     pub identity: VerifiedIdentity,
     /// How far.
     pub stage: Stage,
+    /// What they have done of what may come first.
+    pub cleared: Cleared,
     /// What the identity provider gave.
     pub tokens: Option<IdpTokens>,
     /// On which host.
@@ -208,13 +211,17 @@ impl Sessions {
         let Beginning {
             identity,
             stage,
+            cleared,
             tokens,
             host,
             device,
             replaces,
         } = beginning;
         let id = SessionId::random();
-        let record = self.new_record(identity, stage, host);
+        let record = SessionRecord {
+            cleared,
+            ..self.new_record(identity, stage, host)
+        };
         let tokens = tokens
             .map(|tokens| self.seals.seal_tokens(&id, host, &tokens))
             .transpose()?;
@@ -233,7 +240,7 @@ impl Sessions {
         &self,
         open: &OpenSession,
         old: &SessionId,
-        account: Account,
+        (account, cleared): (Account, Cleared),
     ) -> Result<Option<SessionId>, StoreDown> {
         let now = self.clock.now();
         if open.key != old.key() {
@@ -249,7 +256,10 @@ impl Sessions {
             None => None,
         };
         let identity = open.record.identity.clone().with_account(&account);
-        let record = self.new_record(identity, Stage::Live(account), host);
+        let record = SessionRecord {
+            cleared,
+            ..self.new_record(identity, Stage::Live(account), host)
+        };
         let session = self.to_store(&id, &record, &before.index.device)?;
         let replaces = old.key();
         let is_kept = self
@@ -270,6 +280,7 @@ impl Sessions {
         SessionRecord {
             identity,
             stage,
+            cleared: Cleared::default(),
             host: host.to_owned(),
             created_at,
             ends_at,

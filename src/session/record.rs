@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::identity::{Account, VerifiedIdentity};
+use crate::identity::{Account, Cleared, VerifiedIdentity};
 
 /// How far somebody is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct SessionRecord {
     pub identity: VerifiedIdentity,
     /// How far.
     pub stage: Stage,
+    /// What they have done of what may come first.
+    #[serde(default)]
+    pub cleared: Cleared,
     /// On which host (the cookie is sealed to it).
     pub host: String,
     /// When it began.

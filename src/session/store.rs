@@ -69,6 +69,9 @@ pub trait SessionStore: Send + Sync {
         replaces: Option<&SessionKey>,
     ) -> Result<bool, StoreDown>;
 
+    /// Keeps another sealed record of a session; nothing is kept if it is gone (`Ok(false)`).
+    async fn reseal(&self, session: &StoredSession) -> Result<bool, StoreDown>;
+
     /// The session, unless it is over at `now`.
     async fn load(
         &self,

@@ -10,6 +10,13 @@ for (const link of document.querySelectorAll("a[data-keep-fragment]")) {
   }
 }
 
+// A form that leads back takes the part of the address after # along in its field.
+for (const field of document.querySelectorAll("input[data-keep-fragment]")) {
+  if (location.hash.length > 1 && !field.value.includes("#")) {
+    field.value += location.hash;
+  }
+}
+
 // A page that only leads on goes on by itself, and "Back" does not come back to it.
 const onward = document.querySelector("a[data-go-on]");
 const kind = performance.getEntriesByType("navigation")[0]?.type;

@@ -89,6 +89,15 @@ journey('Tomáš proves that the existing account is his', WAYS, async (page, wa
   await look('prove-wrong-code');
   await page.getByLabel('Code from the e-mail').fill(await mailedCode(demo));
   await page.getByRole('button', { name: 'Connect account' }).click();
+  await heading(page, 'Please read and accept');
+  await look('accept');
+  await page.getByRole('button', { name: 'Accept and continue' }).click();
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('accept-not-ticked');
+  for (const box of await page.getByRole('checkbox').all()) {
+    await box.check();
+  }
+  await page.getByRole('button', { name: 'Accept and continue' }).click();
   await arrives(page, demo.origin, way);
 });
 

@@ -58,7 +58,12 @@ mod upstream_tls;
 mod websocket;
 
 #[cfg(test)]
+mod agreements;
+#[cfg(test)]
+mod customer_verification;
+#[cfg(test)]
 mod mail_delivery;
+
 #[cfg(test)]
 mod registration;
 

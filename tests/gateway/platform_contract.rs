@@ -16,7 +16,7 @@ use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
 use vestibule::platform::builtin::{Added, BuiltinPlatform};
 use vestibule::platform::{
     BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck, Platform,
-    PlatformError, Undone,
+    PlatformError, ProfileChange, Undone,
 };
 
 use crate::harness::Postgres;
@@ -362,5 +362,48 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
         let disabled = check("mario@acme.example", "correct horse").await;
         assert_eq!(disabled, PasswordCheck::Wrong);
         assert!(!platform.user(&user).await.unwrap().unwrap().enabled);
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_known_and_what_changes_is_written_where_it_belongs() {
+    for Place { platform, .. } in &places().await {
+        let customer = made_customer(platform, "r-1").await;
+        let location = home_of(&customer);
+        platform
+            .ensure_location(&mark("r-1"), &location)
+            .await
+            .unwrap();
+        let user = user_of(&customer, "mario@acme.example");
+        let made = platform.ensure_user(&mark("r-1"), &user).await.unwrap();
+        let id = made.into_inner();
+        let known = platform.profile(&id).await.unwrap().unwrap();
+        assert_eq!(known.user_name, "Mario Rossi");
+        assert_eq!(known.location, Some(location.fields));
+        let map = |key: &str, value: &str| Map::from_iter([(key.to_owned(), json!(value))]);
+        let change = ProfileChange {
+            user: map("phone", "+390461234567"),
+            customer: map("vat_number", "DE456"),
+            location: map("address", "Via Roma 1"),
+            customer_name: Some("Müller GmbH".to_owned()),
+            ..ProfileChange::default()
+        };
+        for _ in 0..2 {
+            assert!(platform.update_profile(&id, &change).await.unwrap());
+        }
+        let known = platform.profile(&id).await.unwrap().unwrap();
+        assert_eq!(known.user["phone"], "+390461234567");
+        assert_eq!(known.user["newsletter"], true, "what is not named stays");
+        assert_eq!(known.user_name, "Mario Rossi");
+        let customer = known.customer.unwrap();
+        assert_eq!(customer.name, "Müller GmbH");
+        assert_eq!(customer.fields["vat_number"], "DE456");
+        let location = known.location.unwrap();
+        assert_eq!(location["address"], "Via Roma 1");
+        assert_eq!(location["city"], "Modena");
+
+        let nobody = UserId::new("nobody");
+        assert_eq!(platform.profile(&nobody).await.unwrap(), None);
+        assert!(!platform.update_profile(&nobody, &change).await.unwrap());
     }
 }

@@ -1,5 +1,6 @@
 //! Attacks on session cookies and session life, judged by what the upstream received.
 
+use vestibule::identity::Cleared;
 use vestibule::seal::random_token;
 
 use super::harness::{Front, status};
@@ -151,7 +152,7 @@ async fn promotion_leaves_the_old_id_dead_whatever_is_under_way() {
         let account = crate::session_stores::account();
         let new = front
             .sessions
-            .promote(&open, &pending.id, account)
+            .promote(&open, &pending.id, (account, Cleared::default()))
             .await
             .unwrap()
             .unwrap();

@@ -9,7 +9,8 @@ use serde_json::json;
 use vestibule::clock::{Clock as _, FrozenClock, SharedClock, SystemClock, Timestamp};
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::identity::{
-    Account, Issuer, PlatformId, ProviderId, Subject, UserId, VerifiedClaims, VerifiedIdentity,
+    Account, AgreementPrint, Cleared, Issuer, PlatformId, ProviderId, Subject, UserId,
+    VerifiedClaims, VerifiedIdentity,
 };
 use vestibule::seal::{KeyRing, SealKey, random_token};
 use vestibule::session::redis::RedisSessionStore;
@@ -96,6 +97,7 @@ over_every_store!(
     sweeping_leaves_what_lives,
     the_bearer_of_the_cookie_is_known_on_its_host_only,
     promotion_gives_a_new_id_and_kills_the_old_one,
+    what_was_done_first_is_written_into_a_session_that_lives,
     logging_in_again_ends_the_session_before,
     what_ended_stays_ended,
     sessions_end_absolutely,
@@ -103,6 +105,7 @@ over_every_store!(
 );
 over!([postgres, redis]
     an_end_is_known_on_every_node_within_a_second,
+    what_was_done_first_is_known_on_every_node_within_a_second,
     an_end_by_subject_is_known_on_every_node_within_a_second,
 );
 
@@ -157,6 +160,7 @@ pub fn beginning<'a>(subject: &str, stage: Stage) -> Beginning<'a> {
     Beginning {
         identity: identity(subject),
         stage,
+        cleared: Cleared::default(),
         tokens: Some(tokens),
         host: HOST,
         device: "Firefox on Linux",
@@ -475,12 +479,61 @@ mod contract {
         else {
             panic!("not pending");
         };
-        let new = node.promote(&open, &old, account()).await.unwrap().unwrap();
+        let new = node
+            .promote(&open, &old, (account(), Cleared::default()))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(standing(&node, &old).await, "expired");
         assert_eq!(standing(&node, &new).await, "live");
         assert!(node.tokens(&new, HOST).await.unwrap().is_some());
         assert!(node.tokens(&old, HOST).await.unwrap().is_none());
-        assert_eq!(node.promote(&open, &old, account()).await.unwrap(), None);
+        assert_eq!(
+            node.promote(&open, &old, (account(), Cleared::default()))
+                .await
+                .unwrap(),
+            None
+        );
+    }
+
+    fn done() -> Cleared {
+        Cleared {
+            agreements: vec![AgreementPrint::of("terms", "2")],
+            verified: true,
+        }
+    }
+
+    async fn cleared(node: &Sessions, id: &SessionId) -> Option<Cleared> {
+        match node.standing(Some(&id.to_cookie_value()), HOST).await {
+            SessionStanding::Live(open) => Some(open.record.cleared.clone()),
+            _ => None,
+        }
+    }
+
+    pub async fn what_was_done_first_is_written_into_a_session_that_lives(place: Place) {
+        let node = node(&place);
+        let live = Stage::Live(account());
+        let id = node.begin(beginning("mario", live)).await.unwrap();
+        assert_eq!(cleared(&node, &id).await, Some(Cleared::default()));
+        assert!(node.clear(&id, HOST, done()).await.unwrap());
+        assert_eq!(cleared(&node, &id).await, Some(done()));
+        assert_eq!(cleared(&super::node(&place), &id).await, Some(done()));
+        assert!(node.tokens(&id, HOST).await.unwrap().is_some());
+
+        assert!(!node.clear(&id, "b.example.com", done()).await.unwrap());
+        node.end(&id).await.unwrap();
+        assert!(!node.clear(&id, HOST, done()).await.unwrap());
+        assert_eq!(cleared(&node, &id).await, None, "nothing revives it");
+    }
+
+    pub async fn what_was_done_first_is_known_on_every_node_within_a_second(place: Place) {
+        let (here, there) = (node(&place), super::node(&place));
+        let live = Stage::Live(account());
+        let id = here.begin(beginning("mario", live)).await.unwrap();
+        assert_eq!(cleared(&there, &id).await, Some(Cleared::default()));
+        assert!(here.clear(&id, HOST, done()).await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(cleared(&there, &id).await, Some(done()));
     }
 
     pub async fn logging_in_again_ends_the_session_before(place: Place) {

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::identity::{Account, PlatformId, UserId, VerifiedIdentity};
 use crate::paths;
 use crate::policy::Rule;
+use crate::policy::duties::Duty;
 use crate::session::{OpenSession, SessionKey, SessionRecord, SessionStanding, Stage};
 
 /// The explanation.
@@ -34,7 +35,7 @@ pub fn explain(
     let stranger = decide(&facts, &SessionStanding::Absent, &ground.policy);
     let _ = writeln!(text, "A stranger: {}", spoken(&stranger));
     if let Some(identity) = identity {
-        let standing = SessionStanding::Live(session(identity, &ground.host));
+        let standing = SessionStanding::Live(session(identity, ground));
         let verdict = decide(&facts, &standing, &ground.policy);
         let _ = writeln!(text, "Signed in with these claims: {}", spoken(&verdict));
     }
@@ -90,13 +91,15 @@ fn spoken(verdict: &Verdict) -> String {
         Verdict::LogIn(_) => "sent to the login page (programs get 401)".to_owned(),
         Verdict::Challenge => "401".to_owned(),
         Verdict::Onboard(_) => "sent to the registration page".to_owned(),
+        Verdict::DoFirst(Duty::Accept, _) => "sent to the agreements first".to_owned(),
+        Verdict::DoFirst(Duty::Verify, _) => "sent to the confirmation of data first".to_owned(),
         Verdict::Forbid { .. } => "403: the condition does not hold".to_owned(),
         Verdict::Refuse(refusal) => format!("refused: {refusal}"),
     }
 }
 
-/// A session as it would be, with an account that stands for any.
-fn session(identity: &VerifiedIdentity, host: &str) -> OpenSession {
+/// A session as it would be, with an account that stands for any and has nothing to do first.
+fn session(identity: &VerifiedIdentity, ground: &Ground) -> OpenSession {
     OpenSession {
         key: SessionKey::from_store("explained"),
         handoff: Arc::default(),
@@ -108,7 +111,8 @@ fn session(identity: &VerifiedIdentity, host: &str) -> OpenSession {
                 customer: None,
                 account_type: None,
             }),
-            host: host.to_owned(),
+            cleared: ground.policy.forms.of(&ground.host).all_cleared(),
+            host: ground.host.clone(),
             created_at: Timestamp::from_millis(0),
             ends_at: Timestamp::from_millis(i64::MAX),
         }),

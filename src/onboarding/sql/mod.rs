@@ -5,6 +5,7 @@
 //! UPDATE; every later change names the lease in its WHERE.
 
 mod batch;
+mod duties;
 mod opening;
 mod proof;
 mod rows;

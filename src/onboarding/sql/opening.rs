@@ -6,13 +6,13 @@
 
 use super::SqlRegistrationStore;
 use super::batch::Batch;
+use super::duties::{Occasion, add_receipt};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError};
 use crate::identity::{Account, AccountType, CustomerId};
-use crate::onboarding::answers::Acceptance;
 use crate::onboarding::progress::RegistrationId;
 use crate::onboarding::store::{
-    NewLink, NewRegistration, Opened, Receipt, RegistrationStore as _, RegistrationStoreDown, Who,
+    NewLink, NewRegistration, Opened, RegistrationStore as _, RegistrationStoreDown, Who,
 };
 use crate::{sql_fetch_optional, sql_transaction};
 
@@ -54,29 +54,16 @@ async fn insert(database: &Database, new: &NewRegistration) -> Result<(), Databa
             .number(position);
         batch.text(kind.as_str()).number(new.at.millis());
     }
+    let occasion = Occasion {
+        id: new.id.as_str(),
+        who: &new.who,
+        host: &new.host,
+        at: new.at.millis(),
+    };
     for receipt in &new.receipts {
-        add_receipt(&mut batch, new, receipt);
+        add_receipt(&mut batch, &occasion, receipt);
     }
     batch.run(database).await
-}
-
-fn add_receipt(batch: &mut Batch, new: &NewRegistration, receipt: &Receipt) {
-    let Acceptance {
-        agreement,
-        language,
-        version,
-    } = &receipt.accepted;
-    batch.add(INSERT_AGREEMENT).text(agreement).text(language);
-    batch.text(version).text(&receipt.text);
-    batch.number(new.at.millis());
-    batch.add(INSERT_ACCEPTANCE);
-    batch.text(&uuid::Uuid::now_v7().to_string());
-    batch.text(new.id.as_str()).text(agreement);
-    batch.text(language).text(version);
-    batch.text(new.who.issuer.as_str());
-    batch.text(new.who.subject.as_str());
-    batch.text(&receipt.client.to_string());
-    batch.number(new.at.millis());
 }
 
 const FORGET_LINK: &str = "DELETE FROM account_links
@@ -97,14 +84,6 @@ const STILL_UNLINKED: &str = "UPDATE registrations SET open_key = 'open'
 const INSERT_STEP: &str = "INSERT INTO registration_steps
         (registration_id, position, step, state, updated_at)
     VALUES ($1, $2, $3, 'planned', $4)";
-
-const INSERT_AGREEMENT: &str = "INSERT INTO agreements (id, language, version, text, first_seen)
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id, language, version) DO NOTHING";
-
-const INSERT_ACCEPTANCE: &str = "INSERT INTO acceptances
-        (id, registration_id, agreement, language, version, issuer, subject, client_address,
-         accepted_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// Which unique key refused a submission: this identity's, or the address's.
 async fn why_taken(

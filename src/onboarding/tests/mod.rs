@@ -19,9 +19,10 @@ use crate::identity::{
     Subject, UserId, VerifiedClaims, VerifiedIdentity,
 };
 use crate::platform::{PlatformCustomer, PlatformUser};
+use crate::policy::duties::Duties;
 use crate::policy::onboarding::{Exclusion, SelfRegistration};
 use crate::policy::signup_form::{Agreement, AgreementText, Field, FieldKind, FieldTarget};
-use crate::policy::{Brand, OnboardingPolicy, SignupForm};
+use crate::policy::{OnboardingPolicy, SignupForm};
 
 fn identity(claims: Value) -> VerifiedIdentity {
     identity_of("corp", true, claims)
@@ -59,6 +60,7 @@ fn policy() -> OnboardingPolicy {
             enabled: true,
             ..SelfRegistration::default()
         },
+        duties: Duties::default(),
     }
 }
 
@@ -123,10 +125,9 @@ fn from_claim(claim: &str, field: Field) -> Field {
 
 fn signup_form(fields: Vec<Field>, agreements: Vec<Agreement>) -> SignupForm {
     SignupForm {
-        title: BTreeMap::new(),
         fields: fields.into_iter().map(Arc::new).collect(),
         agreements: agreements.into_iter().map(Arc::new).collect(),
-        brand: Brand::default(),
+        ..SignupForm::default()
     }
 }
 
@@ -139,11 +140,7 @@ fn terms(versions: &[(&str, &str)]) -> Agreement {
     let texts = versions
         .iter()
         .map(|(language, version)| ((*language).to_owned(), text(version)));
-    Agreement {
-        id: "terms".to_owned(),
-        texts: texts.collect(),
-        account_types: vec![],
-    }
+    Agreement::new("terms", texts.collect(), None)
 }
 
 fn new_customer() -> Scope {

@@ -37,6 +37,7 @@ use crate::onboarding::{Onboarding, OnboardingParts};
 use crate::pages::{Pages, PagesParts, router};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewUser};
+use crate::policy::duties::Duties;
 use crate::policy::onboarding::{Exclusion, SelfRegistration};
 use crate::policy::signup_form::{AgreementText, FieldTarget};
 use crate::policy::{
@@ -164,14 +165,10 @@ fn signup_form() -> SignupForm {
         ("en", text("Terms", "v-en")),
         ("de", text("Bedingungen", "v-de")),
     ];
-    let agreement = Agreement {
-        id: "terms".to_owned(),
-        texts: texts.map(|(tag, text)| (tag.to_owned(), text)).into(),
-        account_types: vec![],
-    };
+    let texts = texts.map(|(tag, text)| (tag.to_owned(), text)).into();
+    let agreement = Agreement::new("terms", texts, None);
     let business = [AccountType::Business];
     SignupForm {
-        title: BTreeMap::new(),
         fields: vec![
             field(
                 "company",
@@ -187,6 +184,7 @@ fn signup_form() -> SignupForm {
             name: "Acme IoT".to_owned(),
             ..Brand::default()
         },
+        ..SignupForm::default()
     }
 }
 
@@ -207,6 +205,7 @@ fn policy() -> Policy {
             exclude: vec![exclusion],
             recheck_account_every: std::time::Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
+            duties: Duties::default(),
         },
         limits: Limits::default(),
         forms: Forms {
@@ -237,6 +236,7 @@ impl Ground {
         Onboarding::new(OnboardingParts {
             platform,
             store: store.clone(),
+            duties: store.clone(),
             proofs: store,
             policy: self.policy.clone(),
             letters: Arc::new(TemplateLetters),

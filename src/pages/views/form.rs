@@ -156,7 +156,7 @@ pub struct AgreementView {
 }
 
 impl InputKind {
-    fn html_type(self) -> &'static str {
+    pub(super) fn html_type(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Email => "email",
@@ -164,7 +164,7 @@ impl InputKind {
         }
     }
 
-    fn input_mode(self) -> Option<&'static str> {
+    pub(super) fn input_mode(self) -> Option<&'static str> {
         match self {
             Self::Text => None,
             Self::Email => Some("email"),
@@ -172,14 +172,14 @@ impl InputKind {
         }
     }
 
-    fn is_prose(self) -> bool {
+    pub(super) fn is_prose(self) -> bool {
         self == Self::Text
     }
 }
 
 impl FieldView {
     /// The ids of what describes the field, for `aria-describedby`.
-    fn described_by(&self) -> Option<String> {
+    pub(super) fn described_by(&self) -> Option<String> {
         let hint = self.hint.is_some().then(|| format!("{}-hint", self.id));
         let problem = self
             .problem
@@ -189,13 +189,13 @@ impl FieldView {
         (!ids.is_empty()).then(|| ids.join(" "))
     }
 
-    fn class(&self) -> String {
+    pub(super) fn class(&self) -> String {
         class(&self.only_for, self.problem.is_some())
     }
 }
 
 impl AgreementView {
-    fn class(&self) -> String {
+    pub(super) fn class(&self) -> String {
         class(&self.only_for, self.problem.is_some())
     }
 }

@@ -1,5 +1,6 @@
 //! What each page shows, as plain values; the templates hold the markup.
 
+mod accept;
 mod form;
 #[cfg(test)]
 mod page_tests;
@@ -14,6 +15,7 @@ use super::agreement_text::AgreementHtml;
 use super::assets::AssetUrls;
 use crate::language::Texts;
 
+pub use accept::{AcceptPage, VerifyPage};
 pub use form::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
     RegistrationPage, ResendPage,
@@ -148,6 +150,10 @@ pub struct AgreementPage {
     pub frame: Frame,
     /// The language of the text, which need not be that of the page.
     pub language: String,
+    /// Which version it is, and where that can be read for good.
+    pub version: Way,
+    /// Where the version in force is, if this is an earlier one.
+    pub in_force: Option<Way>,
     /// The text after its title.
     pub text: AgreementHtml,
 }

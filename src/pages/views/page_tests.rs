@@ -221,6 +221,11 @@ fn agreement_text() {
             title: "Terms of service".to_owned(),
             ..frame(Language::En, "login-title")
         },
+        version: Way {
+            href: "/auth/agreements/terms/v1".to_owned(),
+            text: "Version v1".to_owned(),
+        },
+        in_force: None,
         language: "en".to_owned(),
         text: AgreementHtml::from_markdown(markdown),
     };

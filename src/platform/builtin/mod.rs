@@ -6,6 +6,7 @@
 
 mod directory;
 mod password;
+mod profile;
 mod records;
 pub mod remote;
 
@@ -17,7 +18,7 @@ pub use records::{CustomerRecord, LocationRecord, PartnerRecord, UserRecord};
 
 use super::{
     Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck, Platform,
-    PlatformCustomer, PlatformError, PlatformUser, Undone,
+    PlatformCustomer, PlatformError, PlatformUser, Profile, ProfileChange, Undone,
 };
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError};
@@ -157,6 +158,18 @@ impl Platform for BuiltinPlatform {
         let removed = sql_execute!(&self.database, sql, mark.as_str());
         let count = "SELECT COUNT(*) FROM builtin_users WHERE mark = $1";
         self.undone(removed, count, mark).await
+    }
+
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PlatformError> {
+        self.read_profile(user).await
+    }
+
+    async fn update_profile(
+        &self,
+        user: &UserId,
+        change: &ProfileChange,
+    ) -> Result<bool, PlatformError> {
+        self.write_profile(user, change).await
     }
 
     async fn check_password(

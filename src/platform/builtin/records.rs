@@ -211,6 +211,6 @@ fn account_type(word: &str) -> Result<AccountType, PlatformError> {
     AccountType::from_word(word).ok_or_else(|| garbled(UnknownAccountType))
 }
 
-fn fields(text: &str) -> Result<Map<String, Value>, PlatformError> {
+pub(super) fn fields(text: &str) -> Result<Map<String, Value>, PlatformError> {
     serde_json::from_str(text).map_err(garbled)
 }

@@ -15,7 +15,8 @@ use crate::identity::{CustomerId, EmailAddress, LocationId, PartnerId, PlatformI
 use crate::outbound::{AnswerLimits, Outbound, OutboundError};
 use crate::platform::{
     BelongsTo, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
-    Platform, PlatformCustomer, PlatformError, PlatformUser, RemoteSettings, Undone,
+    Platform, PlatformCustomer, PlatformError, PlatformUser, Profile, ProfileChange,
+    RemoteSettings, Undone,
 };
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -281,6 +282,22 @@ impl Platform for RemoteBuiltinPlatform {
 
     async fn remove_user(&self, mark: &Mark) -> Result<Undone, PlatformError> {
         self.remove(mark, "user").await
+    }
+
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PlatformError> {
+        let question = Question::new(Method::GET, &["users", user.as_str(), "profile"]);
+        self.find(question).await
+    }
+
+    async fn update_profile(
+        &self,
+        user: &UserId,
+        change: &ProfileChange,
+    ) -> Result<bool, PlatformError> {
+        let question = Question::new(Method::PATCH, &["users", user.as_str(), "profile"]);
+        let body = serde_json::to_value(change).map_err(garbled)?;
+        let found: Option<Profile> = self.find(question.with(body)).await?;
+        Ok(found.is_some())
     }
 
     async fn check_password(

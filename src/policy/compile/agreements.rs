@@ -25,7 +25,9 @@ pub fn compile(files: &Files, problems: &mut Problems) -> Texts {
         };
         check(id, language, source, problems);
         let text = AgreementText {
-            title: title(&source.text).unwrap_or(id).to_owned(),
+            title: AgreementText::title_of(&source.text)
+                .unwrap_or(id)
+                .to_owned(),
             markdown: source.text.clone(),
             version: seal::digest(source.text.as_bytes()),
         };
@@ -55,12 +57,4 @@ fn check(id: &str, language: &str, source: &SourceFile, problems: &mut Problems)
     if source.text.trim().is_empty() {
         findings.error(&start, "the agreement is empty", "write its text");
     }
-}
-
-/// The first heading.
-fn title(markdown: &str) -> Option<&str> {
-    markdown
-        .lines()
-        .find_map(|line| line.strip_prefix("# "))
-        .map(str::trim)
 }

@@ -59,8 +59,9 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
         let mut findings = Findings::new(source, problems);
         rules::compile(&file, limits.as_ref(), around, &mut findings)
     });
-    let onboarding = parsed(files, "onboarding.toml", problems).map(|(source, file)| {
-        onboarding::compile(&file, around, &mut Findings::new(source, problems))
+    let onboarding_file = parsed(files, "onboarding.toml", problems);
+    let onboarding = onboarding_file.as_ref().map(|(source, file)| {
+        onboarding::compile(file, around, &mut Findings::new(source, problems))
     });
     let texts = agreements::compile(files, problems);
     let mut by_host = BTreeMap::new();
@@ -80,7 +81,10 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
             logos: &files.logos,
             around,
         };
-        let (host, form) = signup::compile(&file, &surrounded, &mut findings);
+        let (host, mut form) = signup::compile(&file, &surrounded, &mut findings);
+        if let Some((source, file)) = &onboarding_file {
+            form.verified = onboarding::verified(file, &form, &mut Findings::new(source, problems));
+        }
         match host {
             Some(host) => drop(by_host.insert(host, Arc::new(form))),
             None => default = Some(Arc::new(form)),

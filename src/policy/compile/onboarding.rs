@@ -1,16 +1,20 @@
 //! `onboarding.toml` to [`OnboardingPolicy`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::{AccountType, CustomerId, ProviderId};
 use crate::operator_file::{At, Findings};
-use crate::policy::OnboardingPolicy;
 use crate::policy::document::{
-    ExclusionShape, KnownShape, OnboardingFile, SelfRegistrationShape, Sso, Then,
+    ExclusionShape, KnownShape, MeanwhileWord, OnboardingFile, SelfRegistrationShape, Sso, Then,
+    VerificationShape,
 };
+use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, SelfRegistration, WhenKnown};
+use crate::policy::signup_form::{Field, FieldTarget};
+use crate::policy::{OnboardingPolicy, SignupForm};
 
-use super::Surroundings;
+use super::{Surroundings, signup};
 
 pub fn compile(
     file: &OnboardingFile,
@@ -20,6 +24,8 @@ pub fn compile(
     let OnboardingFile {
         sso,
         self_registration,
+        agreements,
+        customer_verification,
     } = file;
     let Sso {
         create_customer_on_first_login,
@@ -43,6 +49,54 @@ pub fn compile(
         exclude,
         recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
         self_registration: self_registration_of(self_registration, findings),
+        duties: Duties {
+            agreements: meanwhile(agreements.api),
+            verification: customer_verification
+                .enabled
+                .then(|| meanwhile(customer_verification.api)),
+        },
+    }
+}
+
+/// The fields that are confirmed on a host with this form, in the order of the file.
+pub fn verified(
+    file: &OnboardingFile,
+    form: &SignupForm,
+    findings: &mut Findings<'_>,
+) -> Vec<Arc<Field>> {
+    let VerificationShape {
+        enabled, fields, ..
+    } = &file.customer_verification;
+    findings.no_doubles("field", fields.iter());
+    let declared = |name: &str| form.fields.iter().find(|field| field.name == name);
+    let found = fields.iter().filter_map(|name| {
+        let field = match declared(name) {
+            Some(field) => Some(Arc::clone(field)),
+            None => signup::known_field(name, findings).map(Arc::new),
+        };
+        if field.is_none() {
+            let message = format!("there is no field `{}`", name.value);
+            let advice = "name one of the sign-up form, or a known one such as `phone`";
+            findings.error(&name.span, message, advice);
+        }
+        let field = field?;
+        if field.goes_to == FieldTarget::UserEmail {
+            let message = "an e-mail address is not confirmed by a form";
+            findings.error(&name.span, message, "leave it out");
+        }
+        Some(field)
+    });
+    found
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter(|_| *enabled)
+        .collect()
+}
+
+fn meanwhile(word: MeanwhileWord) -> Meanwhile {
+    match word {
+        MeanwhileWord::Allow => Meanwhile::Allow,
+        MeanwhileWord::Refuse => Meanwhile::Refuse,
     }
 }
 

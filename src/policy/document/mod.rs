@@ -84,6 +84,12 @@ pub struct OnboardingFile {
     /// People who come without an identity provider, by a link that is mailed to them.
     #[serde(default)]
     pub self_registration: SelfRegistrationShape,
+    /// Agreements that change after they were accepted.
+    #[serde(default)]
+    pub agreements: AgreementsShape,
+    /// Users whom the back office made.
+    #[serde(default)]
+    pub customer_verification: VerificationShape,
 }
 
 /// People who come without an identity provider, by a link that is mailed to them.
@@ -102,6 +108,43 @@ pub struct SelfRegistrationShape {
     /// Who never becomes a customer this way: CEL over `identity`, which has `email` only.
     #[serde(default)]
     pub exclude: Vec<ExclusionShape>,
+}
+
+/// Users whom the back office made confirm at first access what the platform knows of them; it is
+/// asked once, and written back. Whoever registered here gave it themselves and is not asked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationShape {
+    /// Whether they are asked. Default: `false`.
+    #[serde(default)]
+    pub enabled: bool,
+    /// The fields that they confirm: known names, or fields of the sign-up form.
+    #[serde(default)]
+    pub fields: Vec<At<String>>,
+    /// What programs get until then. Default: `allow`.
+    #[serde(default)]
+    pub api: MeanwhileWord,
+}
+
+/// Agreements that change after they were accepted: whoever is signed in accepts them again at the
+/// next page, and comes back to it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementsShape {
+    /// What programs get until then. Default: `allow`.
+    #[serde(default)]
+    pub api: MeanwhileWord,
+}
+
+/// What programs get while their user has something to do first.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeanwhileWord {
+    /// They pass; the user is asked at the next page.
+    #[default]
+    Allow,
+    /// 403 with a link to the page that asks.
+    Refuse,
 }
 
 /// People who come through an identity provider.

@@ -47,12 +47,16 @@ pub enum Localised {
 pub enum AgreementChoice {
     /// By everybody.
     All(String),
-    /// By some account types.
+    /// By some account types, or with a version of its own.
     Some {
         /// Its id.
         id: String,
-        /// The account types.
+        /// The account types. Default: all.
+        #[serde(default)]
         account_types: Vec<AccountType>,
+        /// The version that counts. While it stays the same, edits of the text ask nobody to
+        /// accept it again. Default: the digest of the text, so that every edit asks everybody.
+        version: Option<String>,
     },
 }
 
@@ -71,7 +75,7 @@ pub struct BrandShape {
 }
 
 /// A field of the registration page.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldShape {
     /// Its name in platform data: lower-case letters, digits, `_`. Some are known and need little

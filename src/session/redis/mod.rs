@@ -182,6 +182,17 @@ impl SessionStore for RedisSessionStore {
         Ok(kept == 1)
     }
 
+    async fn reseal(&self, session: &StoredSession) -> Result<bool, StoreDown> {
+        let mut resealing = question("SET");
+        resealing
+            .arg(key_of(SESSION, &session.key))
+            .arg(to_value(session)?)
+            .arg("XX")
+            .arg("KEEPTTL");
+        let (done,): (Option<String>,) = self.link.ask(&resealing).await?;
+        Ok(done.is_some())
+    }
+
     async fn load(
         &self,
         key: &SessionKey,

@@ -24,6 +24,7 @@ const LOAD: &str = "SELECT id_digest, sealed, issuer, subject, idp_sid, host, ac
     WHERE id_digest = $1 AND idle_until > $2 AND ends_at > $2";
 const TOKENS: &str = "SELECT tokens FROM sessions \
     WHERE id_digest = $1 AND idle_until > $2 AND ends_at > $2";
+const RESEAL: &str = "UPDATE sessions SET sealed = $1 WHERE id_digest = $2";
 const TOUCH: &str = "UPDATE sessions SET seen_at = $1, idle_until = $2 \
     WHERE id_digest = $3 AND idle_until > $1 AND idle_until < $2";
 const DELETE: &str = "DELETE FROM sessions WHERE id_digest = $1";
@@ -193,6 +194,13 @@ impl SessionStore for SqlSessionStore {
             }
         };
         in_time(inserting).await
+    }
+
+    async fn reseal(&self, session: &StoredSession) -> Result<bool, StoreDown> {
+        let StoredSession { key, sealed, .. } = session;
+        let changed =
+            in_time(async { sql_execute!(&self.database, RESEAL, sealed, key.as_str()) }).await?;
+        Ok(changed == 1)
     }
 
     async fn load(

@@ -19,13 +19,14 @@ use vestibule::clock::{Clock, SharedClock, SystemClock};
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::expression::Condition;
 use vestibule::identity::{
-    Account, AccountType, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
+    Account, AccountType, Cleared, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
+use vestibule::policy::duties::Duties;
 use vestibule::policy::onboarding::SelfRegistration;
 use vestibule::policy::route::PathPattern;
 use vestibule::policy::{
-    Access, Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
+    Access, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
 };
 use vestibule::proxy::{
     CertificateFiles, DoorLimits, HandoffSettings, HostSettings, Listener, ListenerSettings,
@@ -181,6 +182,7 @@ impl Front {
         let beginning = Beginning {
             identity,
             stage,
+            cleared: Cleared::default(),
             tokens: None,
             host,
             device: "test",
@@ -379,12 +381,7 @@ fn policy(limits: Limits) -> Policy {
         burst: 2,
         per: Per::User,
     }));
-    let form = SignupForm {
-        title: BTreeMap::new(),
-        fields: vec![],
-        agreements: vec![],
-        brand: Brand::default(),
-    };
+    let form = SignupForm::default();
     Policy {
         version: "test".to_owned(),
         rules: Rules::new(vec![
@@ -401,6 +398,7 @@ fn policy(limits: Limits) -> Policy {
             exclude: vec![],
             recheck_account_every: Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
+            duties: Duties::default(),
         },
         limits,
         forms: Forms {

@@ -106,9 +106,27 @@ impl TestGateway {
         self.node(0).is_ready().await;
     }
 
-    /// Writes a policy file again; it takes effect by itself.
+    /// Writes a policy file again, and has every running node read its policies.
     pub fn rewrite_policy(&self, file: &str, text: &str) {
         fs::write(self.folder.path().join("policies").join(file), text).expect("a file");
+        for node in self.nodes.iter().filter(|node| node.process.is_some()) {
+            node.signal("HUP");
+        }
+    }
+
+    /// Runs a command of `vestibule` on this installation, and gives what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_vestibule"))
+            .args(arguments)
+            .args(["--config", &self.nodes[0].config])
+            .output()
+            .expect("the command");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// How many rows a table of the gateway's database has.

@@ -21,6 +21,7 @@ use vestibule::onboarding::sql::SqlRegistrationStore;
 use vestibule::onboarding::{NextStep, Onboarding, OnboardingParts, RegistrationId, SubmitError};
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
+use vestibule::policy::duties::Duties;
 use vestibule::policy::onboarding::SelfRegistration;
 use vestibule::policy::signup_form::{Agreement, AgreementText};
 use vestibule::policy::{
@@ -90,6 +91,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         exclude: vec![],
         recheck_account_every: Duration::from_mins(5),
         self_registration: SelfRegistration::default(),
+        duties: Duties::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {
@@ -97,11 +99,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         markdown: "# Terms\nBe kind.".to_owned(),
         version: TERMS.to_owned(),
     };
-    let terms = Agreement {
-        id: "terms".to_owned(),
-        texts: [("en".to_owned(), text)].into(),
-        account_types: vec![],
-    };
+    let terms = Agreement::new("terms", [("en".to_owned(), text)].into(), None);
     Arc::new(Policy {
         version: "1".to_owned(),
         rules: Rules::new(vec![]),
@@ -109,13 +107,12 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         limits: Limits::default(),
         forms: Forms {
             default: Arc::new(SignupForm {
-                title: BTreeMap::new(),
-                fields: vec![],
                 agreements: vec![Arc::new(terms)],
                 brand: Brand {
                     name: "Acme".to_owned(),
                     ..Brand::default()
                 },
+                ..SignupForm::default()
             }),
             by_host: BTreeMap::new(),
         },
@@ -271,6 +268,7 @@ fn parts(
     OnboardingParts {
         platform,
         proofs: store.clone(),
+        duties: store.clone(),
         store,
         policy: Arc::new(Fixed(policy)),
         letters: Arc::new(TemplateLetters),

@@ -89,6 +89,28 @@ impl Redis {
         wait_until("redis", || self.answers());
     }
 
+    /// How many commands on keys it was sent, in all.
+    pub async fn key_commands(&self) -> u64 {
+        let client = redis::Client::open(self.url(0)).expect("an address");
+        let mut connection = client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("a connection");
+        let mut asking = redis::cmd("INFO");
+        let stats: String = asking
+            .arg("commandstats")
+            .query_async(&mut connection)
+            .await
+            .expect("statistics");
+        let calls = |line: &str| {
+            let (command, numbers) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+            let is_on_keys = ["get", "set", "eval", "pttl", "pexpire", "multi"].contains(&command);
+            let calls = numbers.strip_prefix("calls=")?.split(',').next()?;
+            is_on_keys.then(|| calls.parse::<u64>().expect("a number"))
+        };
+        stats.lines().filter_map(calls).sum()
+    }
+
     /// The server keeps its connections and answers nothing.
     pub fn freeze(&self) {
         self.server

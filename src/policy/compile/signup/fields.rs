@@ -114,6 +114,16 @@ fn field(shape: &FieldShape, findings: &mut Findings<'_>) -> Field {
     }
 }
 
+/// A field that nobody declared, as its known name says.
+pub fn known_field(name: &At<String>, findings: &mut Findings<'_>) -> Option<Field> {
+    KNOWN.iter().find(|known| known.name == name.value)?;
+    let shape = FieldShape {
+        name: name.clone(),
+        ..FieldShape::default()
+    };
+    Some(field(&shape, findings))
+}
+
 fn check_name(name: &At<String>, findings: &mut Findings<'_>) {
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 40

@@ -2,6 +2,8 @@
 
 mod fields;
 
+pub use fields::known_field;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +50,7 @@ pub fn compile(
             .iter()
             .filter_map(|choice| agreement(choice, place.agreements, findings))
             .collect(),
+        verified: Vec::new(),
         brand: self::brand(brand, place.logos, findings),
     };
     (self::host(host.as_ref(), place, findings), form)
@@ -114,10 +117,25 @@ fn agreement(
     texts: &Texts,
     findings: &mut Findings<'_>,
 ) -> Option<Arc<Agreement>> {
-    let (id, account_types) = match &choice.value {
-        AgreementChoice::All(id) => (id, Vec::new()),
-        AgreementChoice::Some { id, account_types } => (id, account_types.clone()),
+    let (id, account_types, version) = match &choice.value {
+        AgreementChoice::All(id) => (id, Vec::new(), None),
+        AgreementChoice::Some {
+            id,
+            account_types,
+            version,
+        } => (id, account_types.clone(), version.clone()),
     };
+    if version
+        .as_ref()
+        .is_some_and(|version| version.trim().is_empty())
+    {
+        let advice = "write one, such as `\"2026-11\"`, or leave `version` out";
+        findings.error(
+            &choice.span,
+            "the version of the agreement is empty",
+            advice,
+        );
+    }
     let Some(texts) = texts.get(id) else {
         let message = format!("there is no agreement `{id}`");
         let advice = match closest(id, texts.keys().map(String::as_str)) {
@@ -127,11 +145,9 @@ fn agreement(
         findings.error(&choice.span, message, advice);
         return None;
     };
-    Some(Arc::new(Agreement {
-        id: id.clone(),
-        texts: texts.clone(),
-        account_types,
-    }))
+    let mut agreement = Agreement::new(id, texts.clone(), version);
+    agreement.account_types = account_types;
+    Some(Arc::new(agreement))
 }
 
 fn brand(

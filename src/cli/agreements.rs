@@ -1,0 +1,75 @@
+//! `vestibule agreements export`: every receipt of an accepted agreement.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::Installation;
+use crate::assemble;
+use crate::config;
+use crate::onboarding::Onboarding;
+use crate::onboarding::duty_store::{KeptReceipt, RECEIPTS_HEAD};
+
+/// How many receipts are read at once.
+const PART: u32 = 1000;
+
+/// What to do with agreements.
+#[derive(Debug, clap::Subcommand)]
+pub enum Choice {
+    /// Print every receipt, the oldest first.
+    Export(Export),
+}
+
+/// How receipts are printed.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    #[command(flatten)]
+    installation: Installation,
+    /// The format; `json` is one object a line.
+    #[arg(long, value_enum, default_value = "csv")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Csv,
+    Json,
+}
+
+/// Does it.
+pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
+    let Choice::Export(export) = choice;
+    let settings = match config::load(&export.installation.config) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprint!("{problems}");
+            anyhow::bail!("the configuration has mistakes");
+        }
+    };
+    super::serve::runtime()?.block_on(async {
+        let onboarding = assemble::for_questions(settings).await?;
+        print_all(&onboarding, export.format).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print_all(onboarding: &Onboarding, format: Format) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if format == Format::Csv {
+        out.write_all(RECEIPTS_HEAD.as_bytes())?;
+    }
+    let mut after = String::new();
+    loop {
+        let receipts = onboarding.receipts(&after, PART).await?;
+        let Some(last) = receipts.last() else {
+            return Ok(());
+        };
+        after.clone_from(&last.id);
+        for receipt in &receipts {
+            let line = match format {
+                Format::Csv => KeptReceipt::to_csv(receipt),
+                Format::Json => serde_json::to_string(receipt)? + "\n",
+            };
+            out.write_all(line.as_bytes())?;
+        }
+    }
+}
