@@ -54,7 +54,7 @@ async function startUpstream() {
   const config = join(folder, 'nginx.conf');
   writeFileSync(join(folder, 'body'), 'x'.repeat(1024));
   writeFileSync(config, `
-    worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; daemon off;
+    master_process off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; daemon off;
     events { worker_connections 4096; }
     http {
       access_log off; keepalive_requests 1000000000;
