@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use url::Url;
 
 use crate::assemble::assemble;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config;
-use crate::demo::{Demo, Wishes};
+use crate::demo::{Demo, Stores, Wishes};
 use crate::telemetry::logs;
 
 /// What one may choose about a demo.
@@ -22,6 +23,12 @@ pub struct Choice {
     /// What is logged, as in `log.filter` of `vestibule.toml`.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
+    /// An empty PostgreSQL database for the records, instead of SQLite: `postgres://user@host/name`.
+    #[arg(long, value_name = "URL")]
+    database: Option<Url>,
+    /// A Redis for the sessions, instead of the database: `redis://host:6379`.
+    #[arg(long, value_name = "URL")]
+    sessions: Option<Url>,
 }
 
 /// Runs until it is told to stop, and leaves nothing behind.
@@ -36,6 +43,10 @@ async fn demo(choice: Choice) -> anyhow::Result<()> {
         port: choice.port,
         log: choice.log,
         temporary: std::env::temp_dir(),
+        stores: Stores {
+            database: choice.database,
+            sessions: choice.sessions,
+        },
     };
     let clock: SharedClock = Arc::new(SystemClock);
     let demo = Demo::start(&wishes, clock).await?;

@@ -2,6 +2,10 @@
 
 use std::net::SocketAddr;
 
+use url::Url;
+
+use super::Stores;
+
 /// What the files depend on.
 #[derive(Debug)]
 pub struct Installation<'a> {
@@ -19,6 +23,8 @@ pub struct Installation<'a> {
     pub client_id: &'a str,
     /// What is logged.
     pub log: &'a str,
+    /// Where records and sessions are kept.
+    pub stores: &'a Stores,
 }
 
 /// Policy files by their path beside `vestibule.toml`.
@@ -76,6 +82,7 @@ impl Installation<'_> {
             issuer,
             client_id,
             log,
+            stores,
         } = self;
         include_str!("files/vestibule.toml")
             .replace("{origin}", origin)
@@ -85,5 +92,20 @@ impl Installation<'_> {
             .replace("{issuer}", issuer)
             .replace("{client_id}", client_id)
             .replace("{log}", log)
+            .replace("{stores}", &stores_toml(stores))
     }
+}
+
+/// What an operator writes about stores of their own.
+fn stores_toml(Stores { database, sessions }: &Stores) -> String {
+    let address = |key: &str, url: &Option<Url>| {
+        url.as_ref()
+            .map(|url| format!("{key} = \"{url}\"\n"))
+            .unwrap_or_default()
+    };
+    let stores = address("database", database) + &address("sessions", sessions);
+    if stores.is_empty() {
+        return stores;
+    }
+    format!("[store]\n{stores}\n[keys]\nseal = [{{ file = \"seal-key\" }}]\n\n")
 }

@@ -15,7 +15,10 @@ mod welcome;
 
 use std::path::PathBuf;
 
+use url::Url;
+
 use crate::clock::SharedClock;
+use crate::database::DatabaseAddress;
 use crate::{paths, seal};
 use files::{Installation, POLICIES};
 use folder::TemporaryFolder;
@@ -36,6 +39,17 @@ pub struct Wishes {
     pub log: String,
     /// The folder in which the demo's own folder is made.
     pub temporary: PathBuf,
+    /// Where records and sessions are kept.
+    pub stores: Stores,
+}
+
+/// Where a demo keeps records and sessions: in its own folder, or in engines of one's own.
+#[derive(Debug, Clone, Default)]
+pub struct Stores {
+    /// An empty PostgreSQL database.
+    pub database: Option<Url>,
+    /// A Redis database.
+    pub sessions: Option<Url>,
 }
 
 /// A demo could not be set up.
@@ -80,10 +94,14 @@ impl Demo {
             issuer: &issuer,
             client_id: CLIENT_ID,
             log: &wishes.log,
+            stores: &wishes.stores,
         };
         let secret = seal::random_token();
         write(&folder, &installation, &secret)?;
-        let database = folder.path().join("vestibule.db");
+        let database = match &wishes.stores.database {
+            Some(url) => DatabaseAddress::Postgres(url.to_string()),
+            None => DatabaseAddress::Sqlite(folder.path().join("vestibule.db")),
+        };
         seed::plant(&database, &issuer, SharedClock::clone(&clock)).await?;
         let neighbours = neighbours.serve(client(&origin, secret), clock)?;
         Ok(Self {
@@ -142,6 +160,7 @@ fn write(
     folder.write("vestibule.toml", &installation.vestibule_toml())?;
     folder.write("client-secret", secret)?;
     folder.write("admin-token", &seal::random_token())?;
+    folder.write("seal-key", &seal::random_token())?;
     POLICIES
         .iter()
         .try_for_each(|(file, text)| folder.write(file, text))
@@ -162,6 +181,7 @@ mod tests {
             port: 8080,
             log: "warn".to_owned(),
             temporary: temporary.path().to_owned(),
+            stores: Stores::default(),
         };
         let demo = Demo::start(&wishes, Arc::new(SystemClock)).await.unwrap();
         let examined = config::examine(&demo.configuration());

@@ -1,7 +1,5 @@
 //! Who is in the platform before anybody comes.
 
-use std::path::Path;
-
 use serde_json::Map;
 
 use super::files::POLICIES;
@@ -48,10 +46,14 @@ pub enum SeedError {
     Email(#[from] EmailProblem),
 }
 
-/// Makes the database at `file` with two customers: one whose user is linked to the demo's
+/// Fills an empty database with two customers: one whose user is linked to the demo's
 /// identity provider, and one whose user has a password and no link.
-pub async fn plant(file: &Path, issuer: &str, clock: SharedClock) -> Result<(), SeedError> {
-    let database = Database::open(&DatabaseAddress::Sqlite(file.to_owned())).await?;
+pub async fn plant(
+    database: &DatabaseAddress,
+    issuer: &str,
+    clock: SharedClock,
+) -> Result<(), SeedError> {
+    let database = Database::open(database).await?;
     database.migrate().await?;
     let garden = Garden {
         platform: BuiltinPlatform::new(PlatformId::new(PLATFORM), database.clone(), clock.clone()),
