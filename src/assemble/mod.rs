@@ -45,6 +45,9 @@ use use_cases::{Office, Post, node_id, post};
 /// How often what is over is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
+/// How long what runs beside the traffic may take to finish at the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyProblem {
@@ -328,12 +331,19 @@ impl Gateway {
         endless.push(tokio::spawn(self.login.keep_checking_accounts(policy)));
         let served = proxy::serve(self.proxy, vec![self.listener], shutdown).await;
         stop.cancel();
-        // They ended, however they did.
-        let _ = futures_util::future::join_all(finishing).await;
+        finish(finishing).await;
         endless.iter().for_each(JoinHandle::abort);
         self.database.close().await;
         tracing::info!("stopped");
         served
+    }
+}
+
+/// Lets tasks end; whoever holds the admin listener's connections open does not hold up the end.
+async fn finish<const COUNT: usize>(tasks: [JoinHandle<()>; COUNT]) {
+    let finished = futures_util::future::join_all(tasks);
+    if tokio::time::timeout(FINISH_WITHIN, finished).await.is_err() {
+        tracing::warn!("what was under way beside the traffic did not finish in time");
     }
 }
 

@@ -27,6 +27,8 @@ pub enum EventKind {
     AccountGone,
     /// A linked account is disabled on the platform.
     AccountDisabled,
+    /// A linked account belongs to another customer, or is of another type, than its session says.
+    AccountChanged,
     /// A registration was submitted.
     RegistrationSubmitted,
     /// A provisioning step was carried out.
@@ -57,6 +59,7 @@ impl EventKind {
             Self::Linked => "linked",
             Self::AccountGone => "account_gone",
             Self::AccountDisabled => "account_disabled",
+            Self::AccountChanged => "account_changed",
             Self::RegistrationSubmitted => "registration_submitted",
             Self::StepDone => "step_done",
             Self::StepUndone => "step_undone",

@@ -61,7 +61,7 @@ async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
         eprint!("{}", loaded.problems);
         anyhow::bail!("the demo's configuration has mistakes");
     };
-    logs::start(&settings.log)?;
+    let _writing = logs::start(&settings.log)?;
     let gateway = assemble(settings).await?;
     let (stop, stopping) = watch::channel(false);
     let running = tokio::spawn(gateway.run(stopping));

@@ -19,7 +19,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
         eprint!("{}", loaded.problems);
         anyhow::bail!("the configuration has mistakes");
     };
-    logs::start(&settings.log)?;
+    let _writing = logs::start(&settings.log)?;
     for warning in loaded.problems.all() {
         tracing::warn!(advice = warning.advice, "{}", warning.message);
     }

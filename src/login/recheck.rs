@@ -69,7 +69,9 @@ impl Login {
     async fn why_out(&self, account: &Account) -> Result<Option<EventKind>, OnboardingError> {
         Ok(
             match self.parts.onboarding.account_standing(account).await? {
-                AccountStanding::Active(_) => None,
+                AccountStanding::Active(today) if today == *account => None,
+                // Its sessions say what is no longer so; the next login says what is.
+                AccountStanding::Active(_) => Some(EventKind::AccountChanged),
                 AccountStanding::Disabled => Some(EventKind::AccountDisabled),
                 AccountStanding::Gone => Some(EventKind::AccountGone),
             },

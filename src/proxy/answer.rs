@@ -82,6 +82,8 @@ pub enum Problem {
     UnfitClaim,
     /// Too many requests: 429.
     SlowDown(Duration),
+    /// Too much is under way: 503.
+    Busy,
     /// No upstream server can be reached: 503.
     UpstreamDown,
     /// The upstream broke off, or what it says is no HTTP: 502.
@@ -118,7 +120,7 @@ impl Problem {
                 Refusal::ForeignWebSocket | Refusal::RuleFailed { .. } => StatusCode::FORBIDDEN,
             },
             Self::SlowDown(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::UpstreamDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -153,6 +155,7 @@ impl Problem {
             },
             Self::UnfitClaim => "unfit_claim",
             Self::SlowDown(_) => "slow_down",
+            Self::Busy => "busy",
             Self::UpstreamDown => "upstream_down",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamSlow => "upstream_slow",
@@ -168,7 +171,7 @@ impl Problem {
             Self::DutyFirst(_) => Outcome::DoFirst,
             Self::Forbidden => Outcome::Forbid,
             Self::Refused(_) | Self::UnfitClaim | Self::Internal => Outcome::Refuse,
-            Self::SlowDown(_) => Outcome::SlowDown,
+            Self::SlowDown(_) | Self::Busy => Outcome::SlowDown,
             Self::UpstreamDown | Self::UpstreamBroken | Self::UpstreamSlow => Outcome::Forward,
             _ => Outcome::Malformed,
         }
@@ -195,7 +198,9 @@ impl Problem {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::SlowDown(pause) => Some(pause.as_secs() + u64::from(pause.subsec_nanos() > 0)),
-            Self::Refused(Refusal::StoreDown) | Self::UpstreamDown => Some(STORE_PAUSE),
+            Self::Refused(Refusal::StoreDown) | Self::Busy | Self::UpstreamDown => {
+                Some(STORE_PAUSE)
+            }
             _ => None,
         }
     }

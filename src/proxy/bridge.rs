@@ -11,10 +11,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::answer::Problem;
+use super::guard::Network;
+use super::main_runtime::{MainRuntime, Undone};
 use crate::access::ClientContext;
 
 /// Fields that concern the connection, not the message.
@@ -27,6 +28,9 @@ const OF_THE_CONNECTION: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// How many pages are made at once, in all and for one network.
+const PAGES: (usize, usize) = (1024, 256);
+
 /// The gateway's own pages.
 pub type Pages = Router;
 
@@ -36,7 +40,7 @@ pub(super) struct Bridge {
     router: Pages,
     largest_body: usize,
     patience: Duration,
-    main: Handle,
+    main: MainRuntime,
 }
 
 impl Bridge {
@@ -47,7 +51,7 @@ impl Bridge {
             router,
             largest_body,
             patience,
-            main: Handle::current(),
+            main: MainRuntime::current(PAGES.0, PAGES.1),
         }
     }
 
@@ -57,14 +61,16 @@ impl Bridge {
         session: &mut Session,
         target: &str,
         context: ClientContext,
+        network: Option<Network>,
     ) -> Result<Response<Body>, Problem> {
         let body = self.read_body(session).await?;
         let request = request(session, target, body, context).ok_or(Problem::Internal)?;
-        // A task of its own: it is carried through even if the client goes away.
-        match self.main.spawn(self.router.clone().oneshot(request)).await {
+        let answering = self.router.clone().oneshot(request);
+        match self.main.run(network, answering).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(never)) => match never {},
-            Err(_panic) => Err(Problem::Internal),
+            Err(Undone::Full) => Err(Problem::Busy),
+            Err(Undone::Panicked) => Err(Problem::Internal),
         }
     }
 

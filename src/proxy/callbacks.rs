@@ -15,6 +15,7 @@ use super::context::RequestContext;
 use super::gateway::{Gateway, Next};
 use super::respond::send;
 use super::upstream::{HandoffProblem, clean};
+use crate::access::RequestKind;
 
 /// A request whose claims do not fit into fields.
 const UNFIT_CLAIM: ErrorType = ErrorType::Custom("UnfitClaim");
@@ -63,11 +64,14 @@ impl ProxyHttp for Shared {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        if session.was_upgraded() {
+            return Ok(());
+        }
         ctx.body_seen += body.as_ref().map_or(0, |piece| piece.len() as u64);
         if ctx.body_seen > ctx.body_limit {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is too large");
@@ -77,16 +81,11 @@ impl ProxyHttp for Shared {
 
     async fn upstream_peer(
         &self,
-        session: &mut Session,
-        _ctx: &mut RequestContext,
+        _session: &mut Session,
+        ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        let is_tunnel = session.is_upgrade_req();
-        if is_tunnel {
-            session.set_read_timeout(Some(self.upstream.tunnel_timeout()));
-            session.set_write_timeout(Some(self.upstream.tunnel_timeout()));
-        }
         self.upstream
-            .next_peer(is_tunnel)
+            .next_peer(ctx.kind == RequestKind::WebSocket)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))
     }
 
@@ -102,6 +101,8 @@ impl ProxyHttp for Shared {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
         let client = scope.connection().field_of(client);
+        // Sent again to another server, a body counts from its beginning.
+        ctx.body_seen = 0;
         ctx.asked_upstream = Some(tokio::time::Instant::now());
         match self.handoff.apply(request, permit, host, client) {
             Ok(()) => Ok(()),
@@ -115,10 +116,14 @@ impl ProxyHttp for Shared {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        if response.status == 101 {
+            session.set_read_timeout(Some(self.upstream.tunnel_timeout()));
+            session.set_write_timeout(Some(self.upstream.tunnel_timeout()));
+        }
         if !response.status.is_informational() || response.status == 101 {
             ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
-use super::guard::{Admission, ConnectionCaps, Network};
+use super::guard::{Admission, Caps, Network};
 use super::head::{HeadLimits, HeadProblem};
 use super::head_reader::HeadReader;
 use super::listeners::{Listener, Tls};
@@ -59,6 +59,12 @@ impl Connection {
         }
     }
 
+    /// The network whose caps a client draws from; none for whoever comes through a configured
+    /// proxy that does not say for whom.
+    pub(super) fn network_of(&self, client: IpAddr) -> Option<Network> {
+        (client != self.peer || !self.is_trusted).then(|| Network::of(client))
+    }
+
     /// The address of a client behind this connection, for `X-Forwarded-For`.
     pub(super) fn field_of(&self, client: IpAddr) -> HeaderValue {
         if client == self.peer {
@@ -82,7 +88,7 @@ pub(super) struct Door {
     pub(super) stopping: CancellationToken,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) tracker: TaskTracker,
-    pub(super) caps: Arc<ConnectionCaps>,
+    pub(super) caps: Arc<Caps>,
 }
 
 impl Door {

@@ -9,6 +9,7 @@ use http::Method;
 use tokio::time::Instant;
 
 use super::counters::Counters;
+use super::guard::Network;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
 use crate::access::{Permit, RequestKind};
@@ -160,6 +161,12 @@ impl RequestContext {
             failed_connects: 0,
             counters,
         }
+    }
+
+    /// Whose caps the request draws from.
+    pub(super) fn network(&self) -> Option<Network> {
+        let connection = self.scope.as_ref()?.connection();
+        connection.network_of(self.client.unwrap_or(connection.peer))
     }
 
     /// The path without query, as decided on or, where nothing was permitted, as sent.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use pingora_http::RequestHeader;
 
 use super::answer::Problem;
+use super::head::folds_to_framing;
 use super::settings::{HostSettings, Hosts};
 use crate::access::path::{CanonicalPath, PathProblem};
 use crate::access::{RequestFacts, RequestKind};
@@ -43,6 +44,21 @@ pub(super) fn take<'a>(
         origin: text(&request.headers, header::ORIGIN).map(str::to_owned),
     };
     Ok((facts, host))
+}
+
+/// What the judge of HTTP/1 heads says about fields, for HTTP/2 as well: how many there may be,
+/// and none that a server folds to one that frames the body.
+pub(super) fn check_fields(headers: &HeaderMap, most: usize) -> Result<(), Problem> {
+    if headers.len() > most {
+        return Err(Problem::HeadTooLarge);
+    }
+    let is_clear = !headers.keys().any(|name| {
+        matches!(name.as_str().len(), 14 | 17)
+            && *name != header::CONTENT_LENGTH
+            && *name != header::TRANSFER_ENCODING
+            && folds_to_framing(name.as_str().as_bytes())
+    });
+    is_clear.then_some(()).ok_or(Problem::Malformed)
 }
 
 /// `Host` or `:authority`; both, if they agree. The library has refused what contradicts itself.
@@ -163,8 +179,12 @@ fn is_speculative(headers: &HeaderMap) -> bool {
     })
 }
 
+/// A handshake (RFC 6455, section 4.1): nothing follows its head until the upstream agrees.
 fn is_websocket(request: &RequestHeader) -> bool {
     request.version == Version::HTTP_11
+        && request.method == Method::GET
+        && !request.headers.contains_key(header::CONTENT_LENGTH)
+        && !request.headers.contains_key(header::TRANSFER_ENCODING)
         && text(&request.headers, header::UPGRADE)
             .is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
@@ -274,6 +294,18 @@ mod tests {
     }
 
     #[test]
+    fn fields_have_a_bound_and_none_looks_like_framing() {
+        let headers = |fields: &[(&str, &str)]| request("GET", "/", fields).headers.clone();
+        assert!(check_fields(&headers(&[("content-length", "1"), ("host", "a")]), 2).is_ok());
+        let two = headers(&[("a", "1"), ("b", "2")]);
+        assert_eq!(check_fields(&two, 1), Err(Problem::HeadTooLarge));
+        for name in ["content_length", "transfer_encoding", "Transfer.Encoding"] {
+            let folded = headers(&[(name, "1")]);
+            assert_eq!(check_fields(&folded, 9), Err(Problem::Malformed), "{name}");
+        }
+    }
+
+    #[test]
     fn the_query_takes_no_part_in_the_path() {
         let facts = facts("/admin?x=/public/..%2f&u=ü?", "localhost").unwrap();
         assert_eq!(facts.path.as_str(), "/admin");
@@ -327,9 +359,12 @@ mod tests {
                 "{method} {fields:?}"
             );
         }
+        let upgrade = ("upgrade", "WebSocket");
+        assert_eq!(kind_of("GET", &[upgrade]), RequestKind::WebSocket);
+        assert_eq!(kind_of("POST", &[upgrade]), RequestKind::Api);
         assert_eq!(
-            kind_of("GET", &[("upgrade", "WebSocket")]),
-            RequestKind::WebSocket
+            kind_of("GET", &[upgrade, ("content-length", "9")]),
+            RequestKind::Api
         );
         let (origin, asked) = (
             ("origin", "https://a"),

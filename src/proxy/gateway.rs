@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use tokio::runtime::Handle;
 
 use super::answer::{Answer, ErrorPage, ErrorPages, Problem, explain};
 use super::bridge::{self, Bridge, announced_length};
@@ -16,8 +15,10 @@ use super::connection::Connection;
 use super::context::{Outcome, References, RequestContext};
 use super::counters::Counters;
 use super::facts;
+use super::guard::Network;
 use super::head::HeadProblem;
 use super::limits::Lanes;
+use super::main_runtime::MainRuntime;
 use super::respond::send;
 use super::settings::{DoorLimits, Hosts};
 use super::upstream::{Handoff, Upstream};
@@ -43,8 +44,8 @@ pub(super) struct Gateway {
     pub(super) handoff: Handoff,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
-    /// Where whatever needs a store runs.
-    pub(super) main: Handle,
+    /// Where sessions are looked up in the store.
+    pub(super) lookups: MainRuntime,
 }
 
 /// What happens to a request.
@@ -68,15 +69,21 @@ impl Gateway {
         self.trusted.iter().any(|network| network.contains(&peer))
     }
 
-    /// How the bearer of a session cookie stands; asks the store only when it must.
-    pub(super) async fn standing(&self, cookie: Option<&str>, host: &str) -> SessionStanding {
+    /// How the bearer of a session cookie stands; asks the store only when it must. Whoever asks
+    /// for too many unknown sessions at once is told that the store does not answer.
+    pub(super) async fn standing(
+        &self,
+        cookie: Option<&str>,
+        host: &str,
+        network: Option<Network>,
+    ) -> SessionStanding {
         if let Some(standing) = self.sessions.cached_standing(cookie, host) {
             return standing;
         }
         let (sessions, host) = (Arc::clone(&self.sessions), host.to_owned());
         let cookie = cookie.map(str::to_owned);
         let asking = async move { sessions.standing(cookie.as_deref(), &host).await };
-        let asked = self.main.spawn(asking).await;
+        let asked = self.lookups.run(network, asking).await;
         asked.unwrap_or(SessionStanding::StoreDown)
     }
 
@@ -118,7 +125,7 @@ impl Gateway {
             return self.page(request, &facts, ctx);
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
-        let standing = self.standing(cookie, &facts.host).await;
+        let standing = self.standing(cookie, &facts.host, ctx.network()).await;
         let policy = self.policy.current();
         let verdict = decide(&facts, &standing, &policy);
         if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
@@ -145,6 +152,7 @@ impl Gateway {
         ctx.client = Some(client);
         ctx.method.clone_from(&request.method);
         ctx.kind = facts::kind(request);
+        facts::check_fields(&request.headers, self.limits.fields)?;
         let (facts, host) = facts::take(request, &self.hosts, client)?;
         ctx.host = Some(Arc::clone(host));
         if request.method == Method::TRACE {
@@ -263,7 +271,11 @@ impl Gateway {
         context: ClientContext,
         target: &str,
     ) -> Result<()> {
-        match self.bridge.call(session, target, context).await {
+        match self
+            .bridge
+            .call(session, target, context, ctx.network())
+            .await
+        {
             Ok(response) => bridge::write(session, response).await,
             Err(problem) => {
                 if problem == Problem::Internal {

@@ -1,4 +1,4 @@
-//! Caps on connections, in all and per network.
+//! Caps on connections, and on work for them, in all and per network.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -27,9 +27,9 @@ impl std::fmt::Display for Network {
     }
 }
 
-/// Counts connections.
+/// Counts what is under way.
 #[derive(Debug)]
-pub(super) struct ConnectionCaps {
+pub(super) struct Caps {
     total: usize,
     per_network: usize,
     open: Mutex<Open>,
@@ -41,7 +41,7 @@ struct Open {
     by_network: HashMap<Network, usize>,
 }
 
-impl ConnectionCaps {
+impl Caps {
     /// Caps in all and per network.
     pub(super) fn new(total: usize, per_network: usize) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl ConnectionCaps {
         }
     }
 
-    /// Lets a connection in, or not; `None` for the network exempts it from that cap (a trusted
+    /// Lets one more in, or not; `None` for the network exempts it from that cap (a trusted
     /// proxy carries many clients).
     pub(super) fn admit(self: &Arc<Self>, network: Option<Network>) -> Option<Admission> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,10 +72,10 @@ impl ConnectionCaps {
     }
 }
 
-/// An admitted connection; dropping it makes room for another.
+/// What was let in; dropping it makes room for another.
 #[derive(Debug)]
 pub(super) struct Admission {
-    caps: Arc<ConnectionCaps>,
+    caps: Arc<Caps>,
     network: Option<Network>,
 }
 
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn caps_hold_and_closing_makes_room() {
-        let caps = Arc::new(ConnectionCaps::new(3, 2));
+        let caps = Arc::new(Caps::new(3, 2));
         let first = caps.admit(network("192.0.2.1")).unwrap();
         let _second = caps.admit(network("192.0.2.1")).unwrap();
         assert!(caps.admit(network("192.0.2.1")).is_none());
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn trusted_proxies_count_only_in_all() {
-        let caps = Arc::new(ConnectionCaps::new(3, 1));
+        let caps = Arc::new(Caps::new(3, 1));
         let admitted: Vec<_> = (0..4).filter_map(|_| caps.admit(None)).collect();
         assert_eq!(admitted.len(), 3);
     }

@@ -249,7 +249,8 @@ impl Framing {
     }
 }
 
-fn folds_to_framing(name: &[u8]) -> bool {
+/// Whether a server may read a name as one that frames the body.
+pub(super) fn folds_to_framing(name: &[u8]) -> bool {
     let folded: Vec<u8> = name
         .iter()
         .map(|octet| {

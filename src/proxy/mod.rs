@@ -18,6 +18,7 @@ mod head_reader;
 mod http2;
 mod limits;
 mod listeners;
+mod main_runtime;
 mod patience;
 mod respond;
 mod settings;
@@ -30,10 +31,11 @@ use std::sync::Arc;
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use main_runtime::MainRuntime;
 use workers::Workers;
 
 use crate::policy::PolicySource;
@@ -48,6 +50,9 @@ pub use settings::{
     CertificateFiles, DoorLimits, HandoffSettings, HostProblem, HostSettings, ListenerSettings,
     ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
 };
+
+/// How many sessions are looked up in the store at once, in all and for one network.
+const LOOKUPS: (usize, usize) = (2048, 512);
 
 /// How many unused connections to the upstream are kept, in all.
 const UPSTREAM_CONNECTIONS: usize = 512;
@@ -82,7 +87,7 @@ pub async fn serve(
     let tracker = TaskTracker::new();
     let (upstream, gateway) = gateway_of(&parts).await;
     let workers = Workers::start(|count| proxy_of(&gateway, count))?;
-    let caps = Arc::new(guard::ConnectionCaps::new(
+    let caps = Arc::new(guard::Caps::new(
         parts.settings.limits.connections,
         parts.settings.limits.connections_per_network,
     ));
@@ -140,7 +145,7 @@ async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway
         handoff: upstream::Handoff::new(handoff),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
-        main: Handle::current(),
+        lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
         limits,
     });
     (upstream, gateway)

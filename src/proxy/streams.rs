@@ -93,7 +93,8 @@ impl RequestScope {
             let Some(WatchedSession { cookie, host }) = self.session.get() else {
                 continue;
             };
-            match gateway.standing(Some(cookie), host).await {
+            // It was let in once; the network's caps are for those who are not yet.
+            match gateway.standing(Some(cookie), host, None).await {
                 SessionStanding::Live(_)
                 | SessionStanding::NeedsRefresh(_)
                 | SessionStanding::StoreDown => {}

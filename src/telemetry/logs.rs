@@ -3,6 +3,7 @@
 //! Nothing personal is logged: no person, token, cookie or body. The access log is the target
 //! `access`, one line a request.
 
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -53,17 +54,28 @@ pub fn check_filter(filter: &str) -> Result<(), LogProblem> {
     Ok(())
 }
 
+/// Keeps a thread of its own writing; dropping it writes what is left.
+#[must_use]
+#[derive(Debug)]
+pub struct Writing {
+    _guard: WorkerGuard,
+}
+
 /// Sets logging up for the whole process, once.
-pub fn start(settings: &LogSettings) -> Result<(), LogProblem> {
+///
+/// Lines are written by a thread of their own. While nobody reads them, the newest are dropped:
+/// a log that is not read must not stop the traffic.
+pub fn start(settings: &LogSettings) -> Result<Writing, LogProblem> {
     // pingora logs a line for every client that goes away; the access log has them already.
     let filter = format!("{},pingora_proxy=error,pingora_core=error", settings.filter);
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(filter)?);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let lines = fmt::layer().with_writer(writer);
     match settings.format {
         LogFormat::Text => registry.with(lines.with_ansi(false)).try_init()?,
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
-    Ok(())
+    Ok(Writing { _guard: guard })
 }
 
 #[cfg(test)]

@@ -52,6 +52,15 @@ async fn a_socket_passes_with_a_session_and_names_its_user() {
 }
 
 #[tokio::test]
+async fn what_passes_through_a_socket_is_no_request_body() {
+    let front = Front::start().await;
+    let mut socket = dial(&front, "/small/ws", &[]).await.unwrap();
+    let more_than_a_body_may_have = "x".repeat(4096);
+    assert!(echoes(&mut socket, &more_than_a_body_may_have).await);
+    assert!(echoes(&mut socket, "and on").await);
+}
+
+#[tokio::test]
 async fn without_a_session_the_upstream_is_not_even_asked() {
     let front = Front::start().await;
     assert_eq!(dial(&front, "/ws", &[]).await.unwrap_err(), 401);
