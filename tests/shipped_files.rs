@@ -43,6 +43,7 @@ mod the_example_installation {
             rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).unwrap();
         fs::create_dir(folder.join("tls")).unwrap();
         fs::write(folder.join("tls/tls.crt"), certificate.cert.pem()).unwrap();
+        fs::create_dir(folder.join("policies")).unwrap();
         secret(
             &folder.join("tls/tls.key"),
             &certificate.signing_key.serialize_pem(),

@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::say::say;
 use crate::config::{self, Settings};
 use crate::operator_file::{Problems, Severity};
 use crate::{paths, policy};
 
 /// Prints the report; fails when there is an error.
-pub fn run(path: &Path) -> ExitCode {
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let mut loaded = config::examine(path);
     if let Some(folder) = &loaded.policies {
         let around = loaded.settings.as_ref().map(Settings::surroundings);
@@ -17,12 +18,12 @@ pub fn run(path: &Path) -> ExitCode {
         let _ = policy::compile(folder, &around.unwrap_or_default(), &mut loaded.problems);
     }
     let report = report(&loaded.problems, loaded.settings.as_ref());
-    print!("{report}");
-    if loaded.problems.has_errors() {
+    say(&report)?;
+    Ok(if loaded.problems.has_errors() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    }
+    })
 }
 
 fn report(problems: &Problems, settings: Option<&Settings>) -> String {
@@ -39,7 +40,7 @@ fn report(problems: &Problems, settings: Option<&Settings>) -> String {
         1 => format!("1 error{warned}."),
         many => format!("{many} errors{warned}."),
     });
-    if let Some(settings) = settings {
+    if let Some(settings) = settings.filter(|_| errors == 0) {
         lines.push("Register these redirect URIs with the identity providers:".to_owned());
         for host in &settings.proxy.hosts {
             lines.push(format!("    {}{}", host.origin, paths::CALLBACK));

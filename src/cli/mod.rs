@@ -8,6 +8,7 @@ mod explain;
 mod mail;
 mod migrate;
 mod reference;
+mod say;
 mod schema;
 mod serve;
 
@@ -65,14 +66,14 @@ struct Installation {
 /// Runs the command that the process was called with.
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Check(installation) => Ok(check::run(&installation.config)),
+        Command::Check(installation) => check::run(&installation.config),
         Command::Demo(choice) => demo::run(choice),
         Command::Serve(installation) => serve::run(&installation.config),
         Command::Explain(question) => explain::run(&question),
         Command::Mail(question) => mail::run(&question),
         Command::Agreements(choice) => agreements::run(&choice),
         Command::Migrate(installation) => migrate::run(&installation.config),
-        Command::ConfigReference => Ok(reference::run()),
+        Command::ConfigReference => reference::run(),
         Command::Schema(choice) => schema::run(&choice),
     };
     outcome.unwrap_or_else(|error| {

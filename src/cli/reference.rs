@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
+use super::say::say;
 use super::schema::{File, of};
 
 const FILES: [(File, &str); 5] = [
@@ -29,9 +30,9 @@ expressions are CEL. Relative paths start at the folder of the file.
 ";
 
 /// Prints the reference.
-pub fn run() -> ExitCode {
-    print!("{}", reference());
-    ExitCode::SUCCESS
+pub fn run() -> anyhow::Result<ExitCode> {
+    say(&reference())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn reference() -> String {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::say::say;
 use crate::config;
 use crate::policy::document::PolicyFile;
 
@@ -32,7 +33,7 @@ pub enum File {
 
 /// Prints the schema.
 pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&of(choice.file))?);
+    say(&(serde_json::to_string_pretty(&of(choice.file))? + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,16 +3,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 
 use super::{Policy, PolicySource, Surroundings, compile};
-use crate::operator_file::Problems;
+use crate::operator_file::{Problem, Problems};
 use crate::telemetry::metrics::Metrics;
 
 /// A policy folder.
 pub struct PolicyFolder {
     path: PathBuf,
+    /// Whether the folder was there when it was last read.
+    was_there: AtomicBool,
     around: Surroundings,
     current: ArcSwap<Policy>,
     metrics: Metrics,
@@ -22,8 +25,11 @@ impl PolicyFolder {
     /// Reads the folder for the first time; a broken one is refused.
     pub fn open(path: PathBuf, around: Surroundings, metrics: Metrics) -> Result<Self, Problems> {
         let policy = read(&path, &around)?;
+        let version = &policy.version;
+        tracing::info!(version, folder = %path.display(), "the policy is loaded");
         Metrics::count(&metrics.policy_loads, "loaded");
         Ok(Self {
+            was_there: AtomicBool::new(path.is_dir()),
             path,
             around,
             current: ArcSwap::from_pointee(policy),
@@ -34,6 +40,18 @@ impl PolicyFolder {
     /// Reads the folder again; requests that are being decided keep the policy that they began
     /// with.
     pub fn reload(&self) {
+        let is_there = self.path.is_dir();
+        if self.was_there.load(Relaxed) && !is_there {
+            let mut gone = Problems::default();
+            let advice = "bring it back, or restart to have the shipped policies";
+            gone.add(Problem::of_file(
+                &self.path,
+                "the policy folder is gone",
+                advice,
+            ));
+            return self.refuse(&gone);
+        }
+        self.was_there.store(is_there, Relaxed);
         match read(&self.path, &self.around) {
             Ok(policy) => self.take(policy),
             Err(problems) => self.refuse(&problems),
@@ -88,5 +106,10 @@ mod tests {
         source.reload();
         assert_ne!(source.current().version, before);
         assert_eq!(source.current().rules.all()[0].name, "b");
+
+        let before = source.current().version.clone();
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        source.reload();
+        assert_eq!(source.current().version, before, "the folder is gone");
     }
 }

@@ -157,6 +157,13 @@ impl Tls {
     }
 }
 
+impl CertificateFiles {
+    /// Whether a listener could use them.
+    pub fn check(&self) -> Result<(), CertificateProblem> {
+        load(self).map(|_| ())
+    }
+}
+
 /// The certificate in use, exchanged without dropping a connection.
 #[derive(Debug)]
 pub struct Certificates {

@@ -8,6 +8,9 @@ import { after } from 'node:test';
 
 const running = new Map();
 
+// The arguments of each demo that name its stores; without them it keeps all in its own folder.
+const stores = JSON.parse(process.env.VESTIBULE_STORES ?? '[]');
+
 export function demoFor(way) {
   if (!running.has(way.name)) running.set(way.name, start());
   return running.get(way.name);
@@ -16,7 +19,8 @@ export function demoFor(way) {
 async function start() {
   const program = process.env.VESTIBULE;
   if (!program) throw new Error('VESTIBULE is not set: it names the program to test');
-  const child = spawn(program, ['demo', '--port', String(await freePort())], {
+  if (process.env.VESTIBULE_STORES && stores.length === 0) throw new Error('there are no stores left');
+  const child = spawn(program, ['demo', '--port', String(await freePort()), ...(stores.shift() ?? [])], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const welcome = await new Promise((told, failed) => {

@@ -6,20 +6,24 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, TestGateway, Upstream,
+    Answer, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, Postgres, Redis, TestGateway,
+    Upstream,
 };
 
 const POLICY: &str = "[[sso.exclude]]\nname = \"staff\"\n\
     when = \"has(identity.groups) && 'staff' in identity.groups\"\nmessage = \"staff\"\n\
     [[sso.known_customer]]\nclaim = \"organization_code\"\nthen = \"join\"\n";
 
-/// Runs a file of `tests/browser`, which reads one environment variable.
-async fn runs(file: &str, (name, value): (&'static str, String)) {
+/// How many demos `people.test.mjs` may start: one for each way of looking.
+const DEMOS: u16 = 12;
+
+/// Runs a file of `tests/browser`, which reads its environment.
+async fn runs<const COUNT: usize>(file: &str, told: [(&'static str, String); COUNT]) {
     let mut journeys = Command::new("node");
     journeys
         .args(["--test", "--test-reporter=spec", file])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser"))
-        .env(name, value);
+        .envs(told);
     // The neighbours of the gateway run on this test's own thread.
     let ended = tokio::task::spawn_blocking(move || journeys.output()).await;
     let ended = ended.expect("no panic").expect("node starts");
@@ -31,7 +35,28 @@ async fn runs(file: &str, (name, value): (&'static str, String)) {
 #[tokio::test]
 async fn people_of_the_demo_see_what_they_should() {
     let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
-    runs("people.test.mjs", ("VESTIBULE", program)).await;
+    runs("people.test.mjs", [("VESTIBULE", program)]).await;
+}
+
+#[tokio::test]
+async fn people_of_a_demo_on_shared_stores_see_the_same() {
+    let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
+    let redis = Redis::start();
+    let mut stores = Vec::new();
+    for number in 0..DEMOS {
+        let database = Postgres::shared().fresh_database().await;
+        stores.push([
+            "--database".to_owned(),
+            database,
+            "--sessions".to_owned(),
+            redis.url(number),
+        ]);
+    }
+    let told = [
+        ("VESTIBULE", program),
+        ("VESTIBULE_STORES", json!(stores).to_string()),
+    ];
+    runs("people.test.mjs", told).await;
 }
 
 #[tokio::test]
@@ -64,7 +89,11 @@ async fn journeys(name: &str, set_up: GatewayBuilder<'_>) {
         "mailbox": mailbox.control(),
         "platform": { "url": gateway.admin("/platform/v1"), "token": OPERATOR_TOKEN },
     });
-    runs("journeys.test.mjs", ("VESTIBULE_SET_UP", told.to_string())).await;
+    runs(
+        "journeys.test.mjs",
+        [("VESTIBULE_SET_UP", told.to_string())],
+    )
+    .await;
     for request in upstream.requests() {
         let user = request.header("x-vestibule-user");
         assert!(user.is_some(), "{} came as nobody", request.target);

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use super::Installation;
+use super::say::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
 use crate::identity::{EmailAddress, Subject, VerifiedClaims, VerifiedIdentity};
@@ -52,10 +53,10 @@ pub fn run(question: &Question) -> anyhow::Result<ExitCode> {
         None => None,
     };
     if let Some(request) = &question.request {
-        print!("{}", passage::explain(&ground, request, identity.as_ref())?);
+        say(&passage::explain(&ground, request, identity.as_ref())?)?;
     } else if let Some(identity) = identity {
         let runtime = super::serve::runtime()?;
-        print!("{}", runtime.block_on(newcomer::explain(ground, identity)));
+        say(&runtime.block_on(newcomer::explain(ground, identity)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -126,10 +126,18 @@ impl Check<'_> {
 
     fn certificate(&mut self, tls: &At<Tls>) -> CertificateFiles {
         let Tls { certificate, key } = &tls.value;
-        CertificateFiles {
+        let files = CertificateFiles {
             certificate: self.existing_file(certificate),
             key: self.existing_file(key),
+        };
+        if files.certificate.is_file()
+            && files.key.is_file()
+            && let Err(problem) = files.check()
+        {
+            let advice = "name a PEM file with the chain, and the private key of its certificate";
+            self.findings.error(&tls.span, problem.to_string(), advice);
         }
+        files
     }
 
     fn trusted_proxies(&mut self, networks: &[Parsed<IpNet>]) -> Vec<IpNet> {

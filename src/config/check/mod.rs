@@ -64,8 +64,7 @@ impl Check<'_> {
         let login_attempt = self.login_attempt(session);
         let tokens = self.admin_tokens(admin);
         let log = self.log(log);
-        let policies = policies.as_ref().map(|at| at.value.clone());
-        let policies = self.path(&policies.unwrap_or_else(|| "policies".into()));
+        let policies = self.policies(policies.as_ref());
         let (proxy, listener, admin_address) = listening?.with(hosts, upstream?, handoff);
         Some(Settings {
             listener,
@@ -84,6 +83,18 @@ impl Check<'_> {
             log: log?,
             policies,
         })
+    }
+
+    /// The policy folder. Without one the shipped rules hold, which nobody may get by a typing
+    /// mistake.
+    fn policies(&mut self, named: Option<&At<PathBuf>>) -> PathBuf {
+        let folder = self.path(named.map_or(Path::new("policies"), |at| at.value.as_path()));
+        if let Some(named) = named.filter(|_| !folder.is_dir()) {
+            let message = format!("there is no folder {}", folder.display());
+            let advice = "make it, or take the key out to have the shipped policies";
+            self.findings.error(&named.span, message, advice);
+        }
+        folder
     }
 
     fn path(&self, path: &Path) -> PathBuf {
