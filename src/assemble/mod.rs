@@ -2,6 +2,7 @@
 //! together.
 
 mod foundation;
+mod node;
 mod probes;
 mod use_cases;
 
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminParts, AdminTokens};
 use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Node};
 use crate::login::Login;
 use crate::login::openid::OpenIdProvider;
 use crate::mail::queue::LetterCarrier;
@@ -39,8 +40,9 @@ use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
 use foundation::{Foundation, Ground};
+use node::{node, take_over};
 pub use use_cases::courier;
-use use_cases::{Office, Post, node_id, post};
+use use_cases::{Office, Post, post};
 
 /// How often what is over is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
@@ -172,14 +174,14 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     .await?;
     let sessions = base.sessions(redis.as_ref(), lifetimes)?;
     let platform = base.platform(platform)?;
-    let node_id = node_id(listener.address);
     let listener = Listener::bind(&listener)?;
-    let outbox = base.outbox(node_id.clone());
+    let node = node(listener.local_address());
+    let outbox = base.outbox(node.clone());
     let Post { desk, courier } = post(mail, &outbox)?;
     let onboarding = Arc::new(base.onboarding(Office {
         platform: &platform.used,
         courier: desk,
-        node_id,
+        node,
         hosts: &proxy.hosts,
         providers: &providers,
     }));
@@ -222,7 +224,7 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
     Ok(base.onboarding(Office {
         platform: &base.platform(settings.platform)?.used,
         courier: Arc::new(NoCourier),
-        node_id: String::new(),
+        node: Node::at(""),
         hosts: &settings.proxy.hosts,
         providers: &settings.providers,
     }))
@@ -306,7 +308,8 @@ impl Gateway {
     /// Runs until `shutdown` says true; then stops accepting, lets what is in flight finish, and
     /// returns. Fails when the threads that carry connections cannot be started.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
-        tracing::info!(address = %self.listener.local_address(), "listening");
+        let address = self.listener.local_address();
+        tracing::info!(%address, "listening");
         let stop = CancellationToken::new();
         let platform_api = if self.platform_is_elsewhere {
             admin::platform_api::none()
@@ -316,6 +319,11 @@ impl Gateway {
         let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
         let guarded = guarded.merge(admin::receipts::router(Arc::clone(&self.onboarding)));
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
+        let take_over = take_over(
+            address,
+            Arc::clone(&self.onboarding),
+            Arc::clone(&self.outbox),
+        );
         let keep_going = self.onboarding.keep_going(stop.clone());
         let deliver = Arc::clone(&self.outbox).keep_delivering(self.carriers, stop.clone());
         let finishing = [
@@ -326,6 +334,7 @@ impl Gateway {
         let providers = self.providers.into_iter();
         let mut endless: Vec<JoinHandle<()>> =
             providers.map(|one| tokio::spawn(one.keep_up())).collect();
+        endless.push(tokio::spawn(take_over));
         endless.push(tokio::spawn(sweep(self.sessions)));
         let policy = Arc::clone(&self.policy) as Arc<dyn PolicySource>;
         endless.push(tokio::spawn(self.login.keep_checking_accounts(policy)));

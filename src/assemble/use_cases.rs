@@ -1,6 +1,5 @@
 //! The use cases with their adapters, over the foundation.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::foundation::Foundation;
 use crate::config::MailSettings;
+use crate::database::Node;
 use crate::login::openid::{OpenIdProvider, OpenIdSettings};
 use crate::login::provider::IdentityProvider;
 use crate::login::{Login, LoginParts};
@@ -32,7 +32,7 @@ use crate::session::{Lifetimes, SessionStore, Sessions};
 pub(super) struct Office<'a> {
     pub(super) platform: &'a Arc<dyn Platform>,
     pub(super) courier: Arc<dyn Courier>,
-    pub(super) node_id: String,
+    pub(super) node: Node,
     pub(super) hosts: &'a [HostSettings],
     pub(super) providers: &'a [OpenIdSettings],
 }
@@ -104,17 +104,17 @@ impl Foundation {
             origins: hosts
                 .map(|host| (host.name.to_string(), host.origin.to_string()))
                 .collect(),
-            node_id: office.node_id,
+            node: office.node,
         })
     }
 
-    pub(super) fn outbox(&self, node_id: String) -> Arc<Outbox> {
+    pub(super) fn outbox(&self, node: Node) -> Arc<Outbox> {
         Arc::new(Outbox::new(OutboxParts {
             database: self.database.clone(),
             keys: Arc::clone(&self.keys),
             clock: self.clock(),
             metrics: self.metrics.clone(),
-            node_id,
+            node,
         }))
     }
 
@@ -171,10 +171,4 @@ pub fn courier(settings: MailSettings) -> Result<Option<Arc<dyn Courier>>, SmtpP
         MailSettings::Pickup(pickup) => Some(Arc::new(PickupCourier::new(pickup))),
         MailSettings::Nowhere => None,
     })
-}
-
-/// A name for this node that it keeps over a restart.
-pub(super) fn node_id(address: SocketAddr) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), address.port())
 }

@@ -5,6 +5,7 @@
 //! `sql_fetch_all` and `sql_execute` expand one query for both drivers. Ids are TEXT, times
 //! BIGINT milliseconds, JSON and sealed values TEXT.
 
+mod node;
 mod statements;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use crate::sql_fetch_optional;
 
+pub use node::Node;
 #[doc(hidden)]
 pub use statements::require_rows;
 

@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 
 use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
+use crate::database::Node;
 use crate::identity::{Account, ProviderId, VerifiedIdentity};
 use crate::mail::{Courier, CourierError, Letters};
 use crate::platform::{Platform, PlatformError};
@@ -47,7 +48,7 @@ pub use duty_store::DutyStore;
 pub use form::{FormField, RegistrationForm, Scope};
 pub use progress::{Failure, RegistrationId, StepKind, StepState};
 pub use resolve::{Resolution, TurnedAway};
-pub use store::{ProofStore, RegistrationStore, RegistrationStoreDown};
+pub use store::{Lease, ProofStore, RegistrationStore, RegistrationStoreDown};
 
 /// What onboarding is made of.
 pub struct OnboardingParts {
@@ -75,8 +76,8 @@ pub struct OnboardingParts {
     pub provider_names: BTreeMap<ProviderId, String>,
     /// The origin of each host, for links in letters.
     pub origins: BTreeMap<String, String>,
-    /// This node, in leases. A node that keeps its id over a restart takes up at once what it left.
-    pub node_id: String,
+    /// This process, in leases.
+    pub node: Node,
 }
 
 /// Becoming a customer.

@@ -86,7 +86,7 @@ impl Onboarding {
 
     fn new_lease(&self) -> Lease {
         Lease {
-            owner: format!("{}/{}", self.parts.node_id, seal::random_token()),
+            owner: self.parts.node.new_lease(),
             until: self.parts.clock.now().plus(LEASE),
         }
     }

@@ -19,7 +19,6 @@ const FINISH_WITHIN: Duration = Duration::from_secs(15);
 impl Onboarding {
     /// Carries on whatever is due, until `shutdown`.
     pub async fn keep_going(self: Arc<Self>, shutdown: CancellationToken) {
-        self.free_own_leases().await;
         let mut in_hand = InHand::default();
         while !shutdown.is_cancelled() {
             in_hand.reap();
@@ -29,10 +28,13 @@ impl Onboarding {
         in_hand.finish().await;
     }
 
-    async fn free_own_leases(&self) {
-        if let Err(error) = self.parts.store.release(&self.parts.node_id).await {
+    /// Frees what earlier processes at this node's place held. To be called once they are gone:
+    /// nothing of theirs is under way any more.
+    pub async fn free_leases_left(&self) {
+        if let Err(error) = self.parts.store.release(&self.parts.node).await {
             tracing::warn!(error = %error, "leases of an earlier run could not be given back");
         }
+        self.work.notify_one();
     }
 
     async fn wait_for_work(&self, shutdown: &CancellationToken) {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::answers::Acceptance;
 use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Node};
 use crate::identity::{Account, Issuer, PlatformId, Subject, UserId, VerifiedIdentity};
 use crate::policy::Agreement;
 
@@ -320,8 +320,8 @@ pub trait RegistrationStore: Send + Sync {
         link: &NewLink,
     ) -> Result<Completion, RegistrationStoreDown>;
 
-    /// Gives back the leases of a node that starts again, whatever it held before.
-    async fn release(&self, node: &str) -> Result<(), RegistrationStoreDown>;
+    /// Gives back the leases of earlier processes at a node's place; its own stay.
+    async fn release(&self, node: &Node) -> Result<(), RegistrationStoreDown>;
 
     /// An operator's retry: a failed registration starts over, unless the identity is linked or
     /// has another one under way (`Ok(false)`).

@@ -2,7 +2,7 @@
 //! made, and has no effect once that is over.
 
 use crate::clock::Timestamp;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Node};
 use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning};
 
 use super::Kind;
@@ -172,13 +172,15 @@ pub(super) async fn give_up(
     Ok(changed == 1)
 }
 
-/// Gives back the leases of a node that starts again, whatever it held before.
-pub(super) async fn release(database: &Database, node: &str) -> Result<(), DatabaseError> {
+/// Gives back the leases of earlier processes at a node's place; its own stay.
+pub(super) async fn release(database: &Database, node: &Node) -> Result<(), DatabaseError> {
     sql_execute!(
         database,
         "UPDATE outbox SET lease_owner = NULL, lease_until = 0
-         WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1",
-        format!("{node}/")
+         WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1
+         AND substr(lease_owner, 1, length($2)) <> $2",
+        node.leases_here(),
+        node.own_leases()
     )?;
     Ok(())
 }

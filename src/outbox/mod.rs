@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::clock::{SharedClock, Timestamp};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Node};
 use crate::seal::{KeyRing, Purpose};
 use crate::telemetry::metrics::Metrics;
 
@@ -153,8 +153,8 @@ pub struct OutboxParts {
     pub clock: SharedClock,
     /// Counts.
     pub metrics: Metrics,
-    /// This node, in leases. A node that keeps its id over a restart takes up at once what it left.
-    pub node_id: String,
+    /// This process, in leases.
+    pub node: Node,
 }
 
 /// The outbox.

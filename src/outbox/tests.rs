@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::clock::{Clock as _, FrozenClock};
-use crate::database::DatabaseAddress;
+use crate::database::{DatabaseAddress, Node};
 use crate::seal::SealKey;
 use crate::telemetry::metrics::render;
 
@@ -50,7 +50,7 @@ impl Scene {
                 keys: Arc::new(KeyRing::new(SealKey::from_bytes([7; 32]), vec![])),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
-                node_id: "one".to_owned(),
+                node: Node::at("one"),
             }),
             carrier: Arc::default(),
             clock,
@@ -66,7 +66,7 @@ impl Scene {
             keys: self.outbox.parts.keys.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-            node_id: "two".to_owned(),
+            node: Node::at("two"),
         })
     }
 
@@ -254,7 +254,7 @@ async fn what_a_dead_node_held_is_delivered_by_another_and_by_itself_at_once() {
         let id = scene.put(None).await;
         let dead = kept::Lease {
             id: &id,
-            owner: "two/x",
+            owner: "two/earlier/x",
         };
         let (database, now) = (&scene.outbox.parts.database, scene.clock.now());
         let until = now.plus(Duration::from_mins(3));
@@ -263,7 +263,7 @@ async fn what_a_dead_node_held_is_delivered_by_another_and_by_itself_at_once() {
         scene.work().await;
         assert_eq!(scene.carried(), 0, "another node has it in hand");
         if restarts {
-            kept::release(database, "two").await.unwrap();
+            kept::release(database, &Node::at("two")).await.unwrap();
         } else {
             scene.clock.advance(Duration::from_mins(3));
         }

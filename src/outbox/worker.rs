@@ -41,7 +41,6 @@ impl Outbox {
         carriers: Vec<Arc<dyn Carrier>>,
         shutdown: CancellationToken,
     ) {
-        self.free_own_leases().await;
         let carriers: Carriers = carriers.into();
         let mut in_hand = InHand::default();
         let mut swept: Option<Instant> = None;
@@ -64,7 +63,7 @@ impl Outbox {
         id: &str,
     ) -> Result<bool, DatabaseError> {
         let now = self.parts.clock.now();
-        let owner = format!("{}/{}", self.parts.node_id, seal::random_token());
+        let owner = self.parts.node.new_lease();
         let lease = Lease { id, owner: &owner };
         let database = &self.parts.database;
         let Some(taken) = kept::take(database, &lease, now, now.plus(LEASE)).await? else {
@@ -199,11 +198,12 @@ impl Outbox {
         }
     }
 
-    async fn free_own_leases(&self) {
-        let (database, node) = (&self.parts.database, &self.parts.node_id);
-        if let Err(error) = kept::release(database, node).await {
+    /// Frees what earlier processes at this node's place held. To be called once they are gone.
+    pub async fn free_leases_left(&self) {
+        if let Err(error) = kept::release(&self.parts.database, &self.parts.node).await {
             log_down(&error);
         }
+        self.work.notify_one();
     }
 
     pub(super) async fn sweep(&self) {

@@ -245,7 +245,9 @@ impl Pages {
             fields: fields.clone().into_iter().collect(),
             reference: reference.to_owned(),
         };
-        stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)
+        let mut response = stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)?;
+        stop::ask_to_wait(&mut response);
+        Ok(response)
     }
 
     /// What comes next for whoever has this session.

@@ -133,9 +133,7 @@ impl Pages {
             problem_of(&stop, visit).into_response()
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(PAUSE.as_secs()));
+            ask_to_wait(&mut response);
         }
         response
     }
@@ -207,6 +205,12 @@ fn way_on(error: &LoginError, visit: &Visit) -> Way {
         href,
         text: visit.texts().get(key).into_owned(),
     }
+}
+
+/// Says when it may work again.
+pub(super) fn ask_to_wait(response: &mut Response<Body>) {
+    let pause = HeaderValue::from(PAUSE.as_secs());
+    response.headers_mut().insert(RETRY_AFTER, pause);
 }
 
 /// The texts for somebody who is not let in. An exclusion's message is a word of ours (`staff`)

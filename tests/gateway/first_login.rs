@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::harness::{Answer, GatewayBuilder, OidcProvider, Page, Upstream, on_both_set_ups};
+use super::harness::{
+    Answer, Browser, GatewayBuilder, OidcProvider, Page, TestGateway, Upstream, on_both_set_ups,
+    send_raw,
+};
 
 const DEEP_LINK: &str = "/things/17?tab=values";
 
@@ -184,6 +187,15 @@ async fn nothing_of_an_unregistered_user_reaches_the_upstream(set_up: GatewayBui
         .await
         .has_status(403);
     browser.fetch("HEAD", "/things", None).await;
+    for fields in [
+        "Sec-Purpose: prefetch\r\nSec-Fetch-Mode: navigate\r\nAccept: text/html\r\n",
+        "Sec-Fetch-Dest: image\r\nSec-Fetch-Mode: no-cors\r\nAccept: image/*\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ] {
+        let status = status_with(&gateway, &browser, fields).await;
+        assert!((300..500).contains(&status), "{status}: {fields}");
+    }
     browser
         .open("/things/18")
         .await
@@ -194,6 +206,18 @@ async fn nothing_of_an_unregistered_user_reaches_the_upstream(set_up: GatewayBui
     let request = upstream.last_request();
     assert_eq!(request.header("x-vestibule-user"), None);
     assert_eq!(request.header("cookie"), None);
+}
+
+/// The answer to a request with the browser's session and these fields, past what browsers send.
+async fn status_with(gateway: &TestGateway, browser: &Browser, fields: &str) -> u16 {
+    let address = gateway.origin().trim_start_matches("http://");
+    let session = browser.cookie("__Host-vestibule").expect("a session");
+    let request = format!(
+        "GET /things/18 HTTP/1.1\r\nHost: {address}\r\nCookie: __Host-vestibule={session}\r\n\
+         {fields}\r\n"
+    );
+    let answer = send_raw(address, &request).await.expect("an answer");
+    answer.status
 }
 
 on_both_set_ups!(a_user_logs_out_here_and_at_the_provider);

@@ -32,6 +32,8 @@ mod store_outage;
 mod token_forgery;
 
 #[cfg(test)]
+mod database_outage;
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod session_attacks;
@@ -61,6 +63,8 @@ mod websocket;
 mod agreements;
 #[cfg(test)]
 mod customer_verification;
+#[cfg(test)]
+mod leases;
 #[cfg(test)]
 mod mail_delivery;
 

@@ -26,7 +26,7 @@ fn email(text: &str) -> EmailAddress {
 }
 
 /// A customer that the back office made, with one user.
-async fn back_office_customer(office: &Office, address: &str) -> (CustomerId, NewUser) {
+pub async fn back_office_customer(office: &Office, address: &str) -> (CustomerId, NewUser) {
     let customer = NewCustomer {
         account_type: AccountType::Business,
         name: "Acme Pumps".to_owned(),

@@ -18,7 +18,7 @@ use super::store::{
     RegistrationStoreDown, StepChange, Who,
 };
 use crate::clock::Timestamp;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Node};
 use crate::identity::{Account, AccountType, CustomerId};
 use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning, sql_transaction};
 use rows::{LinkRow, RegistrationRow};
@@ -267,12 +267,14 @@ impl RegistrationStore for SqlRegistrationStore {
         }
     }
 
-    async fn release(&self, node: &str) -> Result<(), RegistrationStoreDown> {
+    async fn release(&self, node: &Node) -> Result<(), RegistrationStoreDown> {
         sql_execute!(
             &self.database,
             "UPDATE registrations SET lease_owner = NULL, lease_until = 0
-             WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1",
-            format!("{node}/")
+             WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1
+             AND substr(lease_owner, 1, length($2)) <> $2",
+            node.leases_here(),
+            node.own_leases()
         )?;
         Ok(())
     }

@@ -19,7 +19,7 @@ use url::{Url, form_urlencoded};
 use crate::access::{ClientContext, RequestKind};
 use crate::audit::sql::SqlAudit;
 use crate::clock::{FrozenClock, SharedClock, Timestamp};
-use crate::database::{Database, DatabaseAddress};
+use crate::database::{Database, DatabaseAddress, Node};
 use crate::expression::Condition;
 use crate::identity::{
     AccountType, EmailAddress, Issuer, PlatformId, ProviderId, Subject, VerifiedClaims,
@@ -249,7 +249,7 @@ impl Ground {
             clock: self.clock.clone(),
             provider_names: BTreeMap::new(),
             origins: BTreeMap::new(),
-            node_id: "node".to_owned(),
+            node: Node::at("node"),
         })
     }
 

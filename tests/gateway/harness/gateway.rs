@@ -51,7 +51,7 @@ pub struct GatewayBuilder<'a> {
 
 enum Stores<'a> {
     Embedded,
-    Distributed(&'a Redis),
+    Distributed(&'a Redis, &'a Postgres),
 }
 
 impl TestGateway {
@@ -67,7 +67,12 @@ impl TestGateway {
 
     /// PostgreSQL, and a Redis of one's own, to break.
     pub fn distributed_over(redis: &Redis) -> GatewayBuilder<'_> {
-        GatewayBuilder::over(Stores::Distributed(redis))
+        GatewayBuilder::over(Stores::Distributed(redis, Postgres::shared()))
+    }
+
+    /// Redis for sessions, and a PostgreSQL of one's own, to break.
+    pub fn distributed_on(postgres: &Postgres) -> GatewayBuilder<'_> {
+        GatewayBuilder::over(Stores::Distributed(Redis::shared(), postgres))
     }
 
     /// Where people find it.
@@ -412,8 +417,8 @@ impl<'a> GatewayBuilder<'a> {
             Stores::Embedded => {
                 self.files.database = format!("sqlite://{}/vestibule.db", folder.display());
             }
-            Stores::Distributed(redis) => {
-                self.files.database = Postgres::shared().fresh_database().await;
+            Stores::Distributed(redis, postgres) => {
+                self.files.database = postgres.fresh_database().await;
                 let number = NEXT_REDIS_DATABASE.fetch_add(1, Ordering::Relaxed);
                 self.files.sessions = Some(redis.url(number));
             }

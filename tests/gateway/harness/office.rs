@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vestibule::access::{ClientContext, RequestKind};
 use vestibule::audit::sql::SqlAudit;
 use vestibule::clock::{Clock as _, FrozenClock, SharedClock, SystemClock, Timestamp};
-use vestibule::database::{Database, DatabaseAddress};
+use vestibule::database::{Database, DatabaseAddress, Node};
 use vestibule::identity::{
     AccountType, Issuer, PlatformId, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
 };
@@ -278,6 +278,6 @@ fn parts(
         clock,
         provider_names: BTreeMap::from([(ProviderId::new("corp"), "Corp login".to_owned())]),
         origins: BTreeMap::new(),
-        node_id: "office".to_owned(),
+        node: Node::at("office"),
     }
 }

@@ -16,6 +16,9 @@ use super::child::{ServerProcess, free_port, listens, new_folder, wait_until};
 /// One PostgreSQL cluster.
 pub struct Postgres {
     port: u16,
+    data: PathBuf,
+    /// The server after it was stopped and started again; ends before its folder is removed.
+    again: Option<ServerProcess>,
     server: ServerProcess,
 }
 
@@ -26,16 +29,37 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A cluster of one's own, to freeze.
+    /// A cluster of one's own, to stop.
     pub fn start() -> Self {
         let programs = programs();
         let folder = new_folder("postgres");
         let data = folder.join("data");
         make_cluster(&programs, &folder, &data);
         let port = free_port();
-        let server = serve(&programs, &folder, &data, port);
+        let (program, arguments) = server_command(&programs, &data, port);
+        let server = ServerProcess::start(&folder, &program, &arguments);
         wait_until("postgres", || listens(port) && is_ready(&programs, port));
-        Self { port, server }
+        Self {
+            port,
+            data,
+            again: None,
+            server,
+        }
+    }
+
+    /// Ends the server and all its connections without a word.
+    pub fn stop(&mut self) {
+        self.again.as_ref().unwrap_or(&self.server).signal("QUIT");
+        wait_until("postgres stops", || !listens(self.port));
+    }
+
+    /// Starts it again, on what it left behind.
+    pub fn resume_after_stop(&mut self) {
+        let (programs, port) = (programs(), self.port);
+        let (program, arguments) = server_command(&programs, &self.data, port);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.again = Some(ServerProcess::start_with(&program, &arguments, &[]));
+        wait_until("postgres", || listens(port) && is_ready(&programs, port));
     }
 
     /// Makes an empty database and returns its address, for `[store] database`.
@@ -103,7 +127,8 @@ fn make_cluster(programs: &Path, folder: &Path, data: &Path) {
     );
 }
 
-fn serve(programs: &Path, folder: &Path, data: &Path, port: u16) -> ServerProcess {
+/// The program and arguments of the server.
+fn server_command(programs: &Path, data: &Path, port: u16) -> (String, Vec<String>) {
     let (program, mut arguments) = as_postgres(&programs.join("postgres"));
     let text = |path: &Path| path.to_string_lossy().into_owned();
     arguments.extend([
@@ -112,6 +137,7 @@ fn serve(programs: &Path, folder: &Path, data: &Path, port: u16) -> ServerProces
         "-p".to_owned(),
         port.to_string(),
     ]);
+    let folder = data.parent().expect("a folder above");
     let socket_folder = format!("unix_socket_directories={}", text(folder));
     let settings = [
         "listen_addresses=127.0.0.1",
@@ -127,7 +153,7 @@ fn serve(programs: &Path, folder: &Path, data: &Path, port: u16) -> ServerProces
             .iter()
             .flat_map(|s| ["-c".to_owned(), (*s).to_owned()]),
     );
-    ServerProcess::start(folder, &program, &arguments)
+    (program, arguments)
 }
 
 /// The program and first arguments that run `program` as a user that PostgreSQL accepts.
