@@ -151,8 +151,12 @@ pub fn is_secure(address: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
 
@@ -243,6 +247,42 @@ mod tests {
             .await
             .unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+
+    /// A TLS server for `localhost` that answers every request; gives its address and certificate.
+    async fn secure_server() -> (String, Vec<u8>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let tls = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key);
+        let acceptor = TlsAcceptor::from(Arc::new(tls.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+            }
+        });
+        (format!("https://localhost:{port}/"), made.cert.pem().into())
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_is_trusted_where_it_is_named_alone() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (address, roots) = secure_server().await;
+        for (outbound, is_trusted) in [
+            (Outbound::trusting(&[roots]).unwrap(), true),
+            (Outbound::new().unwrap(), false),
+        ] {
+            let request = Request::get(&address).body(Vec::new()).unwrap();
+            let answer = outbound.call(request, LIMITS).await;
+            assert_eq!(answer.is_ok(), is_trusted, "{answer:?}");
+        }
     }
 
     #[test]

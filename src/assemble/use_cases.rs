@@ -122,9 +122,16 @@ impl Foundation {
         &self,
         settings: Vec<OpenIdSettings>,
     ) -> Result<Vec<Arc<OpenIdProvider>>, OutboundError> {
-        let outbound = Outbound::new()?;
-        let open = |one| Arc::new(OpenIdProvider::new(one, outbound.clone(), self.clock()));
-        Ok(settings.into_iter().map(open).collect())
+        let shared = Outbound::new()?;
+        let open = |one: OpenIdSettings| {
+            let outbound = if one.roots.is_empty() {
+                shared.clone()
+            } else {
+                Outbound::trusting(std::slice::from_ref(&one.roots))?
+            };
+            Ok(Arc::new(OpenIdProvider::new(one, outbound, self.clock())))
+        };
+        settings.into_iter().map(open).collect()
     }
 
     pub(super) fn login(

@@ -59,6 +59,21 @@ fn an_issuer_stays_as_it_is_written() {
 }
 
 #[test]
+fn a_private_authority_is_a_file_with_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    let text = format!("{MINIMAL}    ca = {:?}", file.display().to_string());
+    let said = || examined(&text).problems.to_string();
+    assert!(said().contains("the certificates cannot be read"));
+    std::fs::write(&file, "no certificate").unwrap();
+    assert!(said().contains("no certificate in the file"));
+    let made = rcgen::generate_simple_self_signed(["idp.example.com".to_owned()]).unwrap();
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    let settings = examined(&text).settings.unwrap();
+    assert_eq!(settings.providers[0].roots, made.cert.pem().into_bytes());
+}
+
+#[test]
 fn a_missing_file_is_one_clear_problem() {
     let loaded = examine(Path::new("/nowhere/vestibule.toml"));
     assert!(loaded.settings.is_none());

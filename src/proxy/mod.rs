@@ -5,6 +5,7 @@
 //! own (`workers`); what needs a store or a page goes to the runtime that everything else is on.
 
 mod answer;
+mod authorities;
 mod bridge;
 mod callbacks;
 mod connection;
@@ -44,6 +45,7 @@ use crate::session::Sessions;
 use crate::telemetry::metrics::Metrics;
 
 pub use answer::{ErrorPage, ErrorPages, PlainErrorPages, Problem};
+pub use authorities::{Authorities, AuthoritiesProblem};
 pub use bridge::Pages;
 pub use listeners::{CertificateProblem, Certificates, ListenProblem, Listener};
 pub use settings::{

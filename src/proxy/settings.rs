@@ -10,6 +10,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use super::authorities::Authorities;
+
 /// What the data plane needs to know.
 #[derive(Debug, Clone)]
 pub struct ProxySettings {
@@ -90,6 +92,8 @@ pub struct UpstreamSettings {
     pub idle_timeout: Duration,
     /// Between two pieces of a WebSocket or another upgraded connection.
     pub tunnel_timeout: Duration,
+    /// Where the certificates of `https` servers come from; none for the public roots.
+    pub authorities: Option<Authorities>,
 }
 
 impl UpstreamSettings {
@@ -102,6 +106,7 @@ impl UpstreamSettings {
             write_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_mins(1),
             tunnel_timeout: Duration::from_hours(1),
+            authorities: None,
         }
     }
 }

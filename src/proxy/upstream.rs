@@ -8,10 +8,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::net::lookup_host;
 
+use super::authorities::Authorities;
 use super::settings::{HandoffSettings, HostSettings, UpstreamServer, UpstreamSettings};
 use crate::access::Permit;
 use crate::access::header_hygiene::{
@@ -33,6 +35,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// The upstream's servers.
 pub(super) struct Upstream {
     settings: UpstreamSettings,
+    authorities: Option<Arc<CaType>>,
     peers: ArcSwap<Vec<HttpPeer>>,
     next: AtomicUsize,
 }
@@ -40,7 +43,9 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Servers that are not looked up yet.
     pub(super) fn new(settings: UpstreamSettings) -> Self {
+        let authorities = settings.authorities.as_ref();
         Self {
+            authorities: authorities.map(Authorities::for_peers),
             settings,
             peers: ArcSwap::default(),
             next: AtomicUsize::new(0),
@@ -111,6 +116,7 @@ impl Upstream {
         options.read_timeout = Some(self.settings.read_timeout);
         options.write_timeout = Some(self.settings.write_timeout);
         options.idle_timeout = Some(self.settings.idle_timeout);
+        options.ca.clone_from(&self.authorities);
         peer
     }
 }

@@ -1,6 +1,7 @@
 //! Checks what is about traffic: hosts, listeners, the upstream.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,8 +11,8 @@ use super::{Check, Sound};
 use crate::config::file::{Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits};
 use crate::operator_file::{At, Octets, Parsed};
 use crate::proxy::{
-    CertificateFiles, DoorLimits, HandoffSettings, HostSettings, ListenerSettings, ProxySettings,
-    UpstreamServer, UpstreamSettings,
+    Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, ListenerSettings,
+    ProxySettings, UpstreamServer, UpstreamSettings,
 };
 
 /// What the section `[listen]` says.
@@ -274,6 +275,7 @@ impl Check<'_> {
         let Upstream {
             servers,
             tls_name,
+            ca,
             connect_timeout,
             read_timeout,
             write_timeout,
@@ -296,7 +298,19 @@ impl Check<'_> {
         self.set(write_timeout.as_ref(), &mut settings.write_timeout);
         self.set(idle_timeout.as_ref(), &mut settings.idle_timeout);
         self.set(tunnel_timeout.as_ref(), &mut settings.tunnel_timeout);
+        if let Some(ca) = ca {
+            settings.authorities = self.authorities(ca);
+        }
         (is_whole.then_some(settings), self.hand_off(hand_off))
+    }
+
+    fn authorities(&mut self, ca: &At<PathBuf>) -> Option<Authorities> {
+        let pem = self.further_roots(Some(ca))?;
+        let parsed = Authorities::parse(&pem);
+        let advice = "name a file with certificates in PEM";
+        parsed
+            .map_err(|problem| self.findings.error(&ca.span, problem.to_string(), advice))
+            .ok()
     }
 
     fn server(&mut self, server: &At<String>, name: Option<&str>) -> Sound<UpstreamServer> {

@@ -58,6 +58,7 @@ impl Check<'_> {
             algorithms,
             max_age,
             timeout,
+            ca,
         } = provider;
         let is_named = self.short_name("an identity provider", id);
         let secrets = [client_secret, previous_client_secret];
@@ -94,6 +95,7 @@ impl Check<'_> {
             email_trust,
             algorithms: algorithms.unwrap_or(defaults.algorithms),
             timeout: timeout.unwrap_or(defaults.timeout),
+            roots: self.further_roots(ca.as_ref()).unwrap_or_default(),
             ..defaults
         };
         for problem in settings.problems() {
@@ -221,7 +223,7 @@ impl Check<'_> {
             pickup,
             from,
         } = &mail.value;
-        let roots = self.mail_roots(ca.as_ref())?;
+        let roots = self.further_roots(ca.as_ref())?;
         let password = password
             .as_ref()
             .map(|reference| (reference, self.secret(reference, 1)));
@@ -332,8 +334,8 @@ impl Check<'_> {
         None
     }
 
-    /// Certificates besides the public roots; none where no file is named.
-    fn mail_roots(&mut self, ca: Option<&At<PathBuf>>) -> Sound<Vec<u8>> {
+    /// Certificates that others may come from, PEM; none where no file is named.
+    pub(super) fn further_roots(&mut self, ca: Option<&At<PathBuf>>) -> Sound<Vec<u8>> {
         let Some(ca) = ca else {
             return Some(Vec::new());
         };

@@ -107,6 +107,9 @@ pub struct Upstream {
     pub servers: At<Vec<At<String>>>,
     /// The name that the certificate of `https` servers carries, where it is not their host.
     pub tls_name: Option<At<String>>,
+    /// A file with certificates (PEM) that those of `https` servers may come from, instead of the
+    /// public roots.
+    pub ca: Option<At<PathBuf>>,
     /// For a connection to be made. Default: `5s`.
     pub connect_timeout: Option<Parsed<Duration>>,
     /// Between two pieces of a response. Default: `60s`.

@@ -128,6 +128,8 @@ pub struct IdentityProvider {
     pub max_age: Option<Parsed<Duration>>,
     /// How long each of its answers may take. Default: `10s`.
     pub timeout: Option<Parsed<Duration>>,
+    /// A file with certificates (PEM) that the provider's may come from, besides the public roots.
+    pub ca: Option<At<PathBuf>>,
 }
 
 /// How a client secret is sent.

@@ -73,6 +73,8 @@ pub struct OpenIdSettings {
     pub email_trust: EmailTrust,
     /// How long each answer may take.
     pub timeout: Duration,
+    /// Certificates besides the system's roots, PEM; empty for none.
+    pub roots: Vec<u8>,
 }
 
 /// What is wrong with an [`OpenIdSettings`].
@@ -134,6 +136,7 @@ impl OpenIdSettings {
             ask_userinfo: true,
             email_trust: EmailTrust::None,
             timeout: Duration::from_secs(10),
+            roots: Vec::new(),
         }
     }
 

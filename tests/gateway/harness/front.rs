@@ -29,8 +29,9 @@ use vestibule::policy::{
     Access, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
 };
 use vestibule::proxy::{
-    CertificateFiles, DoorLimits, HandoffSettings, HostSettings, Listener, ListenerSettings,
-    PlainErrorPages, ProxyParts, ProxySettings, UpstreamServer, UpstreamSettings, serve,
+    Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, Listener,
+    ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, UpstreamServer, UpstreamSettings,
+    serve,
 };
 use vestibule::rate_limit::{Limit, NodeLimits, Per};
 use vestibule::seal::{KeyRing, SealKey};
@@ -61,6 +62,8 @@ pub struct FrontSettings {
     pub more_upstreams: Vec<UpstreamServer>,
     pub only_upstream: Option<UpstreamServer>,
     pub read_timeout: Duration,
+    /// Where the upstream's certificate comes from, PEM, if not from the public roots.
+    pub upstream_ca: Option<Vec<u8>>,
     pub grace: Duration,
     /// Where sessions are, if not in an SQLite file of its own.
     pub session_store: Option<Arc<dyn SessionStore>>,
@@ -75,6 +78,7 @@ impl Default for FrontSettings {
             more_upstreams: vec![],
             only_upstream: None,
             read_timeout: Duration::from_secs(10),
+            upstream_ca: None,
             grace: Duration::from_secs(5),
             session_store: None,
         }
@@ -109,6 +113,9 @@ impl Front {
         let mut to = UpstreamSettings::to(servers);
         to.read_timeout = settings.read_timeout;
         to.connect_timeout = Duration::from_secs(1);
+        to.authorities = settings
+            .upstream_ca
+            .map(|pem| Authorities::parse(&pem).expect("PEM"));
         let hosts = ["https://app.example.com", "https://b.example.com"];
         let parts = ProxyParts {
             settings: ProxySettings {
