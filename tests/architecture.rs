@@ -108,6 +108,10 @@ const PURE: &[&str] = &[
     "onboarding/plan",
     "onboarding/form",
     "onboarding/answers",
+    "onboarding/conditions",
+    "onboarding/values",
+    "onboarding/vat",
+    "policy/duties",
     "onboarding/draft",
     "policy/route",
 ];

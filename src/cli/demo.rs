@@ -63,12 +63,16 @@ async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
     };
     let _writing = logs::start(&settings.log)?;
     let gateway = assemble(settings).await?;
-    let (stop, stopping) = watch::channel(false);
+    let (reload, (stop, stopping)) = (gateway.reload(), watch::channel(false));
     let running = tokio::spawn(gateway.run(stopping));
     print!("{}", demo.welcome());
     tokio::select! {
         () = signals.come() => println!("\nStopping."),
         () = demo.announce_letters(|letter| print!("{letter}")) => {}
+        () = demo.announce_changes(|| {
+            reload.reload();
+            println!("The policies were read again.");
+        }) => {}
     }
     let _ = stop.send(true);
     let ran = running.await.context("the gateway ended badly")?;

@@ -9,6 +9,7 @@ mod markup;
 mod neighbours;
 mod people;
 pub mod platform;
+mod policies;
 mod ports;
 mod seed;
 mod welcome;
@@ -123,6 +124,7 @@ impl Demo {
         Welcome {
             origin: &self.origin,
             mail: &self.mail(),
+            terms: &self.policies().join("agreements/terms.en.md"),
             admin: &admin,
         }
         .text()
@@ -133,9 +135,18 @@ impl Demo {
         letters::watch(self.mail(), announce).await;
     }
 
+    /// Tells when somebody changes the policies; never ends by itself.
+    pub async fn announce_changes(&self, changed: impl Fn()) {
+        policies::watch(self.policies(), changed).await;
+    }
+
     /// Stops the neighbours and removes the folder.
     pub async fn stop(self) {
         self.neighbours.stop().await;
+    }
+
+    fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies")
     }
 
     fn mail(&self) -> PathBuf {

@@ -7,8 +7,8 @@ use super::people::{EMAIL_IN_USE, KNOWN, Person};
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseAddress, DatabaseError};
 use crate::identity::{
-    Account, AccountType, CustomerId, EmailAddress, EmailProblem, Issuer, PlatformId, Subject,
-    UserId,
+    Account, AccountType, CustomerId, CustomerOptions, EmailAddress, EmailProblem, Issuer,
+    PlatformId, Subject, UserId, UserOptions,
 };
 use crate::onboarding::DutyStore as _;
 use crate::onboarding::answers::Acceptance;
@@ -129,6 +129,7 @@ impl Garden {
             name,
             code,
             fields: Map::new(),
+            options: CustomerOptions::default(),
         };
         let customer = self
             .platform
@@ -157,6 +158,7 @@ impl Garden {
             account_type: account_type(person),
             language: "en".to_owned(),
             fields: Map::new(),
+            options: UserOptions::default(),
         };
         Ok(self.platform.add_user(&user, added).await?.into_inner())
     }

@@ -13,6 +13,8 @@ pub struct Welcome<'a> {
     pub origin: &'a str,
     /// The folder in which letters land.
     pub mail: &'a Path,
+    /// The English text of an agreement.
+    pub terms: &'a Path,
     /// The address of health, metrics and the operator API.
     pub admin: &'a str,
 }
@@ -23,9 +25,10 @@ impl Welcome<'_> {
         let Self {
             origin,
             mail,
+            terms,
             admin,
         } = self;
-        let mail = mail.display();
+        let (mail, terms) = (mail.display(), terms.display());
         format!(
             "\nVestibule is between you and a platform called Brightwater.\n\n  \
              Open   {origin}/things/17?tab=values#chart\n\n\
@@ -33,6 +36,8 @@ impl Welcome<'_> {
              To be somebody else, log out, or open a private window.\n\n  \
              Mail   {mail}\n         Letters with codes land here, and are announced below.\n         \
              Tomáš may also prove himself by his password there: {UNLINKED_PASSWORD}\n  \
+             Terms  {terms}\n         Change this text: at your next page you accept it \
+             again, and come back to it.\n  \
              API    curl -i {origin}/api/me\n         401 and JSON without a session, never a login page.\n  \
              Open   {origin}/status\n         A rule makes this page public.\n  \
              Admin  http://{admin}/readyz and /metrics\n\n\

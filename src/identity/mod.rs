@@ -4,12 +4,14 @@ mod account;
 mod cleared;
 mod customer;
 mod email;
+mod options;
 mod verified;
 
 pub use account::{Account, AccountType, PlatformId, UserId};
 pub use cleared::{AgreementPrint, Cleared};
 pub use customer::{CustomerId, LocationId, PartnerId};
 pub use email::{EmailAddress, EmailProblem};
+pub use options::{CustomerOptions, DefaultDashboard, HomeDashboard, Role, UserOptions};
 pub use verified::{
     Issuer, LocalUser, ProvenEmail, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
     VouchedBy,

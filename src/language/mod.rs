@@ -7,6 +7,7 @@ mod countries;
 mod negotiation;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -83,6 +84,13 @@ languages! {
 }
 
 impl Language {
+    /// The operator's text in this language, else in English, else in whatever language there is.
+    pub fn pick(self, texts: &BTreeMap<String, String>) -> Option<&str> {
+        let of = |tag: &str| texts.get(tag);
+        let found = of(self.tag()).or_else(|| of("en"));
+        found.or_else(|| texts.values().next()).map(String::as_str)
+    }
+
     /// The language that `tag` names, if pages are written in it.
     pub fn from_tag(tag: &str) -> Option<Self> {
         Self::ALL

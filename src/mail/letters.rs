@@ -68,7 +68,63 @@ impl Stationery<'_> {
             } => self.mailed_code(code.expose_secret(), provider, *minutes),
             Message::AccountReady => self.account_ready(to, origin),
             Message::RegistrationFailed { reference } => self.registration_failed(to, reference),
+            Message::RegistrationCompleted {
+                customer,
+                user,
+                email,
+                account_type,
+                reference,
+            } => {
+                let texts = self.language.texts();
+                let kind = texts.get(&format!("account-type-{}", account_type.as_str()));
+                let facts = [
+                    ("letter-completed-customer", customer.clone()),
+                    (
+                        "letter-completed-user",
+                        format!("{user}, {}", email.as_str()),
+                    ),
+                    ("letter-completed-kind", kind.into_owned()),
+                    ("letter-completed-reference", reference.clone()),
+                ];
+                self.registration_completed(&facts, origin)
+            }
         }
+    }
+
+    /// Repeats what an applicant typed, to somebody who asked for such letters.
+    fn registration_completed(
+        self,
+        facts: &[(&str, String)],
+        url: &str,
+    ) -> Result<Written, askama::Error> {
+        let subject = self.subject("letter-completed-subject");
+        let texts = self.language.texts();
+        let greeting = &greeting(texts, None);
+        let facts = facts
+            .iter()
+            .map(|(label, fact)| (texts.get(label).into_owned(), fact.clone()));
+        let facts = &facts.collect::<Vec<_>>();
+        let stationery = self;
+        let text = CompletedText {
+            stationery,
+            greeting,
+            facts,
+            url,
+        }
+        .render()?;
+        let html = CompletedHtml {
+            stationery,
+            subject: &subject,
+            greeting,
+            facts,
+            url,
+        }
+        .render()?;
+        Ok(Written {
+            subject,
+            text,
+            html,
+        })
     }
 
     /// It greets nobody by name: the name at hand is that of whoever asks, not the recipient's.
@@ -241,6 +297,25 @@ struct FailedHtml<'a> {
     subject: &'a str,
     greeting: &'a str,
     reference: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/completed.txt")]
+struct CompletedText<'a> {
+    stationery: Stationery<'a>,
+    greeting: &'a str,
+    facts: &'a [(String, String)],
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/completed.html")]
+struct CompletedHtml<'a> {
+    stationery: Stationery<'a>,
+    subject: &'a str,
+    greeting: &'a str,
+    facts: &'a [(String, String)],
+    url: &'a str,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::database::DatabaseError;
-use crate::identity::EmailAddress;
+use crate::identity::{AccountType, EmailAddress};
 use crate::language::Language;
 
 /// A letter, ready to send.
@@ -70,6 +70,8 @@ letter_kinds! {
     AccountReady "account-ready";
     /// A registration cannot be finished as it is.
     RegistrationFailed "registration-failed";
+    /// For the operator: a registration is complete.
+    RegistrationCompleted "registration-completed";
 }
 
 impl LetterKind {
@@ -98,6 +100,19 @@ pub enum Message {
         /// What to quote when asking about it.
         reference: String,
     },
+    /// For the operator: a registration is complete.
+    RegistrationCompleted {
+        /// The customer's name.
+        customer: String,
+        /// The user's name.
+        user: String,
+        /// The user's address.
+        email: EmailAddress,
+        /// The account type.
+        account_type: AccountType,
+        /// The registration.
+        reference: String,
+    },
 }
 
 impl Message {
@@ -107,6 +122,7 @@ impl Message {
             Self::ProofCode { .. } => LetterKind::ProofCode,
             Self::AccountReady => LetterKind::AccountReady,
             Self::RegistrationFailed { .. } => LetterKind::RegistrationFailed,
+            Self::RegistrationCompleted { .. } => LetterKind::RegistrationCompleted,
         }
     }
 
@@ -114,7 +130,9 @@ impl Message {
     pub const fn valid_for(&self) -> Option<Duration> {
         match self {
             Self::ProofCode { minutes, .. } => Some(Duration::from_secs(*minutes * 60)),
-            Self::AccountReady | Self::RegistrationFailed { .. } => None,
+            Self::AccountReady
+            | Self::RegistrationFailed { .. }
+            | Self::RegistrationCompleted { .. } => None,
         }
     }
 }

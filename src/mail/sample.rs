@@ -1,7 +1,7 @@
 //! A sample of every letter, for `vestibule mail preview` and the snapshots.
 
 use super::{Addressee, LetterKind, Letterhead, Message};
-use crate::identity::EmailAddress;
+use crate::identity::{AccountType, EmailAddress};
 use crate::language::Language;
 
 /// What a letter of this kind could say.
@@ -14,6 +14,13 @@ pub fn message(kind: LetterKind) -> Message {
         },
         LetterKind::AccountReady => Message::AccountReady,
         LetterKind::RegistrationFailed => Message::RegistrationFailed {
+            reference: "0193-7f3a".to_owned(),
+        },
+        LetterKind::RegistrationCompleted => Message::RegistrationCompleted {
+            customer: "Bianchi & Figli".to_owned(),
+            user: "Giulia Bianchi".to_owned(),
+            email: addressee(Language::En).email,
+            account_type: AccountType::Business,
             reference: "0193-7f3a".to_owned(),
         },
     }

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX, FormField, RegistrationForm};
-use super::values::answer;
+use super::conditions::Filled;
+use super::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX, ASKED, FormField, RegistrationForm};
+use super::values::{answer, plain};
 use crate::identity::{AccountType, EmailAddress};
 use crate::language::Country;
 use crate::policy::signup_form::{Agreement, Field, FieldKind, FieldTarget};
+
+/// The longest name of a customer that an operator composes, characters.
+const LONGEST_TITLE: usize = 200;
 
 /// Something is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,10 @@ pub enum FieldProblemKind {
     NotAnEmail,
     /// Not a phone number, or a local one without a country.
     NotAPhone,
+    /// Not a VAT number of that country.
+    NotAVatNumber,
+    /// It is asked because of what was filled in, and was not on the page.
+    NewlyAsked,
     /// Not a country's code.
     NotACountry,
     /// Not one of the options.
@@ -114,14 +122,19 @@ pub fn judge(
     // at the page is enough.
     let kinds = chosen.map_or_else(|| form.account_types.clone(), |kind| vec![kind]);
     let mut judged = Judged::default();
-    let asked = || {
-        let asked_for_all = |field: &Field| kinds.iter().all(|kind| field.is_asked_for(*kind));
-        let fields = form.fields.iter();
-        fields.filter(move |field| asked_for_all(&field.declared))
-    };
-    let region = asked().find_map(|field| country_of(field, input));
-    for field in asked() {
-        judged.field(field, input, region);
+    let filled = Filled::of(form, Some(input), chosen);
+    let for_all = |field: &Field| kinds.iter().all(|kind| field.is_asked_for(*kind));
+    let fields = form.fields.iter();
+    let asked: Vec<_> = fields
+        .filter(|field| for_all(&field.declared) && filled.asks(field))
+        .collect();
+    let region = asked.iter().find_map(|field| country_of(field, input));
+    for field in asked {
+        if is_new(field, input) {
+            judged.problem(field, FieldProblemKind::NewlyAsked);
+        } else {
+            judged.field(field, input, (region, filled.requires(field)));
+        }
     }
     for agreement in &form.agreements {
         if kinds.iter().all(|kind| agreement.is_asked_for(*kind)) {
@@ -134,7 +147,22 @@ pub fn judge(
         judged.problems.insert(0, FieldProblem { field, problem });
         return Err(Refusal::Invalid(judged.problems));
     };
+    let title = filled.customer_title();
+    let title = title.and_then(|title| plain(&title, LONGEST_TITLE).ok());
+    if let Some(title) = title.filter(|title| !title.is_empty()) {
+        judged.customer_name = Some(title);
+    }
     judged.into_answers(account_type)
+}
+
+/// Whether a field is asked because of what was filled in, on a page that did not show it.
+fn is_new(field: &FormField, input: &BTreeMap<String, String>) -> bool {
+    let name = &field.declared.name;
+    let was_shown = || {
+        let asked = input.get(ASKED).map(String::as_str).unwrap_or_default();
+        asked.split(' ').any(|shown| shown == name)
+    };
+    field.declared.when.is_some() && !field.locked && !input.contains_key(name) && !was_shown()
 }
 
 /// Judges a submission of agreements alone: those of `due` must be accepted; more of those that
@@ -194,7 +222,7 @@ pub fn judge_fields(
         if is_empty && !field.declared.required {
             judged.keep(&field.declared, String::new());
         } else {
-            judged.field(field, input, region);
+            judged.field(field, input, (region, field.declared.required));
         }
     }
     if !judged.problems.is_empty() {
@@ -211,6 +239,7 @@ pub fn judge_fields(
 
 fn is_known(form: &RegistrationForm, key: &str) -> bool {
     key == ACCOUNT_TYPE
+        || key == ASKED
         || form.fields.iter().any(|field| field.declared.name == key)
         || is_agreement(&form.agreements, key)
 }
@@ -257,22 +286,26 @@ impl Judged {
         &mut self,
         field: &FormField,
         input: &BTreeMap<String, String>,
-        region: Option<Country>,
+        expected: (Option<Country>, bool),
     ) {
         let locked = field.value.as_deref().filter(|_| field.locked);
         let submitted = input.get(&field.declared.name).map(String::as_str);
         match answer(
             &field.declared,
             locked.or(submitted).unwrap_or_default(),
-            region,
+            expected,
         ) {
             Ok(Some(value)) => self.keep(&field.declared, value),
             Ok(None) => {}
-            Err(problem) => self.problems.push(FieldProblem {
-                field: field.declared.name.clone(),
-                problem,
-            }),
+            Err(problem) => self.problem(field, problem),
         }
+    }
+
+    fn problem(&mut self, field: &FormField, problem: FieldProblemKind) {
+        self.problems.push(FieldProblem {
+            field: field.declared.name.clone(),
+            problem,
+        });
     }
 
     fn keep(&mut self, field: &Field, text: String) {

@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::conditions::Filled;
 use super::values;
-use crate::expression::Mapping;
+use crate::expression::{Expression, Mapping};
 use crate::identity::{AccountType, EmailAddress, VerifiedIdentity};
 use crate::platform::PlatformCustomer;
 use crate::policy::SignupForm;
@@ -16,6 +19,8 @@ use crate::policy::signup_form::{Agreement, Field, FieldKind, FieldTarget};
 
 /// The key under which the account type is submitted.
 pub const ACCOUNT_TYPE: &str = "account_type";
+/// The key under which the page names the conditional fields that it shows.
+pub const ASKED: &str = "asked";
 /// What precedes an agreement's id in its key; the value is the version that was shown.
 pub const AGREEMENT_PREFIX: &str = "agreement.";
 
@@ -42,6 +47,10 @@ pub struct RegistrationForm {
     pub fields: Vec<FormField>,
     /// The agreements to accept, in page order.
     pub agreements: Vec<Arc<Agreement>>,
+    /// What conditions see as `identity`.
+    pub identity: Value,
+    /// The customer's name, where the operator composes it.
+    pub customer_title: Option<Expression>,
 }
 
 /// A field with its first value.
@@ -89,8 +98,8 @@ impl RegistrationForm {
             };
             makes_sense && account_types.iter().any(|kind| field.is_asked_for(*kind))
         };
-        let claims = serde_json::Value::Object(identity.claims().clone());
-        let fields = complete(&declared.fields)
+        let claims = Value::Object(identity.claims().clone());
+        let fields = complete(declared)
             .into_iter()
             .filter(wanted)
             .map(|field| FormField::known(field, identity, &claims))
@@ -110,6 +119,8 @@ impl RegistrationForm {
             account_types,
             fields,
             agreements,
+            identity: claims,
+            customer_title: declared.customer_title.clone().filter(|_| !joins),
         }
     }
 
@@ -120,6 +131,8 @@ impl RegistrationForm {
             account_types: Vec::new(),
             fields: Vec::new(),
             agreements,
+            identity: Value::Null,
+            customer_title: None,
         }
     }
 
@@ -138,7 +151,9 @@ impl RegistrationForm {
 
     /// Whether nothing has to be asked, so that no page needs to be shown.
     pub fn asks_nothing(&self) -> bool {
-        let answered = |field: &FormField| field.locked || !field.declared.required;
+        let filled = Filled::of(self, None, self.only_account_type());
+        let answered =
+            |field: &FormField| field.locked || !filled.asks(field) || !filled.requires(field);
         self.account_types.len() == 1
             && self.agreements.is_empty()
             && self.fields.iter().all(answered)
@@ -173,11 +188,7 @@ impl RegistrationForm {
 }
 
 impl FormField {
-    fn known(
-        declared: Arc<Field>,
-        identity: &VerifiedIdentity,
-        claims: &serde_json::Value,
-    ) -> Self {
+    fn known(declared: Arc<Field>, identity: &VerifiedIdentity, claims: &Value) -> Self {
         let said = match (&declared.prefill, declared.goes_to) {
             (Some(mapping), _) => mapping.text(claims),
             (None, FieldTarget::UserEmail) => identity.text("email").map(str::to_owned),
@@ -203,16 +214,18 @@ fn is_vouched_for(field: &Field, identity: &VerifiedIdentity, value: Option<&str
         identity.has_proven_email() && email.as_ref().map(EmailAddress::as_str) == value
     };
     let proven_phone = || {
-        identity.claims().get("phone_number_verified") == Some(&serde_json::Value::Bool(true))
+        identity.claims().get("phone_number_verified") == Some(&Value::Bool(true))
             && matches!(&field.prefill, Some(Mapping::Claim(claim)) if claim == "phone_number")
     };
     match field.kind {
         _ if field.goes_to == FieldTarget::UserEmail => proven_email(),
         FieldKind::Email => field.locked_when_verified && proven_email(),
         FieldKind::Phone => field.locked_when_verified && proven_phone(),
-        FieldKind::Text | FieldKind::Country | FieldKind::Select(_) | FieldKind::Checkbox => {
-            field.locked_when_verified
-        }
+        FieldKind::Text
+        | FieldKind::VatNumber
+        | FieldKind::Country
+        | FieldKind::Select(_)
+        | FieldKind::Checkbox => field.locked_when_verified,
     }
 }
 
@@ -223,11 +236,13 @@ fn name_of(identity: &VerifiedIdentity) -> Option<String> {
 }
 
 /// The declared fields, after those that the platform cannot do without and nobody declared.
-fn complete(declared: &[Arc<Field>]) -> Vec<Arc<Field>> {
+fn complete(form: &SignupForm) -> Vec<Arc<Field>> {
+    let declared = &form.fields;
     let has = |target| declared.iter().any(|field| field.goes_to == target);
-    let names_companies = declared.iter().any(|field| {
-        field.goes_to == FieldTarget::CustomerName && field.is_asked_for(AccountType::Business)
-    });
+    let names_companies = form.customer_title.is_some()
+        || declared.iter().any(|field| {
+            field.goes_to == FieldTarget::CustomerName && field.is_asked_for(AccountType::Business)
+        });
     let mut fields = Vec::new();
     if !has(FieldTarget::UserName) {
         fields.push(core("name", FieldKind::Text, FieldTarget::UserName));
@@ -261,6 +276,8 @@ fn core(name: &str, kind: FieldKind, goes_to: FieldTarget) -> Arc<Field> {
         label: BTreeMap::new(),
         hint: BTreeMap::new(),
         required: true,
+        when: None,
+        required_when: None,
         account_types,
         goes_to,
         prefill: None,

@@ -1,6 +1,7 @@
 //! The letters that onboarding sends.
 
 use super::draft::Draft;
+use super::plan::Step;
 use super::progress::RegistrationId;
 use super::{Failure, Onboarding};
 use crate::identity::VerifiedIdentity;
@@ -37,6 +38,41 @@ impl Onboarding {
         };
         if let Err(error) = self.send(&message, &to, &draft.host).await {
             tracing::warn!(registration = %id, error = %error, "an applicant could not be told");
+        }
+    }
+
+    /// Tells that a registration is complete: whoever the sign-up form names, and an applicant who
+    /// has left the page.
+    pub(super) async fn tell_of_end(&self, id: &RegistrationId, draft: &Draft, took_long: bool) {
+        self.tell_operator(id, draft).await;
+        if took_long {
+            self.tell(id, draft, None).await;
+        }
+    }
+
+    async fn tell_operator(&self, id: &RegistrationId, draft: &Draft) {
+        let policy = self.parts.policy.current();
+        let Some(notified) = &policy.forms.of(&draft.host).notify else {
+            return;
+        };
+        let made = draft.plan.steps.iter().find_map(|step| match step {
+            Step::CreateCustomer(customer) => Some(customer.name.clone()),
+            _ => None,
+        });
+        let message = Message::RegistrationCompleted {
+            customer: made.unwrap_or_else(|| "-".to_owned()),
+            user: draft.name.clone(),
+            email: draft.email.clone(),
+            account_type: draft.account_type,
+            reference: id.as_str().to_owned(),
+        };
+        let to = Addressee {
+            email: notified.email.clone(),
+            name: None,
+            language: notified.language,
+        };
+        if let Err(error) = self.send(&message, &to, &draft.host).await {
+            tracing::warn!(registration = %id, error = %error, "an operator could not be told");
         }
     }
 

@@ -5,6 +5,7 @@
 //! node resumes. Sessions are not its business: `login` asks [`Onboarding::next_step`].
 
 pub mod answers;
+pub mod conditions;
 pub mod draft;
 mod duties;
 pub mod duty_store;
@@ -24,6 +25,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vat;
 mod verifying;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::answers::Answers;
 use super::form::Scope;
 use super::progress::StepKind;
-use crate::identity::{AccountType, CustomerId, EmailAddress};
+use crate::identity::{AccountType, CustomerId, CustomerOptions, EmailAddress, UserOptions};
 use crate::platform::NewCustomer;
 
 /// The steps of one registration, with all that they need.
@@ -52,6 +52,9 @@ pub struct PlannedUser {
     pub language: String,
     /// Further fields.
     pub fields: Map<String, Value>,
+    /// Roles, dashboards and the like.
+    #[serde(default)]
+    pub options: UserOptions,
 }
 
 impl Step {
@@ -74,6 +77,10 @@ pub struct PlanBasis<'a> {
     pub location_name: Option<&'a str>,
     /// The language tag of the user.
     pub language: &'a str,
+    /// What is made of the customer besides.
+    pub customer_options: &'a CustomerOptions,
+    /// What is made of the user besides.
+    pub user_options: &'a UserOptions,
 }
 
 impl Plan {
@@ -85,6 +92,7 @@ impl Plan {
             account_type: answers.account_type,
             language: basis.language.to_owned(),
             fields: answers.user.clone(),
+            options: basis.user_options.clone(),
         });
         match basis.scope {
             Scope::Join(customer) => Self {
@@ -98,7 +106,7 @@ impl Plan {
                         fields: answers.location.clone(),
                     })
                 });
-                let customer = Step::CreateCustomer(new_customer(answers, code.clone()));
+                let customer = Step::CreateCustomer(new_customer(answers, code.clone(), basis));
                 Self {
                     joins: None,
                     steps: [Some(customer), location, Some(user)]
@@ -116,7 +124,7 @@ impl Plan {
     }
 }
 
-fn new_customer(answers: &Answers, code: Option<String>) -> NewCustomer {
+fn new_customer(answers: &Answers, code: Option<String>, basis: PlanBasis<'_>) -> NewCustomer {
     let name = answers.customer_name.as_ref().unwrap_or(&answers.name);
     NewCustomer {
         account_type: answers.account_type,
@@ -124,5 +132,6 @@ fn new_customer(answers: &Answers, code: Option<String>) -> NewCustomer {
         // A person's own account must not be found by that person's colleagues.
         code: code.filter(|_| answers.account_type == AccountType::Business),
         fields: answers.customer.clone(),
+        options: basis.customer_options.clone(),
     }
 }

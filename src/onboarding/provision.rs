@@ -187,6 +187,7 @@ impl Job<'_> {
                     account_type: planned.account_type,
                     language: planned.language.clone(),
                     fields: planned.fields.clone(),
+                    options: planned.options.clone(),
                 };
                 let made = in_time(platform.ensure_user(&mark, &new)).await;
                 made.map(|made| named(made, |id| id.as_str().to_owned()))
@@ -225,9 +226,8 @@ impl Job<'_> {
         let detail = serde_json::Value::Null;
         self.event(EventKind::RegistrationCompleted, Some(&account), detail)
             .await;
-        if self.took_long() {
-            self.onboarding.tell(id, &self.draft, None).await;
-        }
+        let (draft, took_long) = (&self.draft, self.took_long());
+        self.onboarding.tell_of_end(id, draft, took_long).await;
         Ok(())
     }
 

@@ -245,10 +245,13 @@ impl Submission<'_> {
             AccountType::Personal => "default-location-personal",
             AccountType::Business | AccountType::Partner => "default-location-business",
         });
+        let declared = self.policy.forms.of(self.host);
         let basis = PlanBasis {
             scope: &self.form.scope,
             location_name: with_location.then_some(location_name.as_ref()),
             language: self.language.tag(),
+            customer_options: &declared.customer_options,
+            user_options: &declared.user_options,
         };
         Draft {
             identity: self.identity.clone(),

@@ -5,6 +5,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::answers::FieldProblemKind;
+use super::vat;
 use crate::identity::EmailAddress;
 use crate::language::Country;
 use crate::policy::signup_form::{Field, FieldKind};
@@ -13,11 +14,11 @@ use crate::policy::signup_form::{Field, FieldKind};
 pub(super) fn answer(
     field: &Field,
     text: &str,
-    region: Option<Country>,
+    (region, required): (Option<Country>, bool),
 ) -> Result<Option<String>, FieldProblemKind> {
     let value = normal(field, text, region)?;
     let is_empty = value.is_empty() || (field.kind == FieldKind::Checkbox && value == "false");
-    if is_empty && field.required {
+    if is_empty && required {
         return Err(FieldProblemKind::Missing);
     }
     Ok(Some(value).filter(|value| !value.is_empty()))
@@ -39,6 +40,7 @@ pub(super) fn normal(
             .map(String::from)
             .map_err(|_| FieldProblemKind::NotAnEmail),
         FieldKind::Phone => phone(&text, region).ok_or(FieldProblemKind::NotAPhone),
+        FieldKind::VatNumber => vat::normal(&text, region).ok_or(FieldProblemKind::NotAVatNumber),
         FieldKind::Country => Country::from_code(&text)
             .map(|country| country.code().to_owned())
             .ok_or(FieldProblemKind::NotACountry),
@@ -56,7 +58,7 @@ pub(super) fn normal(
 }
 
 /// NFC, trimmed, without control and direction characters, not too long.
-fn plain(text: &str, max: usize) -> Result<String, FieldProblemKind> {
+pub(super) fn plain(text: &str, max: usize) -> Result<String, FieldProblemKind> {
     // The octets are counted first, so that nothing huge is normalised.
     if text.len() > max.saturating_mul(8) {
         return Err(FieldProblemKind::TooLong { max });

@@ -1,5 +1,6 @@
 //! Agreements that changed: whoever is signed in accepts them again, and goes on where they were.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -148,6 +149,7 @@ impl Pages {
             texts: visit.texts(),
             country: None,
             operator: &frame.operator.clone(),
+            account_types: &BTreeMap::new(),
         };
         let problems = view.problem_links();
         let agreements = view.agreements();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::brand::{self, Colour};
+use crate::policy::signup_form::Logo;
 use crate::policy::{Brand, Forms};
 use crate::{paths, seal};
 
@@ -30,6 +31,8 @@ pub struct AssetUrls {
     pub script: String,
     /// The operator's logo, if there is one.
     pub logo: Option<String>,
+    /// The icon of the browser's tab.
+    pub icon: Option<String>,
 }
 
 /// All files of one policy.
@@ -65,6 +68,9 @@ impl AssetUrls {
             stylesheet,
             script,
             logo: logo(brand).map(|(name, _)| paths::asset(&name)),
+            icon: icon(brand)
+                .or_else(|| logo(brand))
+                .map(|(name, _)| paths::asset(&name)),
         }
     }
 }
@@ -72,7 +78,10 @@ impl AssetUrls {
 type Named = (String, Asset);
 
 fn files(brand: &Brand) -> impl Iterator<Item = Named> {
-    [stylesheet(brand), script()].into_iter().chain(logo(brand))
+    [stylesheet(brand), script()]
+        .into_iter()
+        .chain(logo(brand))
+        .chain(icon(brand))
 }
 
 fn stylesheet(brand: &Brand) -> Named {
@@ -81,7 +90,8 @@ fn stylesheet(brand: &Brand) -> Named {
         .as_deref()
         .and_then(Colour::parse)
         .unwrap_or(Colour::DEFAULT);
-    let css = brand::stylesheet(colour) + STYLESHEET;
+    let background = brand.background.as_deref().and_then(Colour::parse);
+    let css = brand::stylesheet(colour, background) + STYLESHEET;
     named(
         "pages",
         "css",
@@ -105,21 +115,28 @@ fn script() -> Named {
 }
 
 fn logo(brand: &Brand) -> Option<Named> {
-    let logo = brand.logo.as_ref()?;
+    brand.logo.as_ref().map(|logo| picture("logo", logo))
+}
+
+fn icon(brand: &Brand) -> Option<Named> {
+    brand.favicon.as_ref().map(|icon| picture("icon", icon))
+}
+
+fn picture(stem: &str, logo: &Logo) -> Named {
     let ending = match logo.media_type {
         "image/svg+xml" => "svg",
         "image/png" => "png",
         _ => "webp",
     };
     let bytes = Bytes::copy_from_slice(&logo.bytes);
-    Some(named(
-        "logo",
+    named(
+        stem,
         ending,
         Asset {
             media_type: logo.media_type,
             bytes,
         },
-    ))
+    )
 }
 
 fn named(stem: &str, ending: &str, asset: Asset) -> Named {
@@ -133,7 +150,6 @@ mod tests {
 
     use super::*;
     use crate::policy::SignupForm;
-    use crate::policy::signup_form::Logo;
 
     fn brand(colour: &str) -> Brand {
         Brand {
@@ -143,7 +159,7 @@ mod tests {
                 bytes: b"<svg/>".to_vec(),
             }),
             colour: Some(colour.to_owned()),
-            support: None,
+            ..Brand::default()
         }
     }
 

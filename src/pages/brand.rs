@@ -15,6 +15,8 @@ const DARK_SURFACES: [Colour; 3] = [
     Colour::new(0x22, 0x26, 0x2d),
 ];
 
+/// The page where the operator has chosen no colour for it.
+const GREY: Colour = LIGHT_SURFACES[0];
 const BLACK: Colour = Colour::new(0, 0, 0);
 const WHITE: Colour = Colour::new(0xff, 0xff, 0xff);
 
@@ -115,9 +117,10 @@ impl Colour {
 }
 
 impl Palette {
-    /// The palette of a brand colour for the light scheme.
-    pub fn light(brand: Colour) -> Self {
-        Self::on(brand, &LIGHT_SURFACES, BLACK)
+    /// The palette of a brand colour for the light scheme, on the page's own colour.
+    pub fn light(brand: Colour, page: Colour) -> Self {
+        let [_, card, hover] = LIGHT_SURFACES;
+        Self::on(brand, &[page, card, hover], BLACK)
     }
 
     /// The palette of a brand colour for the dark scheme.
@@ -161,13 +164,34 @@ impl Palette {
     }
 }
 
-/// The custom properties of a brand colour, for both schemes.
-pub fn stylesheet(brand: Colour) -> String {
+/// The texts that stand on the page itself in the light scheme: `--text`, `--muted`, `--error`.
+const LIGHT_TEXTS: [Colour; 3] = [
+    Colour::new(0x17, 0x1a, 0x1f),
+    Colour::new(0x54, 0x5d, 0x69),
+    Colour::new(0xb3, 0x26, 0x1e),
+];
+
+/// The page's own colour in the light scheme, lightened until all texts are readable on it.
+fn page(background: Colour) -> Colour {
+    background.standing_out(&LIGHT_TEXTS, WHITE, TEXT)
+}
+
+/// The custom properties of a brand colour, and of the page's own, for both schemes.
+pub fn stylesheet(brand: Colour, background: Option<Colour>) -> String {
     let mut css = String::new();
-    Palette::light(brand).write(&mut css);
+    let page = background.map(page);
+    Palette::light(brand, page.unwrap_or(GREY)).write(&mut css);
     css.push_str("@media (prefers-color-scheme:dark){");
     Palette::dark(brand).write(&mut css);
     css.push_str("}\n");
+    if let Some(page) = page {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            css,
+            "@media (prefers-color-scheme:light){{body{{--page:{}}}}}",
+            page.as_css()
+        );
+    }
     css
 }
 
@@ -204,8 +228,18 @@ mod tests {
         #[test]
         fn any_colour_is_readable_in_both_schemes(red: u8, green: u8, blue: u8) {
             let brand = Colour::new(red, green, blue);
-            passes(Palette::light(brand), &LIGHT_SURFACES);
+            passes(Palette::light(brand, GREY), &LIGHT_SURFACES);
             passes(Palette::dark(brand), &DARK_SURFACES);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_readable_on_any_background(red: u8, green: u8, blue: u8) {
+            let page = page(Colour::new(red, green, blue));
+            for text in LIGHT_TEXTS {
+                prop_assert!(text.contrast(page) >= TEXT);
+            }
         }
     }
 
@@ -218,7 +252,7 @@ mod tests {
                 Colour::new(255, level, 0),
                 Colour::new(0, 255, level),
             ] {
-                passes(Palette::light(brand), &LIGHT_SURFACES);
+                passes(Palette::light(brand, GREY), &LIGHT_SURFACES);
                 passes(Palette::dark(brand), &DARK_SURFACES);
             }
         }
@@ -227,9 +261,9 @@ mod tests {
     #[test]
     fn a_colour_that_passes_is_left_alone() {
         let brand = Colour::parse("#0b5fff").unwrap();
-        assert_eq!(Palette::light(brand).fill, brand);
-        assert_eq!(Palette::light(brand).link, brand);
-        assert_eq!(Palette::light(brand).on_fill, WHITE);
+        assert_eq!(Palette::light(brand, GREY).fill, brand);
+        assert_eq!(Palette::light(brand, GREY).link, brand);
+        assert_eq!(Palette::light(brand, GREY).on_fill, WHITE);
     }
 
     #[test]

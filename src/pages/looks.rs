@@ -12,10 +12,12 @@ use axum::response::Response;
 
 use super::assets::{Asset, AssetUrls, Assets};
 use super::stop::Stop;
-use super::views::Frame;
+use super::views::{Frame, Way};
 use super::visit::Visit;
 use super::{Pages, response_headers};
-use crate::policy::{Policy, SignupForm};
+use crate::language::Language;
+use crate::policy::signup_form::BrandLink;
+use crate::policy::{Brand, Policy, SignupForm};
 
 /// The files of a policy, by host.
 #[derive(Debug)]
@@ -95,6 +97,7 @@ impl Pages {
             texts: visit.texts(),
             operator: brand.name.clone(),
             support: brand.support.clone(),
+            links: links(brand, visit.language),
             assets: self.looks.of(&policy).urls(host).clone(),
             here: visit.here.clone(),
             title: title.into(),
@@ -111,6 +114,14 @@ impl Pages {
         frame.title = title;
         frame
     }
+}
+
+fn links(brand: &Brand, language: Language) -> Vec<Way> {
+    let way = |link: &BrandLink| Way {
+        href: link.url.clone(),
+        text: language.pick(&link.label).unwrap_or(&link.url).to_owned(),
+    };
+    brand.links.iter().map(way).collect()
 }
 
 /// A static file.

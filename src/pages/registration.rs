@@ -181,13 +181,13 @@ impl Pages {
         let texts = visit.texts();
         let mut frame = self.titled(visit, "registration-title");
         let policy = self.parts.policy.current();
-        let own_titles = &policy.forms.of(&visit.client.host).title;
-        if let Some(title) = own_titles
-            .get(visit.language.tag())
-            .or(own_titles.get("en"))
-        {
-            frame.title.clone_from(title);
+        let declared = policy.forms.of(&visit.client.host);
+        if let Some(title) = visit.language.pick(&declared.title) {
+            title.clone_into(&mut frame.title);
         }
+        let why = || texts.get_with("registration-why", &[("operator", &frame.operator)]);
+        let intro = visit.language.pick(&declared.intro);
+        let intro = intro.map_or_else(|| why().into_owned(), str::to_owned);
         let accept_language = visit.accept_language.as_deref();
         let view = FormView {
             form: shown.form,
@@ -196,6 +196,7 @@ impl Pages {
             texts,
             country: accept_language.and_then(Country::from_accept_language),
             operator: &frame.operator.clone(),
+            account_types: &declared.account_types,
         };
         let notice = shown.notice.map(|key| ProblemLink {
             target: "registration".to_owned(),
@@ -222,7 +223,9 @@ impl Pages {
             },
             account_types: view.account_types(),
             account_type_problem: view.problem_of("account_type"),
+            intro,
             fields: view.fields(),
+            asked: view.asked_by_condition(),
             agreements: view.agreements(),
         };
         stop::show(shown.status, &page)

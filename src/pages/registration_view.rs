@@ -9,10 +9,11 @@ use super::views::{
 };
 use crate::identity::AccountType;
 use crate::language::{Country, Texts};
+use crate::onboarding::conditions::Filled;
 use crate::onboarding::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX};
 use crate::onboarding::{FieldProblem, FieldProblemKind, FormField, RegistrationForm};
 use crate::paths;
-use crate::policy::signup_form::{Agreement, Choice, Field, FieldKind};
+use crate::policy::signup_form::{AccountTypeTexts, Agreement, Choice, Field, FieldKind};
 
 /// What the page of a form is made from.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct FormView<'a> {
     pub country: Option<Country>,
     /// The operator's name.
     pub operator: &'a str,
+    /// What the operator calls account types.
+    pub account_types: &'a BTreeMap<AccountType, AccountTypeTexts>,
 }
 
 impl FormView<'_> {
@@ -52,33 +55,66 @@ impl FormView<'_> {
             return Vec::new();
         }
         let sent = self.sent.and_then(|fields| fields.get(ACCOUNT_TYPE));
-        let choice = |kind: &AccountType| AccountTypeChoice {
-            value: kind.as_str(),
-            label: self
-                .texts
-                .get(&format!("account-type-{}", kind.as_str()))
-                .into_owned(),
-            hint: self
-                .texts
-                .get(&format!("account-type-{}-hint", kind.as_str()))
-                .into_owned(),
-            chosen: sent.is_some_and(|sent| sent == kind.as_str()),
+        let choice = |kind: &AccountType| {
+            let own = self.account_types.get(kind);
+            let text = |own: Option<&BTreeMap<String, String>>, ending: &str| {
+                let ours = || {
+                    let key = format!("account-type-{}{ending}", kind.as_str());
+                    self.texts.get(&key).into_owned()
+                };
+                own.and_then(|own| self.own(own))
+                    .map_or_else(ours, str::to_owned)
+            };
+            AccountTypeChoice {
+                value: kind.as_str(),
+                label: text(own.map(|own| &own.label), ""),
+                hint: text(own.map(|own| &own.hint), "-hint"),
+                chosen: sent.is_some_and(|sent| sent == kind.as_str()),
+            }
         };
         self.form.account_types.iter().map(choice).collect()
     }
 
-    /// The fields that are asked.
+    /// The fields that are asked, given what is filled in.
     pub fn fields(&self) -> Vec<FieldView> {
-        let asked = self.form.fields.iter().filter(|field| !field.locked);
-        asked.map(|field| self.field(field)).collect()
+        let filled = self.filled();
+        self.asked(&filled)
+            .map(|field| self.field(field, filled.requires(field)))
+            .collect()
     }
 
-    fn field(&self, field: &FormField) -> FieldView {
+    /// The names of the fields on the page that are asked because of what is filled in.
+    pub fn asked_by_condition(&self) -> String {
+        let filled = self.filled();
+        let conditional = self
+            .asked(&filled)
+            .filter(|field| field.declared.when.is_some());
+        let names: Vec<_> = conditional
+            .map(|field| field.declared.name.as_str())
+            .collect();
+        names.join(" ")
+    }
+
+    fn asked<'f>(&'f self, filled: &'f Filled<'f>) -> impl Iterator<Item = &'f FormField> {
+        let fields = self.form.fields.iter();
+        fields.filter(|field| !field.locked && filled.asks(field))
+    }
+
+    /// Fields of every account type are on the page until one is chosen, and after: the stylesheet
+    /// shows those of the chosen one.
+    fn filled(&self) -> Filled<'_> {
+        let kind = self.sent.and_then(|sent| sent.get(ACCOUNT_TYPE));
+        let kind = kind.and_then(|word| AccountType::from_word(word));
+        let kind = kind.or_else(|| self.form.only_account_type());
+        Filled::on_page(self.form, self.sent, kind)
+    }
+
+    fn field(&self, field: &FormField, required: bool) -> FieldView {
         let declared = &field.declared;
         FieldView {
             id: field_id(&declared.name),
             name: declared.name.clone(),
-            label: self.label_with_need(declared),
+            label: self.label_with_need(declared, required),
             hint: self.hint(declared),
             problem: self.problem_of(&declared.name),
             only_for: declared.account_types.clone(),
@@ -96,6 +132,7 @@ impl FormView<'_> {
         };
         match &declared.kind {
             FieldKind::Text => input(InputKind::Text, value),
+            FieldKind::VatNumber => input(InputKind::Code, value),
             FieldKind::Email => input(InputKind::Email, value),
             FieldKind::Phone => input(InputKind::Phone, value),
             FieldKind::Country => self.countries(declared, &value),
@@ -238,9 +275,9 @@ impl FormView<'_> {
         text.map(|(_, text)| text.title.clone()).unwrap_or_default()
     }
 
-    fn label_with_need(&self, field: &Field) -> String {
+    fn label_with_need(&self, field: &Field, required: bool) -> String {
         let label = self.label(field);
-        if field.required || field.kind == FieldKind::Checkbox {
+        if required || field.kind == FieldKind::Checkbox {
             return label;
         }
         self.texts
@@ -266,12 +303,8 @@ impl FormView<'_> {
         self.own(&field.hint).map(str::to_owned).or_else(ours)
     }
 
-    /// The operator's text for the visitor: in their language, else in English, else in whatever
-    /// language there is.
     fn own<'t>(&self, texts: &'t BTreeMap<String, String>) -> Option<&'t str> {
-        let of = |tag: &str| texts.get(tag);
-        let found = of(self.texts.language().tag()).or_else(|| of("en"));
-        found.or_else(|| texts.values().next()).map(String::as_str)
+        self.texts.language().pick(texts)
     }
 
     fn readable(&self, field: &Field, value: &str) -> String {
@@ -324,6 +357,8 @@ fn sentence_key(
         (FieldProblemKind::Characters, _) => "error-characters",
         (FieldProblemKind::NotAnEmail, _) => "error-not-an-email",
         (FieldProblemKind::NotAPhone, _) => "error-not-a-phone",
+        (FieldProblemKind::NotAVatNumber, _) => "error-not-a-vat-number",
+        (FieldProblemKind::NewlyAsked, _) => "error-newly-asked",
         (FieldProblemKind::NotACountry, _) => "error-not-a-country",
         (FieldProblemKind::NotAnOption, _) => "error-not-an-option",
         (FieldProblemKind::AccountType, _) => "error-account-type",
@@ -342,6 +377,7 @@ fn autocomplete(field: &Field) -> Option<String> {
         "family_name" => Some("family-name"),
         "company" => Some("organization"),
         "address" => Some("address-line1"),
+        "address_2" => Some("address-line2"),
         "postal_code" => Some("postal-code"),
         "city" => Some("address-level2"),
         "region" => Some("address-level1"),

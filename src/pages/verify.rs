@@ -1,5 +1,6 @@
 //! Customer verification: whoever the back office made confirms their data, and goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -119,6 +120,7 @@ impl Pages {
             texts: visit.texts(),
             country: accept_language.and_then(Country::from_accept_language),
             operator: &frame.operator.clone(),
+            account_types: &BTreeMap::new(),
         };
         let (problems, fields) = (view.problem_links(), view.fields());
         frame.has_problems = !problems.is_empty();

@@ -17,7 +17,8 @@ use url::Url;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
 
 use crate::identity::{
-    AccountType, CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId,
+    AccountType, CustomerId, CustomerOptions, EmailAddress, LocationId, PartnerId, PlatformId,
+    UserId, UserOptions,
 };
 
 /// Which platform, and how it is reached.
@@ -66,6 +67,9 @@ pub struct NewCustomer {
     pub code: Option<String>,
     /// Further declared fields by name.
     pub fields: Map<String, Value>,
+    /// Its group, the customer above it.
+    #[serde(default)]
+    pub options: CustomerOptions,
 }
 
 /// A location to be made.
@@ -94,6 +98,9 @@ pub struct NewUser {
     pub language: String,
     /// Further declared fields by name.
     pub fields: Map<String, Value>,
+    /// Roles, dashboards and the like.
+    #[serde(default)]
+    pub options: UserOptions,
 }
 
 /// What a user belongs to.

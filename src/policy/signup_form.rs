@@ -3,22 +3,55 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::expression::Mapping;
-use crate::identity::{AccountType, AgreementPrint, Cleared};
+use crate::expression::{Condition, Expression, Mapping};
+use crate::identity::{
+    AccountType, AgreementPrint, Cleared, CustomerOptions, EmailAddress, UserOptions,
+};
+use crate::language::Language;
 
 /// The compiled sign-up form of a host.
 #[derive(Debug, Clone, Default)]
 pub struct SignupForm {
     /// The headline, by language tag; the shipped one where missing.
     pub title: BTreeMap<String, String>,
+    /// The paragraph below it, by language tag; the shipped one where missing.
+    pub intro: BTreeMap<String, String>,
+    /// What account types are called, and for whom they are; the shipped texts where missing.
+    pub account_types: BTreeMap<AccountType, AccountTypeTexts>,
     /// Declared fields, in page order.
     pub fields: Vec<Arc<Field>>,
     /// Agreements to accept, in page order.
     pub agreements: Vec<Arc<Agreement>>,
     /// Fields that somebody whom the back office made confirms at first access, in page order.
     pub verified: Vec<Arc<Field>>,
+    /// The customer's name, composed over `form` and `identity`.
+    pub customer_title: Option<Expression>,
+    /// Who is told of every completed registration.
+    pub notify: Option<Notified>,
+    /// What is made of a new customer besides.
+    pub customer_options: CustomerOptions,
+    /// What is made of a new user besides.
+    pub user_options: UserOptions,
     /// Name, logo, colour.
     pub brand: Brand,
+}
+
+/// What an account type is called, and for whom it is, by language tag.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountTypeTexts {
+    /// Its name.
+    pub label: BTreeMap<String, String>,
+    /// For whom it is.
+    pub hint: BTreeMap<String, String>,
+}
+
+/// Who is told of every completed registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notified {
+    /// The address.
+    pub email: EmailAddress,
+    /// The language to write in.
+    pub language: Language,
 }
 
 impl SignupForm {
@@ -66,6 +99,10 @@ pub struct Field {
     pub hint: BTreeMap<String, String>,
     /// Whether it must be filled in.
     pub required: bool,
+    /// When it is asked, over `form` and `identity`; always where missing.
+    pub when: Option<Condition>,
+    /// When it must be filled in although it need not be otherwise.
+    pub required_when: Option<Condition>,
     /// For which account types it is asked; empty for all.
     pub account_types: Vec<AccountType>,
     /// Which object of the platform gets it.
@@ -96,6 +133,8 @@ pub enum FieldKind {
     Email,
     /// A phone number in any human spelling, kept as E.164.
     Phone,
+    /// A VAT number, judged by the format of its country.
+    VatNumber,
     /// A country, kept as ISO 3166-1 alpha-2.
     Country,
     /// One of several options.
@@ -223,8 +262,23 @@ pub struct Brand {
     pub logo: Option<Logo>,
     /// `#rrggbb`.
     pub colour: Option<String>,
+    /// The page's own colour behind its card, in the light scheme: `#rrggbb`.
+    pub background: Option<String>,
+    /// The icon of the browser's tab; the logo where missing.
+    pub favicon: Option<Logo>,
     /// Where somebody can ask for help: a URL or `mailto:`.
     pub support: Option<String>,
+    /// Links at the bottom of every page.
+    pub links: Vec<BrandLink>,
+}
+
+/// A link at the bottom of every page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrandLink {
+    /// What it says, by language tag.
+    pub label: BTreeMap<String, String>,
+    /// Where it leads: a URL or `mailto:`.
+    pub url: String,
 }
 
 /// A logo.

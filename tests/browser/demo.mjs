@@ -33,7 +33,8 @@ async function start() {
   });
   const [, origin] = welcome.match(/(http:\/\/localhost:\d+)\//);
   const [, mail] = welcome.match(/Mail\s+(\S+)/);
-  return { child, origin, mail };
+  const terms = welcome.match(/Terms\s+(\S+)/)?.[1];
+  return { child, origin, mail, terms };
 }
 
 // The code in the newest letter; letters take a moment.

@@ -120,6 +120,12 @@ journey('somebody proves by mail that an existing account is theirs', WAYS, asyn
   await page.getByLabel('Code from the e-mail').fill(await setUp.mailedCode(claims.email));
   await look(`${setUp.name}-code`);
   await page.getByRole('button', { name: 'Connect account' }).click();
+  await heading(page, 'Please read and accept');
+  await look(`${setUp.name}-accept`);
+  for (const box of await page.getByRole('checkbox').all()) {
+    await box.check();
+  }
+  await page.getByRole('button', { name: 'Accept and continue' }).click();
   await arrives(page, way);
   const users = await setUp.inPlatform('users');
   assert.deepEqual(users.filter(({ email }) => email === claims.email).map(({ id }) => id), [user]);

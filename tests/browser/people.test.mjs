@@ -1,6 +1,7 @@
 // What the people of the demo see, from the page they ask for to the page they get.
 
 import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
 import { journey, WAYS } from './chromium.mjs';
 import { demoFor, mailedCode } from './demo.mjs';
 import { heading, registers } from './people.mjs';
@@ -118,3 +119,20 @@ for (const locale of ['it-IT', 'de-DE']) {
     await look('registration');
   });
 }
+
+journey('an agreement changes while Amara is signed in', WAYS, async (page, way, look) => {
+  const { origin, terms } = await demoFor(way);
+  await comesAs(page, origin, 'Amara Okafor');
+  await arrives(page, origin, way);
+  appendFileSync(terms, '\nAnd be careful.\n');
+  for (let tries = 0; tries < 50 && !page.url().includes('/auth/accept'); tries += 1) {
+    await page.waitForTimeout(100);
+    await page.goto(`${origin}/status`);
+    await page.goto(origin + DEEP_LINK);
+  }
+  await heading(page, 'Please read and accept');
+  await look('agreement-changed');
+  await page.getByRole('checkbox').check();
+  await page.getByRole('button', { name: 'Accept and continue' }).click();
+  await arrives(page, origin, way);
+});

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use vestibule::clock::SystemClock;
 use vestibule::database::{Database, DatabaseAddress};
-use vestibule::identity::{AccountType, CustomerId, EmailAddress, PlatformId};
+use vestibule::identity::{
+    AccountType, CustomerId, CustomerOptions, EmailAddress, PlatformId, UserOptions,
+};
 use vestibule::platform::builtin::{Added, BuiltinPlatform};
 use vestibule::platform::{BelongsTo, NewCustomer, NewUser};
 
@@ -99,6 +101,7 @@ impl Scene {
             name: "Ferraro".to_owned(),
             code: None,
             fields: serde_json::Map::new(),
+            options: CustomerOptions::default(),
         };
         let made = platform.add_customer(&customer, None).await.unwrap();
         let user = NewUser {
@@ -108,6 +111,7 @@ impl Scene {
             account_type: AccountType::Business,
             language: "it".to_owned(),
             fields: serde_json::Map::new(),
+            options: UserOptions::default(),
         };
         platform.add_user(&user, Added::default()).await.unwrap();
         database.close().await;

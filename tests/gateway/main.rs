@@ -70,6 +70,8 @@ mod mail_delivery;
 
 #[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod sign_up_forms;
 
 #[cfg(test)]
 mod lost_replies;

@@ -9,7 +9,9 @@ use serde_json::{Map, json};
 use vestibule::admin::platform_api;
 use vestibule::clock::SystemClock;
 use vestibule::database::{Database, DatabaseAddress};
-use vestibule::identity::{AccountType, CustomerId, EmailAddress, PlatformId, UserId};
+use vestibule::identity::{
+    AccountType, CustomerId, CustomerOptions, EmailAddress, PlatformId, UserId, UserOptions,
+};
 use vestibule::outbound::Outbound;
 use vestibule::platform::RemoteSettings;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
@@ -91,6 +93,7 @@ fn company(code: Option<&str>) -> NewCustomer {
         name: "Müller & Söhne".to_owned(),
         code: code.map(str::to_owned),
         fields: Map::from_iter([("vat_number".to_owned(), json!("DE123"))]),
+        options: CustomerOptions::default(),
     }
 }
 
@@ -102,6 +105,7 @@ fn user_of(customer: &CustomerId, address: &str) -> NewUser {
         account_type: AccountType::Business,
         language: "it".to_owned(),
         fields: Map::from_iter([("newsletter".to_owned(), json!(true))]),
+        options: UserOptions::default(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::json;
 use vestibule::expression::Condition;
-use vestibule::identity::{AccountType, CustomerId, EmailAddress, VerifiedIdentity};
+use vestibule::identity::{
+    AccountType, CustomerId, CustomerOptions, EmailAddress, UserOptions, VerifiedIdentity,
+};
 use vestibule::language::Language;
 use vestibule::onboarding::{
     AccountStanding, Failure, FieldProblemKind, NextStep, ProgressStanding, ProofError, StepState,
@@ -32,6 +34,7 @@ pub async fn back_office_customer(office: &Office, address: &str) -> (CustomerId
         name: "Acme Pumps".to_owned(),
         code: Some("ACME-1".to_owned()),
         fields: serde_json::Map::new(),
+        options: CustomerOptions::default(),
     };
     let Made::Created(id) = office.platform.add_customer(&customer, None).await.unwrap() else {
         panic!("nothing was there before")
@@ -43,6 +46,7 @@ pub async fn back_office_customer(office: &Office, address: &str) -> (CustomerId
         account_type: AccountType::Business,
         language: "it".to_owned(),
         fields: serde_json::Map::new(),
+        options: UserOptions::default(),
     };
     let added = Added {
         mark: None,

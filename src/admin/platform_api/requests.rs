@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Answer, Problem};
-use crate::identity::{AccountType, CustomerId, EmailAddress, PartnerId};
+use crate::identity::{
+    AccountType, CustomerId, CustomerOptions, EmailAddress, PartnerId, UserOptions,
+};
 use crate::platform::builtin::{Listing, NewPartner};
 use crate::platform::{BelongsTo, NewCustomer, NewLocation, NewUser};
 
@@ -22,6 +24,8 @@ pub(super) struct CustomerBody {
     code: Option<String>,
     #[serde(default)]
     fields: Map<String, Value>,
+    #[serde(default)]
+    options: CustomerOptions,
 }
 
 impl CustomerBody {
@@ -34,6 +38,7 @@ impl CustomerBody {
             name: text("name", self.name)?,
             code: self.code.map(|code| text("code", code)).transpose()?,
             fields: self.fields,
+            options: self.options,
         })
     }
 }
@@ -85,6 +90,8 @@ pub(super) struct UserBody {
     password: Option<SecretText>,
     #[serde(default)]
     fields: Map<String, Value>,
+    #[serde(default)]
+    options: UserOptions,
 }
 
 impl UserBody {
@@ -101,6 +108,7 @@ impl UserBody {
             account_type: self.account_type,
             language: text("language", self.language.unwrap_or_else(|| "en".to_owned()))?,
             fields: self.fields,
+            options: self.options,
         };
         Ok((user, self.password.map(SecretString::from)))
     }

@@ -15,12 +15,21 @@ use crate::{sql_execute, sql_fetch_all, sql_fetch_optional};
 /// How many accepted versions a session carries, the newest ones.
 const NEWEST: i64 = 64;
 
+/// By whichever identity it was accepted that leads to the user, or in the registration that made
+/// the user: an applicant by mail has another identity then.
 const ACCEPTED: &str = "SELECT agreement,
         CASE WHEN named_version = '' THEN version ELSE named_version END AS counted,
         MAX(accepted_at) AS newest
-    FROM acceptances JOIN account_links ON account_links.issuer = acceptances.issuer
-     AND account_links.subject = acceptances.subject
-    WHERE account_links.platform = $1 AND account_links.user_id = $2
+    FROM (
+        SELECT agreement, version, named_version, accepted_at
+        FROM acceptances JOIN account_links ON account_links.issuer = acceptances.issuer
+         AND account_links.subject = acceptances.subject
+        WHERE account_links.platform = $1 AND account_links.user_id = $2
+        UNION ALL
+        SELECT agreement, version, named_version, accepted_at
+        FROM acceptances JOIN registration_steps ON registration_id = occasion
+        WHERE step = 'create_user' AND outcome = $2
+    ) AS accepted
     GROUP BY agreement, CASE WHEN named_version = '' THEN version ELSE named_version END
     ORDER BY newest DESC LIMIT $3";
 
@@ -44,10 +53,12 @@ const INSERT_ACCEPTANCE: &str = "INSERT INTO acceptances
     ON CONFLICT (occasion, agreement) DO NOTHING";
 
 const RECEIPTS: &str = "SELECT id, agreement, language, version, named_version,
-        acceptances.issuer, acceptances.subject, MAX(account_links.user_id) AS user_id, host,
+        acceptances.issuer, acceptances.subject,
+        COALESCE(MAX(account_links.user_id), MAX(outcome)) AS user_id, host,
         client_address, accepted_at
     FROM acceptances LEFT JOIN account_links ON account_links.issuer = acceptances.issuer
      AND account_links.subject = acceptances.subject
+    LEFT JOIN registration_steps ON registration_id = occasion AND step = 'create_user'
     WHERE id > $1
     GROUP BY id, agreement, language, version, named_version, acceptances.issuer,
         acceptances.subject, host, client_address, accepted_at

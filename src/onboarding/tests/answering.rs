@@ -15,7 +15,7 @@ const VALID: &[(&str, &str)] = &[
     ("email", "mario@acme.example"),
 ];
 
-fn with(further: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(super) fn with(further: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut input = typed(VALID);
     input.extend(typed(further));
     input

@@ -2,6 +2,7 @@
 
 mod answering;
 mod asking;
+mod conditional;
 mod planning;
 mod resolving;
 
@@ -107,6 +108,8 @@ fn field(name: &str, kind: FieldKind, goes_to: FieldTarget) -> Field {
         label: BTreeMap::new(),
         hint: BTreeMap::new(),
         required: true,
+        when: None,
+        required_when: None,
         account_types: vec![],
         goes_to,
         prefill: None,

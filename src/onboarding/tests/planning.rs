@@ -3,6 +3,7 @@
 use serde_json::{Map, json};
 
 use super::*;
+use crate::identity::{CustomerOptions, UserOptions};
 use crate::language::Language;
 use crate::onboarding::RegistrationId;
 use crate::onboarding::StepKind;
@@ -29,6 +30,8 @@ fn plan(scope: &Scope, location: Option<&str>, account_type: AccountType) -> Pla
         scope,
         location_name: location,
         language: "it",
+        customer_options: &CustomerOptions::default(),
+        user_options: &UserOptions::default(),
     };
     Plan::of(&answers(account_type), basis)
 }

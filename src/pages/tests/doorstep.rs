@@ -22,8 +22,8 @@ use crate::clock::{FrozenClock, SharedClock, Timestamp};
 use crate::database::{Database, DatabaseAddress, Node};
 use crate::expression::Condition;
 use crate::identity::{
-    AccountType, EmailAddress, Issuer, PlatformId, ProviderId, Subject, VerifiedClaims,
-    VerifiedIdentity,
+    AccountType, CustomerOptions, EmailAddress, Issuer, PlatformId, ProviderId, Subject,
+    UserOptions, VerifiedClaims, VerifiedIdentity,
 };
 use crate::login::provider::{
     AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
@@ -143,6 +143,8 @@ fn field(name: &str, kind: FieldKind, goes_to: FieldTarget, kinds: &[AccountType
     Arc::new(Field {
         name: name.to_owned(),
         required: kind != FieldKind::Phone,
+        when: None,
+        required_when: None,
         kind,
         label: BTreeMap::new(),
         hint: BTreeMap::new(),
@@ -338,6 +340,7 @@ impl House {
             name: "Bianchi".to_owned(),
             code: None,
             fields: serde_json::Map::new(),
+            options: CustomerOptions::default(),
         };
         let customer = self
             .platform
@@ -352,6 +355,7 @@ impl House {
             account_type: AccountType::Business,
             language: "en".to_owned(),
             fields: serde_json::Map::new(),
+            options: UserOptions::default(),
         };
         let added = Added {
             password: Some(password.to_owned().into()),

@@ -25,8 +25,12 @@ pub struct RegistrationPage {
     pub account_types: Vec<AccountTypeChoice>,
     /// What is wrong with the choice.
     pub account_type_problem: Option<String>,
+    /// The paragraph below the headline.
+    pub intro: String,
     /// What is asked.
     pub fields: Vec<FieldView>,
+    /// The names of those that are asked because of what is filled in.
+    pub asked: String,
     /// What is to be accepted.
     pub agreements: Vec<AgreementView>,
 }
@@ -121,6 +125,8 @@ pub enum InputKind {
     Email,
     /// A phone number.
     Phone,
+    /// A number or code of an authority.
+    Code,
 }
 
 /// An option of a select.
@@ -158,7 +164,7 @@ pub struct AgreementView {
 impl InputKind {
     pub(super) fn html_type(self) -> &'static str {
         match self {
-            Self::Text => "text",
+            Self::Text | Self::Code => "text",
             Self::Email => "email",
             Self::Phone => "tel",
         }
@@ -166,7 +172,7 @@ impl InputKind {
 
     pub(super) fn input_mode(self) -> Option<&'static str> {
         match self {
-            Self::Text => None,
+            Self::Text | Self::Code => None,
             Self::Email => Some("email"),
             Self::Phone => Some("tel"),
         }

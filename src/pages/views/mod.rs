@@ -32,6 +32,8 @@ pub struct Frame {
     pub operator: String,
     /// Where somebody can ask for help.
     pub support: Option<String>,
+    /// The operator's links.
+    pub links: Vec<Way>,
     /// Stylesheet, script, logo.
     pub assets: AssetUrls,
     /// The path of this page, to come back to after another language was chosen.

@@ -15,6 +15,7 @@ pub(super) fn frame(language: Language, title: &str) -> Frame {
         texts: language.texts(),
         operator: brand.name.clone(),
         support: Some("mailto:help@acme.example".to_owned()),
+        links: vec![],
         assets: AssetUrls {
             stylesheet: "/auth/assets/pages.css".to_owned(),
             script: "/auth/assets/pages.js".to_owned(),

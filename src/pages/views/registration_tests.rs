@@ -56,7 +56,12 @@ fn registration(language: Language) -> RegistrationPage {
             account_type(language, AccountType::Personal, false),
         ],
         account_type_problem: None,
+        intro: language
+            .texts()
+            .get_with("registration-why", &[("operator", "Acme IoT")])
+            .into_owned(),
         fields: fields(language.texts()),
+        asked: String::new(),
         agreements: vec![
             agreement("terms", "Terms of service"),
             agreement("privacy", "Privacy notice"),

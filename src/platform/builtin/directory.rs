@@ -1,7 +1,7 @@
 //! Statements of the builtin platform: adding, finding, listing, changing.
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::records::{CustomerRow, LocationRow, UserRow};
 use super::{
@@ -70,13 +70,14 @@ impl BuiltinPlatform {
         let inserted = sql_execute!(
             &self.database,
             "INSERT INTO builtin_customers
-                 (id, account_type, name, code, fields, mark, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 (id, account_type, name, code, fields, options, mark, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             &id,
             customer.account_type.as_str(),
             &customer.name,
             customer.code.as_deref(),
             as_text(&customer.fields),
+            json!(customer.options).to_string(),
             mark.map(Mark::as_str),
             self.clock.now().millis(),
         );
@@ -137,8 +138,8 @@ impl BuiltinPlatform {
             &self.database,
             "INSERT INTO builtin_users
                  (id, email, email_folded, name, customer_id, partner_id, account_type, language,
-                  fields, password, enabled, mark, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                  fields, options, password, enabled, mark, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             &id,
             user.email.as_str(),
             user.email.folded(),
@@ -148,6 +149,7 @@ impl BuiltinPlatform {
             user.account_type.as_str(),
             &user.language,
             as_text(&user.fields),
+            json!(user.options).to_string(),
             password,
             true,
             added.mark.map(Mark::as_str),
@@ -220,7 +222,7 @@ impl BuiltinPlatform {
         let row = sql_fetch_optional!(
             &self.database,
             CustomerRow,
-            "SELECT id, account_type, name, code, fields, mark, created_at
+            "SELECT id, account_type, name, code, fields, options, mark, created_at
              FROM builtin_customers WHERE id = $1",
             id.as_str()
         );
@@ -235,7 +237,7 @@ impl BuiltinPlatform {
         let row = sql_fetch_optional!(
             &self.database,
             CustomerRow,
-            "SELECT id, account_type, name, code, fields, mark, created_at
+            "SELECT id, account_type, name, code, fields, options, mark, created_at
              FROM builtin_customers WHERE code = $1",
             code
         );
@@ -248,7 +250,7 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    password, enabled, mark, created_at
+                    options, password, enabled, mark, created_at
              FROM builtin_users WHERE id = $1",
             id.as_str()
         );
@@ -264,7 +266,7 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    password, enabled, mark, created_at
+                    options, password, enabled, mark, created_at
              FROM builtin_users WHERE email_folded = $1",
             email.folded()
         );
@@ -276,7 +278,7 @@ impl BuiltinPlatform {
         let rows = sql_fetch_all!(
             &self.database,
             CustomerRow,
-            "SELECT id, account_type, name, code, fields, mark, created_at
+            "SELECT id, account_type, name, code, fields, options, mark, created_at
              FROM builtin_customers WHERE id > $1 ORDER BY id LIMIT $2",
             &part.after,
             i64::from(part.limit)
@@ -325,7 +327,7 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    password, enabled, mark, created_at FROM builtin_users
+                    options, password, enabled, mark, created_at FROM builtin_users
              WHERE id > $1 AND ($2 = '' OR customer_id = $2) ORDER BY id LIMIT $3",
             &part.after,
             customer.map_or("", CustomerId::as_str),

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::garbled;
-use crate::identity::{AccountType, CustomerId, EmailAddress, UserId};
+use crate::identity::{
+    AccountType, CustomerId, CustomerOptions, EmailAddress, UserId, UserOptions,
+};
 use crate::platform::{PlatformCustomer, PlatformError, PlatformUser};
 
 /// A customer.
@@ -20,6 +22,9 @@ pub struct CustomerRecord {
     pub code: Option<String>,
     /// Further fields.
     pub fields: Map<String, Value>,
+    /// What its sign-up form says besides.
+    #[serde(default)]
+    pub options: CustomerOptions,
     /// The registration that made it.
     pub mark: Option<String>,
     /// When it was made, UTC milliseconds.
@@ -75,6 +80,9 @@ pub struct UserRecord {
     pub language: Option<String>,
     /// Further fields.
     pub fields: Map<String, Value>,
+    /// What their sign-up form says besides.
+    #[serde(default)]
+    pub options: UserOptions,
     /// Whether the user is let in.
     pub enabled: bool,
     /// Whether there is a password.
@@ -124,6 +132,7 @@ pub(super) struct CustomerRow {
     name: String,
     code: Option<String>,
     fields: String,
+    options: String,
     mark: Option<String>,
     created_at: i64,
 }
@@ -135,6 +144,7 @@ impl TryFrom<CustomerRow> for CustomerRecord {
         Ok(Self {
             account_type: account_type(&row.account_type)?,
             fields: fields(&row.fields)?,
+            options: serde_json::from_str(&row.options).map_err(garbled)?,
             id: row.id,
             name: row.name,
             code: row.code,
@@ -179,6 +189,7 @@ pub(super) struct UserRow {
     account_type: Option<String>,
     language: Option<String>,
     fields: String,
+    options: String,
     password: Option<String>,
     enabled: bool,
     mark: Option<String>,
@@ -192,6 +203,7 @@ impl TryFrom<UserRow> for UserRecord {
         Ok(Self {
             account_type: row.account_type.as_deref().map(account_type).transpose()?,
             fields: fields(&row.fields)?,
+            options: serde_json::from_str(&row.options).map_err(garbled)?,
             has_password: row.password.is_some(),
             id: row.id,
             email: row.email,

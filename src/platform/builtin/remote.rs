@@ -234,6 +234,7 @@ impl Platform for RemoteBuiltinPlatform {
             "name": customer.name,
             "code": customer.code,
             "fields": customer.fields,
+            "options": customer.options,
         });
         self.ensure(mark, "customer", body, CustomerId::new).await
     }
@@ -268,6 +269,7 @@ impl Platform for RemoteBuiltinPlatform {
             "account_type": user.account_type,
             "language": user.language,
             "fields": user.fields,
+            "options": user.options,
         });
         self.ensure(mark, "user", body, UserId::new).await
     }

@@ -74,6 +74,43 @@ fn the_examples_compile() {
 }
 
 #[test]
+fn what_a_form_says_besides_is_checked() {
+    let form = r#"
+notify = { email = "nobody", language = "fr" }
+customer_title = "form."
+[brand]
+background = "grey"
+links = [{ label = "Imprint", url = "http://acme.example" }]
+[platform]
+menu = " "
+roles = ["Reader", ""]
+[[field]]
+name = "tax_code"
+when = "form.country =="
+[[field]]
+name = "asked"
+"#;
+    let verified = "[customer_verification]\nenabled = true\nfields = [\"phon\", \"email\"]\n";
+    let files = [("signup/default.toml", form), ("onboarding.toml", verified)];
+    let said = compiled(&files).unwrap_err();
+    for sentence in [
+        "signup/default.toml:2:10: error: `nobody` is not an e-mail address",
+        "signup/default.toml:2:10: error: letters are not written in `fr`",
+        "signup/default.toml:3:18: error: the expression does not compile",
+        "signup/default.toml:5:14: error: `grey` is not a colour",
+        "signup/default.toml:6:37: error: `http://acme.example` is not an address",
+        "signup/default.toml:8:8: error: the name is empty",
+        "signup/default.toml:9:20: error: the name is empty",
+        "signup/default.toml:12:8: error: the expression does not compile",
+        "signup/default.toml:14:8: error: the registration page uses `asked` itself",
+        "onboarding.toml:3:11: error: there is no field `phon`",
+        "onboarding.toml:3:19: error: an e-mail address is not confirmed by a form",
+    ] {
+        assert!(said.contains(sentence), "{sentence}\n{said}");
+    }
+}
+
+#[test]
 fn the_version_is_that_of_all_files() {
     let version = |files: &[(&str, &str)]| compiled(files).unwrap().version;
     let before = version(&[]);

@@ -15,8 +15,9 @@ use crate::operator_file::{At, Octets, Parsed, Rate, schema_of};
 use crate::rate_limit::Per;
 
 pub use signup::{
-    AgreementChoice, BrandShape, FieldShape, Kind, Localised, OptionShape, Prefill, SignupFile,
-    Target,
+    AccountTypeShape, AgreementChoice, BrandShape, DefaultDashboardShape, FieldShape,
+    HomeDashboardShape, Kind, LinkShape, Localised, NotifyShape, OptionShape, PlatformShape,
+    Prefill, RoleShape, SignupFile, Target,
 };
 
 /// Who may request what. Host, path and method choose one rule, the most specific; what matches

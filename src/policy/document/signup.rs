@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::expression::{Condition, Expression};
 use crate::identity::AccountType;
-use crate::operator_file::At;
+use crate::operator_file::{At, Parsed};
 
 /// A sign-up form: what the registration page asks, and how pages look. `default.toml` is for
 /// all hosts without a form of their own.
@@ -19,6 +20,20 @@ pub struct SignupFile {
     pub host: Option<At<String>>,
     /// The headline. Default: the shipped one.
     pub title: Option<At<Localised>>,
+    /// The paragraph below the headline. Default: the shipped one.
+    pub intro: Option<At<Localised>>,
+    /// What account types are called, and for whom they are: `[account_type.business]`.
+    #[serde(default)]
+    pub account_type: BTreeMap<AccountType, AccountTypeShape>,
+    /// The customer's name: CEL over `form` (fields by name, `form.account_type`) and `identity`
+    /// (claims). What gives no text leaves the name that was typed. Default: the company's name,
+    /// else the person's.
+    pub customer_title: Option<Parsed<Expression>>,
+    /// Who gets a letter when a registration is complete.
+    pub notify: Option<At<NotifyShape>>,
+    /// What the platform makes of a new customer and user besides.
+    #[serde(default)]
+    pub platform: PlatformShape,
     /// The agreements to accept: ids of texts in `policies/agreements`.
     #[serde(default)]
     pub agreements: Vec<At<AgreementChoice>>,
@@ -39,6 +54,88 @@ pub enum Localised {
     One(String),
     /// By language tag: `{ en = "…", it = "…" }`.
     Many(BTreeMap<String, String>),
+}
+
+/// What an account type is called, and for whom it is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountTypeShape {
+    /// Its name. Default: the shipped one.
+    pub label: Option<At<Localised>>,
+    /// For whom it is. Default: the shipped text.
+    pub hint: Option<At<Localised>>,
+}
+
+/// Who gets a letter when a registration is complete.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NotifyShape {
+    /// An address, written to in English.
+    Email(String),
+    /// An address, and the language to write in.
+    In {
+        /// The address.
+        email: String,
+        /// The language tag.
+        language: String,
+    },
+}
+
+/// What the platform makes of a new customer and user besides. A platform takes what it has; the
+/// builtin platform keeps all of it for its upstream.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformShape {
+    /// The group of customers that a new one is put into.
+    pub customer_group: Option<At<String>>,
+    /// The customer above a new one.
+    pub parent_customer: Option<At<String>>,
+    /// What a new user may do: names of roles, or `{ name = "…", entity_group = "…" }`.
+    #[serde(default)]
+    pub roles: Vec<At<RoleShape>>,
+    /// The dashboard after signing in.
+    pub default_dashboard: Option<At<DefaultDashboardShape>>,
+    /// The dashboard on the home page.
+    pub home_dashboard: Option<At<HomeDashboardShape>>,
+    /// The menu of a new user.
+    pub menu: Option<At<String>>,
+}
+
+/// A role of a new user.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RoleShape {
+    /// For everything.
+    Name(String),
+    /// For a group of things.
+    For {
+        /// Its name.
+        name: String,
+        /// The group of things.
+        entity_group: String,
+    },
+}
+
+/// The dashboard after signing in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultDashboardShape {
+    /// Its title in the platform.
+    pub title: String,
+    /// Whether nothing else is shown. Default: `false`.
+    #[serde(default)]
+    pub full_screen: bool,
+}
+
+/// The dashboard on the home page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HomeDashboardShape {
+    /// Its title in the platform.
+    pub title: String,
+    /// Whether its toolbar is left out. Default: `false`.
+    #[serde(default)]
+    pub hide_toolbar: bool,
 }
 
 /// An agreement to accept.
@@ -70,8 +167,26 @@ pub struct BrandShape {
     pub logo: Option<At<PathBuf>>,
     /// `#rrggbb`; adjusted where it would not be readable.
     pub colour: Option<At<String>>,
+    /// `#rrggbb` behind the page's card, in the light scheme; made lighter where text would not be
+    /// readable.
+    pub background: Option<At<String>>,
+    /// The icon of the browser's tab: a file like the logo's. Default: the logo.
+    pub favicon: Option<At<PathBuf>>,
     /// Where somebody can ask for help: an `https` URL or `mailto:`.
     pub support: Option<At<String>>,
+    /// Links at the bottom of every page.
+    #[serde(default)]
+    pub links: Vec<LinkShape>,
+}
+
+/// A link at the bottom of every page.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkShape {
+    /// What it says.
+    pub label: At<Localised>,
+    /// Where it leads: an `https` URL or `mailto:`.
+    pub url: At<String>,
 }
 
 /// A field of the registration page.
@@ -80,7 +195,8 @@ pub struct BrandShape {
 pub struct FieldShape {
     /// Its name in platform data: lower-case letters, digits, `_`. Some are known and need little
     /// else: `company`, `name`, `given_name`, `family_name`, `phone`, `country`, `address`,
-    /// `postal_code`, `city`, `region`, `vat_number`.
+    /// `address_2`,
+    /// `postal_code`, `city`, `region`, `vat_number`, `tax_code`.
     pub name: At<String>,
     /// What it holds. Default: what the known name says, else `text`.
     pub kind: Option<Kind>,
@@ -90,6 +206,12 @@ pub struct FieldShape {
     pub hint: Option<At<Localised>>,
     /// Whether it must be filled in. Default: `true`, and `false` for a checkbox.
     pub required: Option<bool>,
+    /// When it is asked: CEL over `form` (fields by name, `form.account_type`) and `identity`, such
+    /// as `form.country == 'IT'`. Judged when the form is sent; what is newly asked is shown then.
+    /// Default: always.
+    pub when: Option<Parsed<Condition>>,
+    /// When it must be filled in although `required` is `false`: CEL, as for `when`.
+    pub required_when: Option<Parsed<Condition>>,
     /// For which account types it is asked. Default: all, and `["business"]` for `company`.
     pub account_types: Option<Vec<AccountType>>,
     /// Which object of the platform gets it. Default: what the known name says, else `customer`.
@@ -118,6 +240,9 @@ pub enum Kind {
     Email,
     /// A phone number in any spelling, kept in the international one.
     Phone,
+    /// A VAT number in any spelling, judged by the format of the form's country or of its own
+    /// prefix, and kept with the prefix.
+    VatNumber,
     /// A country, kept as its two-letter code.
     Country,
     /// One of several options.

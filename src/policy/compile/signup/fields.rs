@@ -13,7 +13,7 @@ use crate::policy::signup_form::{Choice, Field, FieldKind, FieldTarget};
 use super::localised;
 
 /// Names that the registration page uses itself.
-const RESERVED: [&str; 4] = ["account_type", "form_token", "language", "submit"];
+const RESERVED: [&str; 5] = ["account_type", "asked", "form_token", "language", "submit"];
 
 /// What a name says about a field.
 struct Known {
@@ -32,7 +32,7 @@ const fn known(name: &'static str, goes_to: Target, autocomplete: &'static str) 
     }
 }
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 14] = [
     known("company", Target::CustomerName, "organization"),
     known("name", Target::UserName, "name"),
     known("given_name", Target::UserName, "given-name"),
@@ -41,7 +41,14 @@ const KNOWN: [Known; 12] = [
     known("postal_code", Target::Location, "postal-code"),
     known("city", Target::Location, "address-level2"),
     known("region", Target::Location, "address-level1"),
-    known("vat_number", Target::Customer, "off"),
+    known("address_2", Target::Location, "address-line2"),
+    known("tax_code", Target::Customer, "off"),
+    Known {
+        name: "vat_number",
+        kind: Kind::VatNumber,
+        goes_to: Target::Customer,
+        autocomplete: "off",
+    },
     Known {
         name: "email",
         kind: Kind::Email,
@@ -77,6 +84,8 @@ fn field(shape: &FieldShape, findings: &mut Findings<'_>) -> Field {
         label,
         hint,
         required,
+        when,
+        required_when,
         account_types,
         goes_to,
         prefill,
@@ -100,7 +109,9 @@ fn field(shape: &FieldShape, findings: &mut Findings<'_>) -> Field {
         kind: self::kind(kind, name, options, findings),
         label: labels,
         hint: localised(hint.as_ref(), findings),
-        required: required.unwrap_or(kind != Kind::Checkbox),
+        required: required.unwrap_or(kind != Kind::Checkbox && required_when.is_none()),
+        when: findings.take_optional(when.as_ref()),
+        required_when: findings.take_optional(required_when.as_ref()),
         account_types: account_types.clone().unwrap_or(known_types),
         goes_to: target(goes_to.or(known.map(|known| known.goes_to))),
         prefill: prefill.as_ref().and_then(|from| mapping(from, findings)),
@@ -169,6 +180,7 @@ fn kind(
         Kind::Text => FieldKind::Text,
         Kind::Email => FieldKind::Email,
         Kind::Phone => FieldKind::Phone,
+        Kind::VatNumber => FieldKind::VatNumber,
         Kind::Country => FieldKind::Country,
         Kind::Checkbox => FieldKind::Checkbox,
         Kind::Select => FieldKind::Select(

@@ -1,19 +1,18 @@
 //! `signup/*.toml` to [`SignupForm`]s.
 
+mod brand;
+mod extras;
 mod fields;
 
 pub use fields::known_field;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-
-use url::Url;
 
 use crate::language::Language;
 use crate::operator_file::{At, Findings, closest};
-use crate::policy::document::{AgreementChoice, BrandShape, Localised, SignupFile};
-use crate::policy::signup_form::{Agreement, Brand, Logo, SignupForm};
+use crate::policy::document::{AgreementChoice, Localised, SignupFile};
+use crate::policy::signup_form::{Agreement, SignupForm};
 
 use super::Surroundings;
 use super::agreements::Texts;
@@ -39,19 +38,31 @@ pub fn compile(
     let SignupFile {
         host,
         title,
+        intro,
+        account_type,
+        customer_title,
+        notify,
+        platform,
         agreements,
         brand,
         field,
     } = file;
+    let (customer_options, user_options) = extras::options(platform, findings);
     let form = SignupForm {
         title: localised(title.as_ref(), findings),
+        intro: localised(intro.as_ref(), findings),
+        account_types: extras::account_types(account_type, findings),
+        customer_title: findings.take_optional(customer_title.as_ref()),
+        notify: extras::notified(notify.as_ref(), findings),
+        customer_options,
+        user_options,
         fields: fields::compile(field, findings),
         agreements: agreements
             .iter()
             .filter_map(|choice| agreement(choice, place.agreements, findings))
             .collect(),
         verified: Vec::new(),
-        brand: self::brand(brand, place.logos, findings),
+        brand: brand::compile(brand, place.logos, findings),
     };
     (self::host(host.as_ref(), place, findings), form)
 }
@@ -148,70 +159,4 @@ fn agreement(
     let mut agreement = Agreement::new(id, texts.clone(), version);
     agreement.account_types = account_types;
     Some(Arc::new(agreement))
-}
-
-fn brand(
-    shape: &BrandShape,
-    logos: &BTreeMap<String, Vec<u8>>,
-    findings: &mut Findings<'_>,
-) -> Brand {
-    let BrandShape {
-        name,
-        logo,
-        colour,
-        support,
-    } = shape;
-    if let Some(colour) = colour {
-        let digits = colour.strip_prefix('#').unwrap_or_default();
-        if digits.len() != 6 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-            let message = format!("`{}` is not a colour", colour.value);
-            findings.error(&colour.span, message, "write it like `#0b5fff`");
-        }
-    }
-    if let Some(support) = support {
-        let scheme = Url::parse(support).map(|url| url.scheme().to_owned());
-        if !matches!(scheme.as_deref(), Ok("https" | "mailto")) {
-            let message = format!("`{}` is not an address to ask for help", support.value);
-            let advice = "write an `https://` URL, or `mailto:help@example.com`";
-            findings.error(&support.span, message, advice);
-        }
-    }
-    Brand {
-        name: name.clone().unwrap_or_default(),
-        logo: logo
-            .as_ref()
-            .and_then(|path| self::logo(path, logos, findings)),
-        colour: colour.as_ref().map(|colour| colour.value.clone()),
-        support: support.as_ref().map(|support| support.value.clone()),
-    }
-}
-
-fn logo(
-    path: &At<std::path::PathBuf>,
-    logos: &BTreeMap<String, Vec<u8>>,
-    findings: &mut Findings<'_>,
-) -> Option<Logo> {
-    let name = path.to_string_lossy();
-    let media_type = match Path::new(name.as_ref())
-        .extension()
-        .and_then(|kind| kind.to_str())
-    {
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webp") => "image/webp",
-        _ => {
-            let advice = "give an `.svg`, `.png` or `.webp` file";
-            findings.error(&path.span, "pages do not show such a picture", advice);
-            return None;
-        }
-    };
-    let bytes = logos.get(&format!("signup/{name}")).cloned();
-    if bytes.is_none() {
-        let message = format!("there is no picture `{name}` beside this file");
-        findings.error(&path.span, message, "put it into `policies/signup`");
-    }
-    Some(Logo {
-        media_type,
-        bytes: bytes?,
-    })
 }
