@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::harness::{Answer, Browser, GatewayBuilder, OidcProvider, TestGateway, Upstream};
 
-/// A gateway that knows Mario: he registered from another browser.
-struct Stage {
-    provider: OidcProvider,
-    upstream: Upstream,
+/// Mario's provider and a platform with one page.
+pub struct Stage {
+    pub provider: OidcProvider,
+    pub upstream: Upstream,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub async fn set() -> Self {
         let provider = OidcProvider::start().await;
         let mario =
             json!({ "email": "mario@acme.example", "email_verified": true, "name": "Mario" });
@@ -21,19 +21,22 @@ impl Stage {
         Self { provider, upstream }
     }
 
-    async fn start(&self, stores: GatewayBuilder<'_>) -> TestGateway {
+    /// Starts a gateway between the two that asks for nothing but a name.
+    pub async fn start<'a>(&'a self, stores: GatewayBuilder<'a>) -> TestGateway {
         let policy =
             "[sso]\ncreate_customer_on_first_login = true\naccount_types = [\"personal\"]\n";
-        let form = "[[field]]\nname = \"name\"\n";
-        let builder = stores
+        stores
+            .provider(&self.provider)
+            .upstream(&self.upstream)
             .policy("onboarding.toml", policy)
-            .policy("signup/default.toml", form);
-        builder.start().await
+            .policy("signup/default.toml", "[[field]]\nname = \"name\"\n")
+            .start()
+            .await
     }
 }
 
-/// Mario registers at `/`.
-async fn registered(gateway: &TestGateway) -> Browser {
+/// Mario, registered at `/` and signed in.
+pub async fn registered(gateway: &TestGateway) -> Browser {
     let browser = gateway.browser();
     let page = browser.open("/").await.login_at_provider("mario").await;
     let page = page
@@ -46,7 +49,6 @@ async fn registered(gateway: &TestGateway) -> Browser {
 
 async fn comes_back_to_the_deep_link(stores: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
-    let stores = stores.provider(&stage.provider).upstream(&stage.upstream);
     let gateway = stage.start(stores).await;
     registered(&gateway).await;
 
@@ -75,10 +77,7 @@ async fn a_known_user_comes_back_on_two_nodes_with_shared_stores() {
 #[tokio::test]
 async fn fragments_and_odd_addresses_survive() {
     let stage = Stage::set().await;
-    let stores = TestGateway::embedded()
-        .provider(&stage.provider)
-        .upstream(&stage.upstream);
-    let gateway = stage.start(stores).await;
+    let gateway = stage.start(TestGateway::embedded()).await;
     registered(&gateway).await;
     for (link, fragment, expected) in [
         ("/app", "%23%2Froute%2F7", "/app#/route/7"),
@@ -101,10 +100,7 @@ async fn fragments_and_odd_addresses_survive() {
 #[tokio::test]
 async fn everybody_who_comes_back_gets_a_new_session() {
     let stage = Stage::set().await;
-    let stores = TestGateway::embedded()
-        .provider(&stage.provider)
-        .upstream(&stage.upstream);
-    let gateway = stage.start(stores).await;
+    let gateway = stage.start(TestGateway::embedded()).await;
     let browser = registered(&gateway).await;
     let before = browser.cookie("__Host-vestibule").expect("a session");
     browser

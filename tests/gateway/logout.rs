@@ -1,56 +1,14 @@
 //! Logging out ends the session here on every node, and at the identity provider.
 
-use serde_json::json;
-
-use super::harness::{Answer, Browser, GatewayBuilder, OidcProvider, TestGateway, Upstream};
+use super::harness::{GatewayBuilder, TestGateway};
+use super::known_user::{Stage, registered};
 
 const SESSION: &str = "__Host-vestibule";
-
-struct Stage {
-    provider: OidcProvider,
-    upstream: Upstream,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let provider = OidcProvider::start().await;
-        let mario =
-            json!({ "email": "mario@acme.example", "email_verified": true, "name": "Mario" });
-        provider.person("mario", mario).await;
-        let upstream = Upstream::start().await;
-        upstream.answers("/", Answer::html("<h1>The platform</h1>"));
-        Self { provider, upstream }
-    }
-
-    async fn start<'a>(&'a self, stores: GatewayBuilder<'a>) -> TestGateway {
-        let policy =
-            "[sso]\ncreate_customer_on_first_login = true\naccount_types = [\"personal\"]\n";
-        stores
-            .provider(&self.provider)
-            .upstream(&self.upstream)
-            .policy("onboarding.toml", policy)
-            .policy("signup/default.toml", "[[field]]\nname = \"name\"\n")
-            .start()
-            .await
-    }
-}
-
-/// Mario, registered and signed in.
-async fn mario(gateway: &TestGateway) -> Browser {
-    let browser = gateway.browser();
-    let page = browser.open("/").await.login_at_provider("mario").await;
-    let page = page
-        .lands_on("/auth/register")
-        .press("Create account")
-        .await;
-    page.waits_until_on("/").await.shows("The platform");
-    browser
-}
 
 async fn ends_here_and_there(stores: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
     let gateway = stage.start(stores).await;
-    let browser = mario(&gateway).await;
+    let browser = registered(&gateway).await;
     let session = browser.cookie(SESSION).expect("a session");
     let thief = gateway.browser();
     thief.plant_cookie(SESSION, &session);
@@ -95,7 +53,7 @@ async fn logging_out_ends_the_session_on_two_nodes_with_shared_stores() {
 async fn nobody_else_logs_one_out() {
     let stage = Stage::set().await;
     let gateway = stage.start(TestGateway::embedded()).await;
-    let browser = mario(&gateway).await;
+    let browser = registered(&gateway).await;
     let session = browser.cookie(SESSION);
     for body in ["", "form_token=", "form_token=abc"] {
         let client = super::harness::wire_client();
@@ -146,7 +104,7 @@ async fn whoever_is_logged_out_is_told_so_and_stays_so() {
 async fn logging_out_works_while_the_provider_is_away() {
     let stage = Stage::set().await;
     let gateway = stage.start(TestGateway::embedded()).await;
-    let browser = mario(&gateway).await;
+    let browser = registered(&gateway).await;
     stage.provider.stop().await;
     browser
         .open("/things")
