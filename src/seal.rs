@@ -12,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -239,6 +240,15 @@ pub fn digest_octets(data: &[u8]) -> [u8; 32] {
     Sha256::digest(data).into()
 }
 
+/// HMAC-SHA-256 (RFC 2104), for signatures that another side checks.
+pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
+    // A key of any length is taken, so that this never fails.
+    let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key);
+    mac.map_or([0; 32], |mac| {
+        mac.chain_update(data).finalize().into_bytes().into()
+    })
+}
+
 /// Which SHA-2 function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashSize {
@@ -290,9 +300,14 @@ pub fn to_base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Base64 with padding (RFC 4648, section 4), as HTTP authentication wants it.
+/// Plain base64 with padding (RFC 4648, section 4), as other sides want it.
 pub fn to_padded_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Reads plain base64 with padding.
+pub fn from_padded_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 /// Reads canonical base64url without padding.

@@ -32,8 +32,13 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (1, "captcha", ""),
     (1, "platform", ""),
     (1, "audit", ""),
+    (1, "hooks", ""),
     (2, "access", "policy session"),
-    (3, "onboarding", "policy access platform mail audit"),
+    (
+        3,
+        "onboarding",
+        "policy access platform mail audit rate_limit hooks",
+    ),
     (
         4,
         "login",
@@ -75,6 +80,7 @@ const HOMES: &[(&str, &str)] = &[
     ("argon2", "platform/builtin"),
     ("chacha20poly1305", "seal"),
     ("hkdf", "seal"),
+    ("hmac", "seal"),
     ("prometheus_client", "telemetry admin"),
     ("clap", "cli main"),
 ];

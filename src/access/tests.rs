@@ -84,6 +84,8 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             recheck_account_every: std::time::Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
             duties: Duties::default(),
+            addresses: crate::policy::addresses::AddressPolicy::default(),
+            hooks: crate::policy::hooks::HookPolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {

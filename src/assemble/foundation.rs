@@ -13,6 +13,7 @@ use crate::config::{self, KeyFileProblem, KeySettings};
 use crate::database::{Database, DatabaseAddress, DatabaseError};
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{PolicySource, Surroundings};
+use crate::rate_limit::{NodeLimits, RateLimiter};
 use crate::seal::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
@@ -37,6 +38,7 @@ pub(super) struct Foundation {
     pub(super) policy: Arc<PolicyFolder>,
     pub(super) clock: SharedClock,
     pub(super) audit: Arc<dyn Audit>,
+    limiter: Arc<NodeLimits>,
 }
 
 impl Foundation {
@@ -59,11 +61,16 @@ impl Foundation {
             metrics,
             policy: Arc::new(policy),
             clock: Arc::new(SystemClock),
+            limiter: Arc::default(),
         })
     }
 
     pub(super) fn policy(&self) -> Arc<dyn PolicySource> {
         Arc::clone(&self.policy) as Arc<dyn PolicySource>
+    }
+
+    pub(super) fn limiter(&self) -> Arc<dyn RateLimiter> {
+        Arc::clone(&self.limiter) as Arc<dyn RateLimiter>
     }
 
     pub(super) fn clock(&self) -> SharedClock {

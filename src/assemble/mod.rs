@@ -1,6 +1,7 @@
 //! The composition root: settings to a running gateway. The only file that names adapters
 //! together.
 
+mod correspondence;
 mod foundation;
 mod node;
 mod probes;
@@ -20,9 +21,8 @@ use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
 use crate::database::{Database, DatabaseError, Node};
 use crate::login::Login;
 use crate::login::openid::OpenIdProvider;
-use crate::mail::queue::LetterCarrier;
+use crate::mail::NoCourier;
 use crate::mail::smtp::SmtpProblem;
-use crate::mail::{Courier, NoCourier};
 use crate::onboarding::Onboarding;
 use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
@@ -35,14 +35,14 @@ use crate::policy::folder::PolicyFolder;
 use crate::proxy::{
     self, Certificates, ErrorPage, ErrorPages, ListenProblem, Listener, ProxyParts, ProxySettings,
 };
-use crate::rate_limit::node::NodeLimits;
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
+use correspondence::Hooks;
+pub use correspondence::courier;
 use foundation::{Foundation, Ground};
 use node::{node, take_over};
-pub use use_cases::courier;
-use use_cases::{Office, Post, post};
+use use_cases::Office;
 
 /// How often what is over is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
@@ -159,6 +159,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         providers,
         platform,
         mail,
+        hooks,
         lifetimes,
         log: _,
         login_attempt,
@@ -176,11 +177,11 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let platform = base.platform(platform)?;
     let listener = Listener::bind(&listener)?;
     let node = node(listener.local_address());
-    let outbox = base.outbox(node.clone());
-    let Post { desk, courier } = post(mail, &outbox)?;
+    let writing = base.correspondence((mail, hooks), &node)?;
     let onboarding = Arc::new(base.onboarding(Office {
         platform: &platform.used,
-        courier: desk,
+        courier: writing.desk,
+        hooks: writing.hooks,
         node,
         hosts: &proxy.hosts,
         providers: &providers,
@@ -196,18 +197,14 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         own_platform: platform.own,
         platform_is_elsewhere: platform.is_elsewhere,
         onboarding,
-        outbox,
-        carriers: courier.into_iter().map(letter_carrier).collect(),
+        outbox: writing.outbox,
+        carriers: writing.carriers,
         login,
         providers,
         sessions,
         policy: base.policy,
         database: base.database,
     })
-}
-
-fn letter_carrier(courier: Arc<dyn Courier>) -> Arc<dyn Carrier> {
-    Arc::new(LetterCarrier::new(courier))
 }
 
 /// Onboarding alone, over the stores of an installation, for questions that change nothing.
@@ -224,6 +221,7 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
     Ok(base.onboarding(Office {
         platform: &base.platform(settings.platform)?.used,
         courier: Arc::new(NoCourier),
+        hooks: Hooks::default(),
         node: Node::at(""),
         hosts: &settings.proxy.hosts,
         providers: &settings.providers,
@@ -250,7 +248,7 @@ fn proxy_parts(
         sessions: Arc::clone(sessions),
         pages: pages::router(Arc::clone(&pages)),
         error_pages: Arc::new(PagesOfErrors(pages)),
-        limiter: Arc::new(NodeLimits::default()),
+        limiter: base.limiter(),
         metrics: base.metrics.clone(),
     }
 }

@@ -5,21 +5,17 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::correspondence::Hooks;
 use super::foundation::Foundation;
-use crate::config::MailSettings;
 use crate::database::Node;
 use crate::login::openid::{OpenIdProvider, OpenIdSettings};
 use crate::login::provider::IdentityProvider;
 use crate::login::{Login, LoginParts};
+use crate::mail::Courier;
 use crate::mail::letters::TemplateLetters;
-use crate::mail::pickup::PickupCourier;
-use crate::mail::queue::QueueCourier;
-use crate::mail::smtp::{SmtpCourier, SmtpProblem};
-use crate::mail::{Courier, NoCourier};
 use crate::onboarding::sql::SqlRegistrationStore;
-use crate::onboarding::{Onboarding, OnboardingParts};
+use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
 use crate::outbound::{Outbound, OutboundError};
-use crate::outbox::{Outbox, OutboxParts};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
 use crate::platform::{Platform, PlatformSettings};
@@ -32,6 +28,7 @@ use crate::session::{Lifetimes, SessionStore, Sessions};
 pub(super) struct Office<'a> {
     pub(super) platform: &'a Arc<dyn Platform>,
     pub(super) courier: Arc<dyn Courier>,
+    pub(super) hooks: Hooks,
     pub(super) node: Node,
     pub(super) hosts: &'a [HostSettings],
     pub(super) providers: &'a [OpenIdSettings],
@@ -95,6 +92,10 @@ impl Foundation {
             policy: self.policy(),
             letters: Arc::new(TemplateLetters),
             courier: office.courier,
+            abuse: Abuse::new(self.limiter(), self.policy(), self.metrics.clone()),
+            hook: office.hooks.before,
+            webhooks: office.hooks.webhooks,
+            metrics: self.metrics.clone(),
             audit: Arc::clone(&self.audit),
             keys: Arc::clone(&self.keys),
             clock: self.clock(),
@@ -106,16 +107,6 @@ impl Foundation {
                 .collect(),
             node: office.node,
         })
-    }
-
-    pub(super) fn outbox(&self, node: Node) -> Arc<Outbox> {
-        Arc::new(Outbox::new(OutboxParts {
-            database: self.database.clone(),
-            keys: Arc::clone(&self.keys),
-            clock: self.clock(),
-            metrics: self.metrics.clone(),
-            node,
-        }))
     }
 
     pub(super) fn providers(
@@ -151,31 +142,4 @@ impl Foundation {
             attempt_lifetime,
         }))
     }
-}
-
-/// How letters leave this installation; none where no mail server is configured.
-pub(super) struct Post {
-    /// Takes letters from use cases.
-    pub(super) desk: Arc<dyn Courier>,
-    /// Hands them to the mail server.
-    pub(super) courier: Option<Arc<dyn Courier>>,
-}
-
-/// Without a mail server nothing is queued: whoever asks is told at once that it cannot be sent.
-pub(super) fn post(settings: MailSettings, outbox: &Arc<Outbox>) -> Result<Post, SmtpProblem> {
-    let courier = courier(settings)?;
-    let desk: Arc<dyn Courier> = match courier {
-        Some(_) => Arc::new(QueueCourier::new(Arc::clone(outbox))),
-        None => Arc::new(NoCourier),
-    };
-    Ok(Post { desk, courier })
-}
-
-/// The mail server as it is configured; none where none is.
-pub fn courier(settings: MailSettings) -> Result<Option<Arc<dyn Courier>>, SmtpProblem> {
-    Ok(match settings {
-        MailSettings::Smtp(smtp) => Some(Arc::new(SmtpCourier::new(smtp)?)),
-        MailSettings::Pickup(pickup) => Some(Arc::new(PickupCourier::new(pickup))),
-        MailSettings::Nowhere => None,
-    })
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::database::DatabaseAddress;
+use crate::hooks::HookSettings;
 use crate::login::openid::OpenIdSettings;
 use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::SmtpSettings;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub platform: PlatformSettings,
     /// How letters are sent.
     pub mail: MailSettings,
+    /// The operator's endpoints, if there are any.
+    pub hooks: Option<HookSettings>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// How long a trip to an identity provider may take.

@@ -66,6 +66,8 @@ pub enum FieldProblemKind {
     CodeTaken,
     /// The platform refused the value.
     Refused,
+    /// The operator's hook refused the value, in these words.
+    Said(String),
 }
 
 /// Why a submission was not taken.

@@ -187,6 +187,20 @@ impl RegistrationForm {
     }
 }
 
+impl RegistrationForm {
+    /// With first values from elsewhere: only where nothing is vouched for, and only what would be
+    /// taken from a person.
+    #[must_use]
+    pub fn prefilled(mut self, values: &BTreeMap<String, String>) -> Self {
+        for field in self.fields.iter_mut().filter(|field| !field.locked) {
+            let value = values.get(&field.declared.name);
+            let normal = value.and_then(|text| values::normal(&field.declared, text, None).ok());
+            field.value = normal.or_else(|| field.value.take());
+        }
+        self
+    }
+}
+
 impl FormField {
     fn known(declared: Arc<Field>, identity: &VerifiedIdentity, claims: &Value) -> Self {
         let said = match (&declared.prefill, declared.goes_to) {

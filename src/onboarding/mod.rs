@@ -4,6 +4,7 @@
 //! valid, [`plan`] which steps it takes; `provision` carries those out as a durable job that any
 //! node resumes. Sessions are not its business: `login` asks [`Onboarding::next_step`].
 
+pub mod abuse;
 pub mod answers;
 pub mod conditions;
 pub mod draft;
@@ -11,6 +12,7 @@ mod duties;
 pub mod duty_store;
 mod fault_point;
 pub mod form;
+mod hooking;
 mod letters;
 mod look_up;
 pub mod plan;
@@ -36,18 +38,23 @@ use tokio::sync::Notify;
 use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
 use crate::database::Node;
+use crate::hooks::RegistrationHook;
 use crate::identity::{Account, ProviderId, VerifiedIdentity};
 use crate::mail::{Courier, CourierError, Letters};
+use crate::outbox::Outbox;
 use crate::platform::{Platform, PlatformError};
 use crate::policy::{Policy, PolicySource};
 use crate::seal::KeyRing;
+use crate::telemetry::metrics::Metrics;
 use resolve::{Outcome, Reason, as_platform_has_it, resolve};
 use store::Who;
 
+pub use abuse::{Abuse, HeldBack};
 pub use answers::{FieldProblem, FieldProblemKind};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
 pub use form::{FormField, RegistrationForm, Scope};
+pub use hooking::Prefilled;
 pub use progress::{Failure, RegistrationId, StepKind, StepState};
 pub use resolve::{Resolution, TurnedAway};
 pub use store::{Lease, ProofStore, RegistrationStore, RegistrationStoreDown};
@@ -68,6 +75,14 @@ pub struct OnboardingParts {
     pub letters: Arc<dyn Letters>,
     /// Sends them.
     pub courier: Arc<dyn Courier>,
+    /// Holds back those who ask for too much.
+    pub abuse: Abuse,
+    /// Asked before a registration is accepted, if anybody is.
+    pub hook: Option<Arc<dyn RegistrationHook>>,
+    /// Where webhooks wait, if anybody wants them.
+    pub webhooks: Option<Arc<Outbox>>,
+    /// Counts.
+    pub metrics: Metrics,
     /// Keeps events.
     pub audit: Arc<dyn Audit>,
     /// Seals drafts and codes.
@@ -149,6 +164,9 @@ pub enum OnboardingError {
     /// The platform cannot answer.
     #[error("the platform could not be asked")]
     Platform(#[from] PlatformError),
+    /// The operator's hook has to be asked, and does not answer.
+    #[error("the operator's hook does not answer")]
+    Hook,
     /// What is to be kept cannot be sealed.
     #[error("the registration could not be sealed")]
     Seal(#[from] crate::seal::CannotOpen),
@@ -168,6 +186,12 @@ pub enum SubmitError {
     /// There is a field that the form does not have: not sent by our page.
     #[error("the form has no such field")]
     UnknownField,
+    /// The operator's hook lets nobody in this way.
+    #[error("the operator's hook has blocked it")]
+    Blocked {
+        /// What the page says.
+        message: String,
+    },
     /// Something else comes next than the registration page.
     #[error("the registration page is not what comes next")]
     Elsewhere(Box<NextStep>),
@@ -217,6 +241,11 @@ impl Onboarding {
             parts,
             work: Notify::new(),
         }
+    }
+
+    /// What strangers are asked to wait for.
+    pub fn abuse(&self) -> &Abuse {
+        &self.parts.abuse
     }
 
     /// What comes next for an identity on a host. Whoever may join a known customer, and of whom

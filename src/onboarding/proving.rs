@@ -49,6 +49,8 @@ impl Onboarding {
         language: Language,
     ) -> Result<ProofOffer, ProofError> {
         let claim = self.claim(identity, client).await?;
+        let held_back = self.parts.abuse.may_mail(client.client, &claim.user.email);
+        held_back.map_err(|_| ProofError::TooOften)?;
         let code = new_code();
         let now = self.parts.clock.now();
         let remembered = NewCode {
@@ -82,6 +84,9 @@ impl Onboarding {
         client: &ClientContext,
         code: &str,
     ) -> Result<Account, ProofError> {
+        let subject = identity.subject().as_str();
+        let held_back = self.parts.abuse.may_try_code(client.client, Some(subject));
+        held_back.map_err(|_| ProofError::TooOften)?;
         let claim = self.claim(identity, client).await?;
         let now = self.parts.clock.now();
         let proofs = &self.parts.proofs;

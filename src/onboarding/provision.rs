@@ -214,12 +214,17 @@ impl Job<'_> {
             at: parts.clock.now(),
         };
         let id = &self.registration.id;
-        match parts.store.complete(id, &self.lease, &link).await? {
+        let announcement = self.onboarding.announcement(id, &self.draft, &account);
+        let told = (&link, announcement.as_ref());
+        match parts.store.complete(id, &self.lease, told).await? {
             Completion::LeaseLost => return Err(Stopped::NotOurs),
             Completion::LinkedElsewhere => return Err(Stopped::Never(Failure::LinkedElsewhere)),
             Completion::Completed => {}
         }
         fault_point::reach("registration", "completed");
+        if let (Some(outbox), Some(announced)) = (&parts.webhooks, &announcement) {
+            outbox.put_in(announced);
+        }
         tracing::info!(registration = %id, "a registration is complete");
         let detail = serde_json::json!({ "by": LinkedBy::Registration.as_str() });
         self.event(EventKind::Linked, Some(&account), detail).await;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::answers::{Acceptance, Answers, Refusal, judge};
 use super::draft::Draft;
+use super::hooking::{Heard, Sent};
 use super::letters::language_of;
 use super::plan::{Plan, PlanBasis};
 use super::resolve::Outcome;
 use super::store::{NewRegistration, Opened, Receipt, Registration};
 use super::{
     FieldProblem, FieldProblemKind, NextStep, Onboarding, OnboardingError, ProgressReport,
-    ProgressStanding, RegistrationForm, RegistrationId, SubmitError,
+    ProgressStanding, RegistrationForm, RegistrationId, SubmitError, TurnedAway,
 };
 use crate::access::ClientContext;
 use crate::audit::EventKind;
@@ -115,6 +116,9 @@ impl Onboarding {
             Ok(id) => Ok(NextStep::UnderWay(id)),
             Err(SubmitError::Down(error)) => Err(error),
             Err(SubmitError::Elsewhere(step)) => Ok(*step),
+            Err(SubmitError::Blocked { message }) => {
+                Ok(NextStep::TurnedAway(TurnedAway::Excluded { message }))
+            }
             Err(SubmitError::Invalid { .. } | SubmitError::UnknownField) => {
                 Ok(NextStep::Register(form))
             }
@@ -145,13 +149,39 @@ impl Onboarding {
             Err(Refusal::UnknownField(_)) => return Err(SubmitError::UnknownField),
             Err(Refusal::Invalid(problems)) => return Err(submission.invalid(problems)),
         };
+        let sent = Sent {
+            identity: submission.identity,
+            host: submission.host,
+            client: submission.client,
+            language: submission.language,
+            form: &submission.form,
+            input: submission.input,
+        };
+        match self.heard(&sent).await? {
+            Heard::AsSent => self.take_judged(submission, &answers).await,
+            Heard::Refused(problems) => Err(submission.invalid(problems)),
+            Heard::Changed { input, answers } => {
+                let changed = Submission {
+                    input: &input,
+                    ..submission
+                };
+                self.take_judged(changed, &answers).await
+            }
+        }
+    }
+
+    async fn take_judged(
+        &self,
+        submission: Submission<'_>,
+        answers: &Answers,
+    ) -> Result<RegistrationId, SubmitError> {
         let by_email = self.parts.platform.user_by_email(&answers.email).await;
         let is_taken = by_email.map_err(OnboardingError::from)?.is_some();
         if is_taken {
             return self.earlier_or_taken(submission).await;
         }
         let id = RegistrationId::new(uuid::Uuid::now_v7().to_string());
-        let new = self.new_registration(&id, &submission, &answers)?;
+        let new = self.new_registration(&id, &submission, answers)?;
         match self
             .parts
             .store

@@ -12,6 +12,7 @@ use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Node};
 use crate::identity::{Account, Issuer, PlatformId, Subject, UserId, VerifiedIdentity};
+use crate::outbox::Prepared;
 use crate::policy::Agreement;
 
 /// The store cannot answer.
@@ -312,12 +313,13 @@ pub trait RegistrationStore: Send + Sync {
         at: Timestamp,
     ) -> Result<bool, RegistrationStoreDown>;
 
-    /// Closes the registration, erases its draft and writes the link, in one transaction.
+    /// Closes the registration, erases its draft, writes the link and puts the announcement into
+    /// the outbox, in one transaction.
     async fn complete(
         &self,
         id: &RegistrationId,
         lease: &Lease,
-        link: &NewLink,
+        (link, announcement): (&NewLink, Option<&Prepared>),
     ) -> Result<Completion, RegistrationStoreDown>;
 
     /// Gives back the leases of earlier processes at a node's place; its own stay.

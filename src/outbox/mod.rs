@@ -109,6 +109,29 @@ pub trait Carrier: Send + Sync {
     async fn carry(&self, delivery: &Delivery) -> Result<(), NotDelivered>;
 }
 
+/// A delivery that is put in by somebody else's transaction, with [`INSERT_PREPARED`].
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Which event.
+    pub name: &'static str,
+    /// What is delivered.
+    pub sealed: String,
+    /// When.
+    pub at: Timestamp,
+    /// Until when it is tried.
+    pub give_up_at: Timestamp,
+}
+
+/// Puts in what was prepared: id, kind, name, sealed, now, end of trying. An empty id puts in
+/// nothing. It is not bounded: what it tells of has been let in already.
+pub const INSERT_PREPARED: &str = "INSERT INTO outbox
+        (id, kind, name, state, sealed, next_try_at, give_up_at, created_at, updated_at)
+    SELECT $1, $2, $3, 'waiting', $4, $5, $6, $5, $5 WHERE $1 <> ''";
+
 /// Why something was not taken for delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
@@ -199,6 +222,26 @@ impl Outbox {
         self.count(new.kind, "taken");
         self.work.notify_one();
         Ok(id)
+    }
+
+    /// Seals what another transaction puts in, so that it is delivered if that takes effect.
+    pub fn prepare(&self, new: &NewDelivery) -> Prepared {
+        let now = self.parts.clock.now();
+        let id = uuid::Uuid::now_v7().to_string();
+        Prepared {
+            sealed: self.seal(&id, &new.content),
+            kind: new.kind,
+            name: new.name,
+            at: now,
+            give_up_at: give_up_at(new.kind, now, valid_until(new, now)),
+            id,
+        }
+    }
+
+    /// What was prepared is in the table: this node takes it up at once.
+    pub fn put_in(&self, prepared: &Prepared) {
+        self.count(prepared.kind, "taken");
+        self.work.notify_one();
     }
 
     /// What waits and what was given up, the newest first.

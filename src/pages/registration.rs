@@ -16,7 +16,7 @@ use super::views::{ProblemLink, RegistrationPage, ResendPage};
 use super::visit::Visit;
 use crate::language::{Country, Language};
 use crate::onboarding::{
-    FieldProblem, NextStep, OnboardingError, RegistrationForm, Scope, SubmitError,
+    FieldProblem, NextStep, OnboardingError, Prefilled, RegistrationForm, Scope, SubmitError,
 };
 use crate::paths;
 use crate::session::OpenSession;
@@ -54,6 +54,7 @@ impl Pages {
             NextStep::Register(form) => form,
             elsewhere => return Err(Stop::at(page_of(&elsewhere))),
         };
+        let form = self.prefilled(visit, &open, form).await?;
         let shown = Shown {
             form: &form,
             sent: None,
@@ -62,6 +63,20 @@ impl Pages {
             status: StatusCode::OK,
         };
         self.show_form(visit, &open, &shown)
+    }
+
+    async fn prefilled(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        form: RegistrationForm,
+    ) -> Result<RegistrationForm, Stop> {
+        let (onboarding, identity) = (&self.parts.onboarding, &open.record.identity);
+        let asked = onboarding.prefilled(identity, &visit.client, visit.language, form);
+        match asked.await? {
+            Prefilled::Form(form) => Ok(form),
+            Prefilled::Blocked { message } => Err(Stop::Blocked(message)),
+        }
     }
 
     async fn submit_registration(
@@ -120,6 +135,7 @@ impl Pages {
                 self.show_form(visit, open, &shown)
             }
             Err(SubmitError::UnknownField) => Err(Stop::Malformed),
+            Err(SubmitError::Blocked { message }) => Err(Stop::Blocked(message)),
             Err(SubmitError::Elsewhere(next)) => Err(Stop::at(page_of(&next))),
             Err(SubmitError::Down(error)) => self.resend_page(visit, open, &error, fields),
         }

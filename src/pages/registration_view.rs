@@ -238,6 +238,9 @@ impl FormView<'_> {
     }
 
     fn sentence(&self, problem: &FieldProblem) -> String {
+        if let FieldProblemKind::Said(words) = &problem.problem {
+            return words.clone();
+        }
         let declared = self
             .form
             .fields
@@ -364,7 +367,7 @@ fn sentence_key(
         (FieldProblemKind::AccountType, _) => "error-account-type",
         (FieldProblemKind::NotAccepted, _) => "error-agreement",
         (FieldProblemKind::AgreementChanged, _) => "error-agreement-changed",
-        (FieldProblemKind::Refused, _) => "error-refused",
+        (FieldProblemKind::Refused | FieldProblemKind::Said(_), _) => "error-refused",
     }
 }
 

@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 pub enum Stop {
     /// Another page is the right one.
     GoTo(String),
+    /// The operator lets nobody in this way, and says why.
+    Blocked(String),
     /// The form does not come from our page.
     Form(FormRefusal),
     /// What was sent has not the form of what our pages send.
@@ -84,7 +86,7 @@ impl Stop {
     fn status(&self) -> StatusCode {
         match self {
             Self::GoTo(_) => StatusCode::SEE_OTHER,
-            Self::Form(_) => StatusCode::FORBIDDEN,
+            Self::Form(_) | Self::Blocked(_) => StatusCode::FORBIDDEN,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -141,6 +143,7 @@ impl Pages {
     fn text_of(&self, stop: &Stop, visit: &Visit) -> ErrorText {
         match stop {
             Stop::Login(error) => self.login_text(error, visit),
+            Stop::Blocked(words) => ErrorText::written("refused-denied-title", words.clone()),
             other => ErrorText::of(other.status()),
         }
     }
@@ -251,7 +254,7 @@ fn problem_of(stop: &Stop, visit: &Visit) -> Problem {
 fn log(stop: &Stop, visit: &Visit) {
     match stop {
         Stop::StoreDown | Stop::Onboarding(_) | Stop::Template(_) => log_fault(stop, visit),
-        Stop::Login(_) | Stop::Form(_) => log_refusal(stop, visit),
+        Stop::Login(_) | Stop::Form(_) | Stop::Blocked(_) => log_refusal(stop, visit),
         Stop::GoTo(_) | Stop::Malformed | Stop::TooLarge | Stop::NotFound | Stop::WrongMethod => {}
     }
 }

@@ -1,10 +1,13 @@
 //! What the operator decided: documents in `policies/`, compiled to one [`Policy`] value.
 
+pub mod abuse;
+pub mod addresses;
 mod compile;
 pub mod document;
 pub mod duties;
 mod files;
 pub mod folder;
+pub mod hooks;
 pub mod onboarding;
 pub mod route;
 pub mod signup_form;
@@ -47,6 +50,8 @@ pub struct Limits {
     pub login: Option<Arc<Limit>>,
     /// Submitting registrations and proofs, per network.
     pub registration: Option<Arc<Limit>>,
+    /// What strangers may do to others through us.
+    pub abuse: abuse::AbuseLimits,
 }
 
 /// Sign-up forms by host.

@@ -3,6 +3,8 @@
 use super::duties::Duties;
 use crate::expression::Condition;
 use crate::identity::{AccountType, VerifiedIdentity};
+use crate::policy::addresses::AddressPolicy;
+use crate::policy::hooks::HookPolicy;
 
 /// The compiled onboarding policy.
 #[derive(Debug)]
@@ -17,6 +19,10 @@ pub struct OnboardingPolicy {
     pub known_customer: Vec<KnownCustomer>,
     /// Who never becomes a customer; the first that holds decides.
     pub exclude: Vec<Exclusion>,
+    /// With which addresses people may register themselves.
+    pub addresses: AddressPolicy,
+    /// When the operator's hook is asked.
+    pub hooks: HookPolicy,
     /// How the platform account is checked again while a session lives.
     pub recheck_account_every: std::time::Duration,
     /// People who come without an identity provider, by a mailed link.

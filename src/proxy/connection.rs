@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
-use super::guard::{Admission, Caps, Network};
+use super::guard::{Admission, Caps};
 use super::head::{HeadLimits, HeadProblem};
 use super::head_reader::HeadReader;
 use super::listeners::{Listener, Tls};
@@ -27,6 +27,7 @@ use super::settings::DoorLimits;
 use super::streams::RequestScope;
 use super::wire::Wire;
 use super::workers::{Seat, Workers};
+use crate::rate_limit::Network;
 use crate::telemetry::metrics::Gauge;
 
 /// After an early answer: how much of the rest is read and thrown away, so that the answer is

@@ -1,31 +1,9 @@
 //! Caps on connections, and on work for them, in all and per network.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The network that a client counts to: an IPv4 address, an IPv6 /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Network(IpAddr);
-
-impl Network {
-    /// The network of an address.
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let prefix = u128::from(address) & !u128::from(u64::MAX);
-                Self(IpAddr::V6(Ipv6Addr::from(prefix)))
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
-
-impl std::fmt::Display for Network {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::rate_limit::Network;
 
 /// Counts what is under way.
 #[derive(Debug)]
@@ -105,14 +83,6 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "as `admit` takes it")]
     fn network(address: &str) -> Option<Network> {
         Some(Network::of(address.parse().unwrap()))
-    }
-
-    #[test]
-    fn a_network_is_an_ipv4_address_or_an_ipv6_64() {
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     }
 
     #[test]

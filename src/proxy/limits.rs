@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::guard::Network;
 use crate::access::Permit;
 use crate::paths;
 use crate::policy::Limits;
-use crate::rate_limit::{Limit, Per, RateLimiter, SlowDown};
+use crate::rate_limit::{Limit, Network, Per, RateLimiter, SlowDown};
 use crate::session::OpenSession;
 use crate::telemetry::metrics::Metrics;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::guard::{Caps, Network};
+use super::guard::Caps;
+use crate::rate_limit::Network;
 
 /// A way to the main runtime for one kind of work.
 #[derive(Debug, Clone)]

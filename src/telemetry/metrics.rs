@@ -60,6 +60,8 @@ pub struct Metrics {
     pub deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
     /// Letters and webhooks that are kept, of all nodes.
     pub deliveries_kept: Family<DeliveryLabels, Gauge<i64, AtomicI64>>,
+    /// What the operator's hook answered: `continue`, `set`, `refuse`, `block`, `failed`.
+    pub hooks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
 }
@@ -80,6 +82,11 @@ impl Metrics {
     /// Counts one outcome of a family.
     pub fn count(family: &Family<OutcomeLabels, Counter<u64, AtomicU64>>, outcome: &'static str) {
         family.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts what the operator's hook answered.
+    pub fn count_hook(&self, outcome: &'static str) {
+        Self::count(&self.hooks, outcome);
     }
 
     /// Counts what happened to a letter or webhook.
@@ -146,6 +153,11 @@ impl Metrics {
             "deliveries_kept",
             "Letters and webhooks in the outbox, of all nodes",
             self.deliveries_kept.clone(),
+        );
+        of.register(
+            "hooks",
+            "Answers of the operator's hook",
+            self.hooks.clone(),
         );
         of.register(
             "policy_loads",

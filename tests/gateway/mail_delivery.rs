@@ -184,7 +184,11 @@ async fn an_operator_sees_what_was_refused_and_tries_again(set_up: GatewayBuilde
 #[tokio::test]
 async fn two_nodes_send_each_letter_once() {
     let (provider, mailbox) = (provider().await, Mailbox::start().await);
-    let set_up = TestGateway::distributed().nodes(2).provider(&provider);
+    let limits = "[abuse.mail]\naddress = [\"10/min\"]\n";
+    let set_up = TestGateway::distributed()
+        .nodes(2)
+        .provider(&provider)
+        .policy("limits.toml", limits);
     let gateway = set_up.mail(&mailbox).start().await;
     back_office_knows_giulia(&gateway).await;
     mailbox.behaves("defer").await;

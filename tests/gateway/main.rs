@@ -64,6 +64,8 @@ mod agreements;
 #[cfg(test)]
 mod customer_verification;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod mail_delivery;

@@ -2,6 +2,7 @@
 //! slice. Sections are taken apart field by field, so that a new field cannot stay unchecked.
 
 mod door;
+mod hooks;
 mod keeping;
 mod parties;
 
@@ -47,6 +48,7 @@ impl Check<'_> {
             identity_provider,
             platform,
             mail,
+            hooks,
             session,
             admin,
             log,
@@ -60,6 +62,7 @@ impl Check<'_> {
         let providers = self.providers(identity_provider);
         let platform = self.platform(platform);
         let mail = self.mail(mail.as_ref());
+        let hooks = self.hooks(hooks.as_ref());
         let lifetimes = self.session(session);
         let login_attempt = self.login_attempt(session);
         let tokens = self.admin_tokens(admin);
@@ -78,6 +81,7 @@ impl Check<'_> {
             providers,
             platform: platform?,
             mail: mail?,
+            hooks: hooks?,
             lifetimes,
             login_attempt,
             log: log?,

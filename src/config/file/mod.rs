@@ -42,6 +42,8 @@ pub struct VestibuleFile {
     /// How letters are sent. Without it, nobody can prove by mail that an existing account is
     /// theirs.
     pub mail: Option<At<Mail>>,
+    /// The operator's own endpoints that have a say in registrations, or hear of them.
+    pub hooks: Option<At<Hooks>>,
     /// How long sessions live.
     #[serde(default)]
     pub session: Session,
@@ -195,6 +197,19 @@ pub struct Mail {
     pub pickup: Option<At<PathBuf>>,
     /// The sender: `Acme <no-reply@example.com>`.
     pub from: Parsed<Mailbox>,
+}
+
+/// Endpoints of the operator's; `docs/hooks.md` has what they are asked and told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hooks {
+    /// Asked before a registration is accepted: `https://…`, or `http://` on a loopback address.
+    /// When, and what happens while it is down, is in `policies/onboarding.toml`.
+    pub before: Option<Parsed<Url>>,
+    /// Told of every registration that is complete, until it has taken that.
+    pub after: Option<Parsed<Url>>,
+    /// Signs what is sent, as Standard Webhooks says: `whsec_` and base64 of 24 octets or more.
+    pub secret: At<SecretReference>,
 }
 
 /// How long sessions live.

@@ -20,6 +20,7 @@ use super::store::{
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Node};
 use crate::identity::{Account, AccountType, CustomerId};
+use crate::outbox::{INSERT_PREPARED, Prepared};
 use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning, sql_transaction};
 use rows::{LinkRow, RegistrationRow};
 
@@ -234,9 +235,10 @@ impl RegistrationStore for SqlRegistrationStore {
         &self,
         id: &RegistrationId,
         lease: &Lease,
-        link: &NewLink,
+        (link, announcement): (&NewLink, Option<&Prepared>),
     ) -> Result<Completion, RegistrationStoreDown> {
         let account = &link.account;
+        let told = announcement;
         let outcome = sql_transaction!(
             &self.database,
             [
@@ -255,6 +257,15 @@ impl RegistrationStore for SqlRegistrationStore {
                     account.customer.as_ref().map(CustomerId::as_str),
                     account.account_type.map(AccountType::as_str), link.by.as_str(),
                     link.at.millis(); must change 1
+                ),
+                (
+                    INSERT_PREPARED,
+                    told.map_or("", |one| one.id.as_str()),
+                    told.map_or("", |one| one.kind.as_str()),
+                    told.map_or("", |one| one.name),
+                    told.map_or("", |one| one.sealed.as_str()),
+                    told.map_or(0, |one| one.at.millis()),
+                    told.map_or(0, |one| one.give_up_at.millis())
                 ),
             ]
         )

@@ -62,6 +62,8 @@ fn policy() -> OnboardingPolicy {
             ..SelfRegistration::default()
         },
         duties: Duties::default(),
+        addresses: crate::policy::addresses::AddressPolicy::default(),
+        hooks: crate::policy::hooks::HookPolicy::default(),
     }
 }
 

@@ -33,7 +33,7 @@ use crate::login::{ATTEMPT_LIFETIME, Login, LoginParts};
 use crate::mail::letters::TemplateLetters;
 use crate::mail::pickup::{PickupCourier, PickupSettings};
 use crate::onboarding::sql::SqlRegistrationStore;
-use crate::onboarding::{Onboarding, OnboardingParts};
+use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
 use crate::pages::{Pages, PagesParts, router};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewUser};
@@ -44,9 +44,11 @@ use crate::policy::{
     Agreement, Brand, Field, FieldKind, Forms, Limits, OnboardingPolicy, Policy, PolicySource,
     Rules, SignupForm,
 };
+use crate::rate_limit::NodeLimits;
 use crate::seal::{KeyRing, SealKey};
 use crate::session::sql::SqlSessionStore;
 use crate::session::{IdpTokens, Lifetimes, Sessions};
+use crate::telemetry::metrics::Metrics;
 
 pub const ORIGIN: &str = "https://app.example.com";
 
@@ -208,6 +210,8 @@ fn policy() -> Policy {
             recheck_account_every: std::time::Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
             duties: Duties::default(),
+            addresses: crate::policy::addresses::AddressPolicy::default(),
+            hooks: crate::policy::hooks::HookPolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {
@@ -240,12 +244,20 @@ impl Ground {
             store: store.clone(),
             duties: store.clone(),
             proofs: store,
+            abuse: Abuse::new(
+                Arc::new(NodeLimits::default()),
+                self.policy.clone(),
+                Metrics::default(),
+            ),
             policy: self.policy.clone(),
             letters: Arc::new(TemplateLetters),
             courier: Arc::new(PickupCourier::new(PickupSettings {
                 folder: self.mail.clone(),
                 from,
             })),
+            hook: None,
+            webhooks: None,
+            metrics: Metrics::default(),
             audit: Arc::new(SqlAudit::new(self.database.clone())),
             keys: self.keys.clone(),
             clock: self.clock.clone(),

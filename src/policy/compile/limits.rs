@@ -13,7 +13,11 @@ use crate::rate_limit::{Limit, Per};
 const NONE: &str = "none";
 
 pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
-    let LimitsFile { limit, apply } = file;
+    let LimitsFile {
+        limit,
+        apply,
+        abuse,
+    } = file;
     let named: BTreeMap<String, Arc<Limit>> = limit
         .iter()
         .filter_map(|(name, shape)| Some((name.clone(), Arc::new(one(name, shape, findings)?))))
@@ -34,6 +38,7 @@ pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
     let login = of(login.as_ref(), Some(shipped("login", 120)));
     let registration = of(registration.as_ref(), Some(shipped("registration", 60)));
     Limits {
+        abuse: super::abuse::limits(abuse, findings),
         forwarded_per_network: forwarded_per_network.map(|limit| counted(limit, Per::Ip)),
         forwarded_per_user: forwarded_per_user.map(|limit| counted(limit, Per::User)),
         login: login.map(|limit| counted(limit, Per::Ip)),

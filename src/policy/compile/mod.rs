@@ -1,6 +1,8 @@
 //! Makes one [`Policy`] of all policy files, or finds everything that is wrong with them.
 
+mod abuse;
 mod agreements;
+mod hooks;
 mod limits;
 mod onboarding;
 mod rules;

@@ -26,6 +26,8 @@ pub fn compile(
         self_registration,
         agreements,
         customer_verification,
+        addresses,
+        hooks,
     } = file;
     let Sso {
         create_customer_on_first_login,
@@ -47,6 +49,8 @@ pub fn compile(
         add_default_location: add_default_location.unwrap_or(true),
         known_customer,
         exclude,
+        hooks: super::hooks::compile(hooks, findings),
+        addresses: super::abuse::addresses(addresses, findings),
         recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
         self_registration: self_registration_of(self_registration, findings),
         duties: Duties {

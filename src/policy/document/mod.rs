@@ -1,6 +1,9 @@
 //! The shapes of the policy files. Every field's documentation is also its entry in the JSON
 //! Schema and in `docs/configuration.md`.
 
+mod abuse;
+mod addresses;
+mod hooks;
 mod signup;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,9 @@ use crate::identity::AccountType;
 use crate::operator_file::{At, Octets, Parsed, Rate, schema_of};
 use crate::rate_limit::Per;
 
+pub use abuse::{AbuseShape, CodeLanes, FormLanes, LinkLanes, MailLanes};
+pub use addresses::{Addresses, Welcome};
+pub use hooks::{HookShape, WhenDown};
 pub use signup::{
     AccountTypeShape, AgreementChoice, BrandShape, DefaultDashboardShape, FieldShape,
     HomeDashboardShape, Kind, LinkShape, Localised, NotifyShape, OptionShape, PlatformShape,
@@ -91,6 +97,12 @@ pub struct OnboardingFile {
     /// Users whom the back office made.
     #[serde(default)]
     pub customer_verification: VerificationShape,
+    /// With which e-mail addresses people may register themselves.
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// When the operator's hook is asked.
+    #[serde(default)]
+    pub hooks: HookShape,
 }
 
 /// People who come without an identity provider, by a link that is mailed to them.
@@ -219,6 +231,9 @@ pub struct LimitsFile {
     /// Which limits hold everywhere.
     #[serde(default)]
     pub apply: Apply,
+    /// How often strangers may have letters sent, open links, try codes and send forms.
+    #[serde(default)]
+    pub abuse: AbuseShape,
 }
 
 /// A limit.

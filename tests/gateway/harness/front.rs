@@ -406,6 +406,8 @@ fn policy(limits: Limits) -> Policy {
             recheck_account_every: Duration::from_mins(5),
             self_registration: SelfRegistration::default(),
             duties: Duties::default(),
+            addresses: vestibule::policy::addresses::AddressPolicy::default(),
+            hooks: vestibule::policy::hooks::HookPolicy::default(),
         },
         limits,
         forms: Forms {

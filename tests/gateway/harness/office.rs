@@ -18,7 +18,9 @@ use vestibule::language::Language;
 use vestibule::mail::letters::TemplateLetters;
 use vestibule::mail::{Courier, CourierError, Letter};
 use vestibule::onboarding::sql::SqlRegistrationStore;
-use vestibule::onboarding::{NextStep, Onboarding, OnboardingParts, RegistrationId, SubmitError};
+use vestibule::onboarding::{
+    Abuse, NextStep, Onboarding, OnboardingParts, RegistrationId, SubmitError,
+};
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
 use vestibule::policy::duties::Duties;
@@ -27,7 +29,9 @@ use vestibule::policy::signup_form::{Agreement, AgreementText};
 use vestibule::policy::{
     Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rules, SignupForm,
 };
+use vestibule::rate_limit::NodeLimits;
 use vestibule::seal::{KeyRing, SealKey};
+use vestibule::telemetry::metrics::Metrics;
 
 use super::Postgres;
 
@@ -92,6 +96,8 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         recheck_account_every: Duration::from_mins(5),
         self_registration: SelfRegistration::default(),
         duties: Duties::default(),
+        addresses: vestibule::policy::addresses::AddressPolicy::default(),
+        hooks: vestibule::policy::hooks::HookPolicy::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {
@@ -265,14 +271,23 @@ fn parts(
     outbox: Arc<Outbox>,
 ) -> OnboardingParts {
     let store = Arc::new(SqlRegistrationStore::new(database.clone()));
+    let policy: Arc<dyn PolicySource> = Arc::new(Fixed(policy));
     OnboardingParts {
         platform,
         proofs: store.clone(),
         duties: store.clone(),
         store,
-        policy: Arc::new(Fixed(policy)),
+        abuse: Abuse::new(
+            Arc::new(NodeLimits::default()),
+            policy.clone(),
+            Metrics::default(),
+        ),
+        policy,
         letters: Arc::new(TemplateLetters),
         courier: outbox,
+        hook: None,
+        webhooks: None,
+        metrics: Metrics::default(),
         audit: Arc::new(SqlAudit::new(database.clone())),
         keys: Arc::new(KeyRing::new(SealKey::from_bytes([7; 32]), vec![])),
         clock,

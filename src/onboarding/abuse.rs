@@ -1,0 +1,262 @@
+//! Holds back those who would have us bother others: letters, links, codes and forms of strangers.
+//!
+//! It is asked before anything is looked up, so that its answer tells nothing about an address.
+//! Counts are of this node and in memory, which is bounded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::identity::EmailAddress;
+use crate::policy::PolicySource;
+use crate::policy::abuse::AbuseLanes;
+use crate::policy::addresses::Unwelcome;
+use crate::rate_limit::{Limit, Network, RateLimiter};
+use crate::telemetry::metrics::Metrics;
+
+/// Too much at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// When another try can succeed.
+    pub retry_after: Duration,
+}
+
+/// What the limits are drawn from, and by whom they are set.
+pub struct Abuse {
+    limiter: Arc<dyn RateLimiter>,
+    policy: Arc<dyn PolicySource>,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Abuse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Abuse(…)")
+    }
+}
+
+/// Who asks for what; whatever is known of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked<'a> {
+    client: Option<IpAddr>,
+    address: Option<&'a EmailAddress>,
+    subject: Option<&'a str>,
+}
+
+impl Abuse {
+    /// Draws from these limits, as the policy in force sets them.
+    pub fn new(
+        limiter: Arc<dyn RateLimiter>,
+        policy: Arc<dyn PolicySource>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            limiter,
+            policy,
+            metrics,
+        }
+    }
+
+    /// Whether somebody may register with an address at all.
+    pub fn welcomes(&self, address: &EmailAddress) -> Result<(), Unwelcome> {
+        self.policy.current().onboarding.addresses.judge(address)
+    }
+
+    /// Before a letter with a link or a code goes to an address that is not proven yet.
+    pub fn may_mail(&self, client: IpAddr, address: &EmailAddress) -> Result<(), HeldBack> {
+        let asked = Asked {
+            client: Some(client),
+            address: Some(address),
+            ..Asked::default()
+        };
+        self.draw("mail", &self.policy.current().limits.abuse.mail, asked)
+    }
+
+    /// Before a mailed link is looked at.
+    pub fn may_open_link(&self, client: IpAddr) -> Result<(), HeldBack> {
+        let asked = Asked {
+            client: Some(client),
+            ..Asked::default()
+        };
+        self.draw("link", &self.policy.current().limits.abuse.link, asked)
+    }
+
+    /// Before a code is compared: a mailed one, or that of a partner. The subject is whatever says
+    /// who tries: an identity, a proven address.
+    pub fn may_try_code(&self, client: IpAddr, subject: Option<&str>) -> Result<(), HeldBack> {
+        let asked = Asked {
+            client: Some(client),
+            subject,
+            ..Asked::default()
+        };
+        self.draw("code", &self.policy.current().limits.abuse.code, asked)
+    }
+
+    /// Before a form is judged.
+    pub fn may_submit(&self, client: IpAddr, subject: Option<&str>) -> Result<(), HeldBack> {
+        let asked = Asked {
+            client: Some(client),
+            subject,
+            ..Asked::default()
+        };
+        self.draw("form", &self.policy.current().limits.abuse.form, asked)
+    }
+
+    /// The narrow buckets come first: one network that is over its own limit takes nothing from
+    /// what is there for all.
+    fn draw(
+        &self,
+        lane: &'static str,
+        lanes: &AbuseLanes,
+        asked: Asked<'_>,
+    ) -> Result<(), HeldBack> {
+        let network = asked.client.map(|client| Network::of(client).to_string());
+        let address = asked.address.map(mailbox);
+        let domain = asked.address.map(EmailAddress::domain);
+        for (limits, key) in [
+            (&lanes.network, network.as_deref()),
+            (&lanes.address, address.as_deref()),
+            (&lanes.subject, asked.subject),
+            (&lanes.domain, domain),
+            (&lanes.total, Some("")),
+        ] {
+            let Some(key) = key else { continue };
+            self.draw_all(limits, key)
+                .inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))?;
+        }
+        Ok(())
+    }
+
+    fn draw_all(&self, limits: &[Arc<Limit>], key: &str) -> Result<(), HeldBack> {
+        for limit in limits {
+            let drawn = self.limiter.draw(limit, key);
+            drawn.map_err(|slow| HeldBack {
+                retry_after: slow.retry_after,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Mail systems deliver `anna+x@…` to `anna@…`, so that they share a bucket.
+fn mailbox(address: &EmailAddress) -> String {
+    let folded = address.folded();
+    let (local, domain) = folded.split_once('@').unwrap_or((&folded, ""));
+    let local = local.split('+').next().unwrap_or(local);
+    format!("{local}@{domain}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Policy, Surroundings, compile};
+    use crate::rate_limit::NodeLimits;
+
+    struct Shipped(Arc<Policy>);
+
+    impl PolicySource for Shipped {
+        fn current(&self) -> Arc<Policy> {
+            Arc::clone(&self.0)
+        }
+    }
+
+    /// By the limits that ship.
+    fn abuse() -> Abuse {
+        let folder = tempfile::tempdir().unwrap();
+        let mut problems = crate::operator_file::Problems::default();
+        let policy = compile(folder.path(), &Surroundings::default(), &mut problems);
+        let policy = Arc::new(Shipped(Arc::new(policy.expect("the shipped policy"))));
+        Abuse::new(Arc::new(NodeLimits::default()), policy, Metrics::default())
+    }
+
+    fn network(number: u32) -> IpAddr {
+        IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + number))
+    }
+
+    fn address(text: &str) -> EmailAddress {
+        EmailAddress::parse(text).unwrap()
+    }
+
+    /// How many of so many are let through.
+    fn passed(of: u32, ask: impl Fn(u32) -> Result<(), HeldBack>) -> usize {
+        (0..of).filter(|number| ask(*number).is_ok()).count()
+    }
+
+    #[test]
+    fn one_network_mails_a_few_and_others_are_not_held_up() {
+        let abuse = abuse();
+        let sent = passed(1000, |n| {
+            abuse.may_mail(network(1), &address(&format!("a{n}@x{n}.example")))
+        });
+        assert_eq!(sent, 10);
+        assert_eq!(abuse.may_mail(network(2), &address("b@x.example")), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one() {
+        let abuse = abuse();
+        let client = |n: u32| {
+            IpAddr::V6(std::net::Ipv6Addr::from(
+                (0x2001_0db8 << 96) | u128::from(n),
+            ))
+        };
+        let sent = passed(100, |n| {
+            abuse.may_mail(client(n), &address(&format!("a{n}@x{n}.example")))
+        });
+        assert_eq!(sent, 10);
+    }
+
+    #[test]
+    fn one_mailbox_gets_few_letters_whoever_asks_and_however_it_is_spelled() {
+        let abuse = abuse();
+        for (n, spelling) in (0..).zip([
+            "anna@x.example",
+            "ANNA@X.example",
+            "anna+1@x.example",
+            "Anna+2@x.example",
+        ]) {
+            let sent = abuse.may_mail(network(n), &address(spelling)).is_ok();
+            assert_eq!(sent, n < 2, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn one_domain_and_all_together_have_a_bound() {
+        let one_domain = abuse();
+        let sent = passed(2000, |n| {
+            one_domain.may_mail(network(n), &address(&format!("a{n}@x.example")))
+        });
+        assert!((600..=610).contains(&sent), "{sent}");
+        let all = abuse();
+        let sent = passed(5000, |n| {
+            all.may_mail(network(n), &address(&format!("a@x{n}.example")))
+        });
+        assert!((3000..=3010).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn codes_are_not_guessed() {
+        let abuse = abuse();
+        assert_eq!(
+            passed(100, |n| abuse.may_try_code(network(n), Some("mario"))),
+            10
+        );
+        assert_eq!(passed(100, |_| abuse.may_try_code(network(777), None)), 10);
+    }
+
+    #[test]
+    fn forms_and_links_have_limits_of_their_own() {
+        let abuse = abuse();
+        assert_eq!(passed(100, |_| abuse.may_submit(network(1), None)), 60);
+        assert_eq!(passed(100, |_| abuse.may_open_link(network(1))), 30);
+    }
+
+    #[test]
+    fn disposable_addresses_are_refused_as_shipped() {
+        let abuse = abuse();
+        assert_eq!(
+            abuse.welcomes(&address("a@mailinator.com")),
+            Err(Unwelcome::Disposable)
+        );
+        assert_eq!(abuse.welcomes(&address("info@acme.example")), Ok(()));
+    }
+}
