@@ -88,6 +88,7 @@ impl Foundation {
             platform: Arc::clone(office.platform),
             proofs: Arc::clone(&store) as _,
             duties: Arc::clone(&store) as _,
+            funnel: Arc::clone(&store) as _,
             store,
             policy: self.policy(),
             letters: Arc::new(TemplateLetters),

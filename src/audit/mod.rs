@@ -29,6 +29,12 @@ pub enum EventKind {
     AccountDisabled,
     /// A linked account belongs to another customer, or is of another type, than its session says.
     AccountChanged,
+    /// Somebody came to the form through an identity provider.
+    RegistrationStarted,
+    /// Somebody came to the form by a mailed link.
+    EmailProven,
+    /// Somebody came to the form and did not send it within a day.
+    RegistrationAbandoned,
     /// A registration was submitted.
     RegistrationSubmitted,
     /// A provisioning step was carried out.
@@ -60,6 +66,9 @@ impl EventKind {
             Self::AccountGone => "account_gone",
             Self::AccountDisabled => "account_disabled",
             Self::AccountChanged => "account_changed",
+            Self::RegistrationStarted => "registration_started",
+            Self::EmailProven => "email_proven",
+            Self::RegistrationAbandoned => "registration_abandoned",
             Self::RegistrationSubmitted => "registration_submitted",
             Self::StepDone => "step_done",
             Self::StepUndone => "step_undone",

@@ -12,6 +12,7 @@ mod duties;
 pub mod duty_store;
 mod fault_point;
 pub mod form;
+pub mod funnel;
 mod hooking;
 mod letters;
 mod look_up;
@@ -54,6 +55,7 @@ pub use answers::{FieldProblem, FieldProblemKind};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
 pub use form::{FormField, RegistrationForm, Scope};
+pub use funnel::FunnelStore;
 pub use hooking::Prefilled;
 pub use progress::{Failure, RegistrationId, StepKind, StepState};
 pub use resolve::{Resolution, TurnedAway};
@@ -69,6 +71,8 @@ pub struct OnboardingParts {
     pub proofs: Arc<dyn ProofStore>,
     /// What people accepted and confirmed later.
     pub duties: Arc<dyn DutyStore>,
+    /// Who came to the form and has not sent it.
+    pub funnel: Arc<dyn FunnelStore>,
     /// What the operator decided.
     pub policy: Arc<dyn PolicySource>,
     /// Writes letters.
@@ -264,6 +268,7 @@ impl Onboarding {
                 self.join_at_once(identity, host, (form, stale_link)).await
             }
             Outcome::Register(form) => {
+                self.came_to_the_form(identity, host).await;
                 let form = self.with_what_failed(identity, form).await?;
                 Ok(NextStep::Register(form))
             }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::draft::Draft;
+use super::funnel::Stage;
 use super::plan::Step;
 use super::progress::{
     Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState, Undoing,
@@ -225,6 +226,7 @@ impl Job<'_> {
         if let (Some(outbox), Some(announced)) = (&parts.webhooks, &announcement) {
             outbox.put_in(announced);
         }
+        self.count(Stage::Completed);
         tracing::info!(registration = %id, "a registration is complete");
         let detail = serde_json::json!({ "by": LinkedBy::Registration.as_str() });
         self.event(EventKind::Linked, Some(&account), detail).await;
@@ -295,6 +297,7 @@ impl Job<'_> {
         if !parts.store.fail(id, &self.lease, parts.clock.now()).await? {
             return Err(Stopped::NotOurs);
         }
+        self.count(Stage::Failed);
         let why = self.registration.failure.clone();
         let detail = serde_json::json!({ "reason": why.as_ref().map(Failure::to_text) });
         self.event(EventKind::RegistrationFailed, None, detail)
@@ -351,6 +354,11 @@ impl Job<'_> {
         event.account = account.cloned();
         event.detail = detail;
         self.onboarding.keep(event).await;
+    }
+
+    fn count(&self, stage: Stage) {
+        let (kind, host) = (self.draft.account_type, &self.registration.host);
+        self.onboarding.count_stage(stage, Some(kind), host);
     }
 
     fn mark(&self) -> Mark {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::answers::{Acceptance, Answers, Refusal, judge};
 use super::draft::Draft;
+use super::funnel::Stage;
 use super::hooking::{Heard, Sent};
 use super::letters::language_of;
 use super::plan::{Plan, PlanBasis};
@@ -190,7 +191,7 @@ impl Onboarding {
             .map_err(OnboardingError::from)?
         {
             Opened::Opened => {
-                self.submitted(&new).await;
+                self.submitted(&new, answers.account_type).await;
                 Ok(id)
             }
             Opened::UnderWay(earlier) => Ok(earlier),
@@ -198,8 +199,10 @@ impl Onboarding {
         }
     }
 
-    async fn submitted(&self, new: &NewRegistration) {
+    async fn submitted(&self, new: &NewRegistration, account_type: AccountType) {
         self.work.notify_one();
+        self.count_stage(Stage::Submitted, Some(account_type), &new.host);
+        self.went_on(&new.who).await;
         let mut event = self.event(EventKind::RegistrationSubmitted, &new.who);
         event.registration = Some(new.id.as_str().to_owned());
         event.host = Some(new.host.clone());

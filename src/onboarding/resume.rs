@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Onboarding, RegistrationId};
 
 /// How often due registrations are looked for; a submission on this node is taken up at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often those are counted who came to the form and never sent it.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// How many are carried on at once.
 const AT_ONCE: usize = 16;
 /// How long a stopping node waits for those it has in hand; the rest is resumed elsewhere.
@@ -20,8 +23,13 @@ impl Onboarding {
     /// Carries on whatever is due, until `shutdown`.
     pub async fn keep_going(self: Arc<Self>, shutdown: CancellationToken) {
         let mut in_hand = InHand::default();
+        let mut swept: Option<Instant> = None;
         while !shutdown.is_cancelled() {
             in_hand.reap();
+            if swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
+                self.sweep_funnel().await;
+                swept = Some(Instant::now());
+            }
             self.take_up(&mut in_hand).await;
             self.wait_for_work(&shutdown).await;
         }

@@ -218,9 +218,9 @@ async fn trying_ends_when_it_is_over_or_after_a_day() {
         let mut tries = 0;
         while !scene.entries().await[0].has_failed {
             scene.work().await;
-            scene.clock.advance(Duration::from_secs(1));
+            scene.clock.advance(longest / 900);
             tries += 1;
-            assert!(tries < 100_000);
+            assert!(tries < 1000);
         }
         assert!(scene.clock.now().since(began) <= longest);
         assert!(scene.carried() >= 6, "{} tries", scene.carried());

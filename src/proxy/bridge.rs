@@ -14,9 +14,9 @@ use pingora_proxy::Session;
 use tower::ServiceExt;
 
 use super::answer::Problem;
-use super::guard::Network;
 use super::main_runtime::{MainRuntime, Undone};
 use crate::access::ClientContext;
+use crate::rate_limit::Network;
 
 /// Fields that concern the connection, not the message.
 const OF_THE_CONNECTION: [HeaderName; 6] = [

@@ -9,10 +9,10 @@ use http::Method;
 use tokio::time::Instant;
 
 use super::counters::Counters;
-use super::guard::Network;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
 use crate::access::{Permit, RequestKind};
+use crate::rate_limit::Network;
 
 /// What became of a request, as metrics and the log name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

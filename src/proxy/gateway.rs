@@ -15,7 +15,6 @@ use super::connection::Connection;
 use super::context::{Outcome, References, RequestContext};
 use super::counters::Counters;
 use super::facts;
-use super::guard::Network;
 use super::head::HeadProblem;
 use super::limits::Lanes;
 use super::main_runtime::MainRuntime;
@@ -27,6 +26,7 @@ use crate::access::{
 };
 use crate::paths;
 use crate::policy::{Limits, Policy, PolicySource};
+use crate::rate_limit::Network;
 use crate::session::cookie::{self, SESSION_COOKIE};
 use crate::session::{SessionStanding, Sessions};
 

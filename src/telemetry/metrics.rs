@@ -27,6 +27,17 @@ pub struct OutcomeLabels {
     pub outcome: &'static str,
 }
 
+/// Labels of how far applicants come.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RegistrationLabels {
+    /// `started`, `email_proven`, `submitted`, `completed`, `failed`, `abandoned`.
+    pub stage: &'static str,
+    /// `business`, `personal`, `partner`, or `unknown` before it is chosen.
+    pub account_type: &'static str,
+    /// One of the hosts that are served, or `other`.
+    pub host: String,
+}
+
 /// Labels of what is delivered: letters and webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DeliveryLabels {
@@ -60,6 +71,8 @@ pub struct Metrics {
     pub deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
     /// Letters and webhooks that are kept, of all nodes.
     pub deliveries_kept: Family<DeliveryLabels, Gauge<i64, AtomicI64>>,
+    /// How far applicants come.
+    pub registrations: Family<RegistrationLabels, Counter<u64, AtomicU64>>,
     /// What the operator's hook answered: `continue`, `set`, `refuse`, `block`, `failed`.
     pub hooks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Policy loads: `loaded`, `refused`.
@@ -82,6 +95,16 @@ impl Metrics {
     /// Counts one outcome of a family.
     pub fn count(family: &Family<OutcomeLabels, Counter<u64, AtomicU64>>, outcome: &'static str) {
         family.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts how far an applicant came.
+    pub fn count_registration(&self, stage: &'static str, account_type: &'static str, host: &str) {
+        let labels = RegistrationLabels {
+            stage,
+            account_type,
+            host: host.to_owned(),
+        };
+        self.registrations.get_or_create(&labels).inc();
     }
 
     /// Counts what the operator's hook answered.
@@ -144,6 +167,17 @@ impl Metrics {
             self.streams_cut.clone(),
         );
         of.register("events", "Audit events by kind", self.events.clone());
+        self.register_onboarding(of);
+        of.register(
+            "policy_loads",
+            "Policy loads by outcome",
+            self.policy_loads.clone(),
+        );
+        Arc::new(registry)
+    }
+
+    /// What is about people on their way to an account.
+    fn register_onboarding(&self, of: &mut Registry) {
         of.register(
             "deliveries",
             "What happened to letters and webhooks",
@@ -155,16 +189,15 @@ impl Metrics {
             self.deliveries_kept.clone(),
         );
         of.register(
+            "registrations",
+            "How far applicants come, by account type and host",
+            self.registrations.clone(),
+        );
+        of.register(
             "hooks",
             "Answers of the operator's hook",
             self.hooks.clone(),
         );
-        of.register(
-            "policy_loads",
-            "Policy loads by outcome",
-            self.policy_loads.clone(),
-        );
-        Arc::new(registry)
     }
 }
 

@@ -19,6 +19,7 @@ use vestibule::onboarding::{
 use vestibule::platform::builtin::{Added, Listing};
 use vestibule::platform::{BelongsTo, Made, NewCustomer, NewUser, Platform as _};
 use vestibule::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, WhenKnown};
+use vestibule::telemetry::metrics::render;
 use vestibule::{sql_fetch_all, sql_fetch_optional};
 
 use crate::harness::office::{COMPANY, Office, client, mario, policy, somebody};
@@ -503,4 +504,46 @@ async fn the_users_own_address_is_kept_apart_from_a_typed_one() {
     };
     let users = office.platform.users(None, &all).await.unwrap();
     assert!(users.iter().any(|user| user.email == "mario@acme.example"));
+}
+
+#[tokio::test]
+async fn how_far_applicants_come_is_counted_once_each() {
+    for office in Office::on_both(&policy(|_| {})).await {
+        let stage = |stage: &str, kind: &str| {
+            let text = render(&office.metrics.registry());
+            let line = format!(
+                "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{kind}\",host=\"other\"}} "
+            );
+            let found = text.lines().find_map(|one| one.strip_prefix(&line));
+            found.map_or(0, |count| count.parse::<u64>().unwrap())
+        };
+        for _ in 0..3 {
+            office.next_step(&mario()).await;
+        }
+        let maria = somebody("maria", json!({ "email": "maria@x.example" }));
+        office.next_step(&maria).await;
+        assert_eq!(stage("started", "unknown"), 2);
+        office.register(&mario()).await;
+        assert_eq!(stage("submitted", "business"), 1);
+        assert_eq!(stage("completed", "business"), 1);
+        office.clock.advance(Duration::from_hours(23));
+        office.onboarding.sweep_funnel().await;
+        assert_eq!(stage("abandoned", "unknown"), 0);
+        office.clock.advance(Duration::from_hours(2));
+        office.onboarding.sweep_funnel().await;
+        office.onboarding.sweep_funnel().await;
+        assert_eq!(
+            stage("abandoned", "unknown"),
+            1,
+            "Maria never sent the form"
+        );
+        let kinds = audited(&office).await;
+        for kind in [
+            "registration_started",
+            "registration_submitted",
+            "registration_abandoned",
+        ] {
+            assert!(kinds.iter().any(|kept| kept == kind), "{kind} in {kinds:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod duties;
+mod funnel;
 mod opening;
 mod proof;
 mod rows;

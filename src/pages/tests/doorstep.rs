@@ -243,7 +243,8 @@ impl Ground {
             platform,
             store: store.clone(),
             duties: store.clone(),
-            proofs: store,
+            proofs: store.clone(),
+            funnel: store,
             abuse: Abuse::new(
                 Arc::new(NodeLimits::default()),
                 self.policy.clone(),

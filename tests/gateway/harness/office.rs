@@ -47,6 +47,7 @@ pub struct Office {
     pub platform: Arc<BuiltinPlatform>,
     pub clock: Arc<FrozenClock>,
     pub outbox: Arc<Outbox>,
+    pub metrics: Metrics,
     folder: Option<tempfile::TempDir>,
 }
 
@@ -161,6 +162,7 @@ impl Office {
             outbox.clone(),
         );
         Self {
+            metrics: parts.metrics.clone(),
             onboarding: Arc::new(Onboarding::new(parts)),
             database,
             platform,
@@ -179,6 +181,7 @@ impl Office {
             clock,
             self.outbox.clone(),
         );
+        self.metrics = parts.metrics.clone();
         self.onboarding = Arc::new(Onboarding::new(parts));
     }
 
@@ -276,6 +279,7 @@ fn parts(
         platform,
         proofs: store.clone(),
         duties: store.clone(),
+        funnel: store.clone(),
         store,
         abuse: Abuse::new(
             Arc::new(NodeLimits::default()),
