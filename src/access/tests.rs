@@ -13,9 +13,10 @@ use crate::identity::{
     Account, AccountType, Cleared, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
-use crate::policy::duties::Duties;
+use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::SelfRegistration;
 use crate::policy::route::PathPattern;
+use crate::policy::signup_form::{Agreement, AgreementText};
 use crate::policy::{Forms, Limits, OnboardingPolicy, Rules, SignupForm};
 use crate::session::{SessionKey, SessionRecord, Stage};
 
@@ -241,6 +242,51 @@ fn on_public_routes_a_signed_in_user_is_known() {
             panic!()
         };
         assert_eq!(permit.who().unwrap().key.as_str(), "key");
+    }
+}
+
+/// The policy, with terms that Alice has not accepted.
+fn with_terms(api: Meanwhile) -> Policy {
+    let text = AgreementText {
+        title: "Terms".to_owned(),
+        markdown: String::new(),
+        version: "2".to_owned(),
+    };
+    let terms = Agreement::new("terms", [("en".to_owned(), text)].into(), None);
+    let form = SignupForm {
+        agreements: vec![Arc::new(terms)],
+        ..SignupForm::default()
+    };
+    let mut policy = policy();
+    policy.forms.default = Arc::new(form);
+    policy.onboarding.duties.agreements = api;
+    policy
+}
+
+#[test]
+fn what_comes_first_holds_up_pages_and_programs_as_the_policy_says() {
+    for standing in somebodies(&alice()) {
+        let on = |path, kind, api| decide(&facts(path, kind), &standing, &with_terms(api));
+        for api in [Meanwhile::Allow, Meanwhile::Refuse] {
+            let page = on("/things", RequestKind::Page, api);
+            assert!(matches!(page, Verdict::DoFirst(Duty::Accept, to) if to.as_str() == "/things"));
+            let public = on("/public/a", RequestKind::Page, api);
+            assert!(matches!(public, Verdict::Forward(_)));
+        }
+        for kind in [RequestKind::Api, RequestKind::WebSocket] {
+            let passes = on("/things", kind, Meanwhile::Allow);
+            assert!(matches!(passes, Verdict::Forward(_)));
+            let waits = on("/things", kind, Meanwhile::Refuse);
+            assert!(matches!(waits, Verdict::DoFirst(Duty::Accept, _)));
+        }
+    }
+    for standing in nobodies() {
+        let policy = with_terms(Meanwhile::Refuse);
+        let verdict = decide(&facts("/things", RequestKind::Api), &standing, &policy);
+        assert!(!matches!(
+            verdict,
+            Verdict::DoFirst(..) | Verdict::Forward(_)
+        ));
     }
 }
 
