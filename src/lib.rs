@@ -19,6 +19,7 @@ pub mod seal;
 pub mod telemetry;
 
 pub mod audit;
+pub mod captcha;
 pub mod hooks;
 pub mod mail;
 pub mod platform;

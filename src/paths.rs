@@ -12,6 +12,14 @@ pub const CALLBACK: &str = "/auth/callback";
 pub const CONTINUE: &str = "/auth/continue";
 /// The registration page.
 pub const REGISTER: &str = "/auth/register";
+/// Asks for the address to which the link to the registration is mailed.
+pub const REGISTER_EMAIL: &str = "/auth/register/email";
+/// Where that link leads: GET asks, POST confirms.
+pub const REGISTER_LINK: &str = "/auth/register/link";
+/// Asks for the address to which the link to a new password is mailed.
+pub const PASSWORD: &str = "/auth/password";
+/// Where that link leads.
+pub const NEW_PASSWORD: &str = "/auth/password/new";
 /// Progress of the provisioning.
 pub const PROGRESS: &str = "/auth/register/progress";
 /// Proof that an existing platform account is one's own.

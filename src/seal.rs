@@ -40,6 +40,10 @@ pub enum Purpose {
     MailedCode,
     /// A letter or a webhook that waits in SQL.
     Delivery,
+    /// What a mailed link is for.
+    MailedLink,
+    /// The number that a proof of work looks for.
+    ProofOfWork,
     /// Signing keys in SQL.
     SigningKey,
 }
@@ -56,6 +60,8 @@ impl Purpose {
             Self::Password => b"vestibule/password/1",
             Self::MailedCode => b"vestibule/mailed-code/1",
             Self::Delivery => b"vestibule/delivery/1",
+            Self::MailedLink => b"vestibule/mailed-link/1",
+            Self::ProofOfWork => b"vestibule/proof-of-work/1",
             Self::SigningKey => b"vestibule/signing-key/1",
         }
     }
@@ -233,6 +239,12 @@ fn open_with(key: &SealKey, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Ca
 /// The SHA-256 digest of `data`, as base64url text.
 pub fn digest(data: &[u8]) -> String {
     to_base64(&digest_octets(data))
+}
+
+/// A digest of parts that no other division of the same text has.
+pub fn digest_parts(parts: &[&str]) -> String {
+    let lengths = parts.iter().map(|part| format!("{}:{part}", part.len()));
+    digest(lengths.collect::<String>().as_bytes())
 }
 
 /// The SHA-256 digest of `data`.

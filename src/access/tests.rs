@@ -14,7 +14,7 @@ use crate::identity::{
     VerifiedClaims, VerifiedIdentity,
 };
 use crate::policy::duties::{Duties, Meanwhile};
-use crate::policy::onboarding::SelfRegistration;
+use crate::policy::onboarding::{LocalLogin, SelfRegistration};
 use crate::policy::route::PathPattern;
 use crate::policy::signup_form::{Agreement, AgreementText};
 use crate::policy::{Forms, Limits, OnboardingPolicy, Rules, SignupForm};
@@ -87,6 +87,7 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             duties: Duties::default(),
             addresses: crate::policy::addresses::AddressPolicy::default(),
             hooks: crate::policy::hooks::HookPolicy::default(),
+            local_login: LocalLogin::default(),
         },
         limits: Limits::default(),
         forms: Forms {

@@ -24,8 +24,8 @@ use crate::platform::{
     Made, Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange, Undone,
 };
 use requests::{
-    CustomerBody, CustomerQuery, LocationBody, OfCustomer, Part, PartnerBody, PasswordBody,
-    UserBody, UserChange, UserQuery,
+    CustomerBody, CustomerQuery, LocationBody, NewPasswordBody, OfCustomer, Part, PartnerBody,
+    PasswordBody, UserBody, UserChange, UserQuery,
 };
 
 type Builtin = State<Arc<BuiltinPlatform>>;
@@ -47,6 +47,7 @@ pub fn router(platform: Arc<BuiltinPlatform>) -> Router {
             "/platform/v1/users/{id}/profile",
             get(profile).patch(change_profile),
         )
+        .route("/platform/v1/users/{id}/password", put(set_password))
         .route("/platform/v1/password-checks", post(check_password))
         .route(
             "/platform/v1/marks/{mark}/customer",
@@ -373,4 +374,19 @@ async fn check_password(
         PasswordCheck::Wrong | PasswordCheck::Unsupported => None,
     };
     Ok(Json(json!({ "right": user.is_some(), "user": user })).into_response())
+}
+
+async fn set_password(
+    State(platform): Builtin,
+    Path(id): Path<String>,
+    body: Result<Json<NewPasswordBody>, JsonRejection>,
+) -> Answer<Response> {
+    let Json(body) = body?;
+    let is_set = platform
+        .set_password(&UserId::new(id), &body.password.into())
+        .await?;
+    if !is_set {
+        return Err(Problem::NotFound);
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

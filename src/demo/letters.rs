@@ -23,7 +23,8 @@ pub async fn watch(folder: PathBuf, announce: impl Fn(&str)) {
     }
 }
 
-async fn letters(folder: &Path) -> Vec<PathBuf> {
+/// The letters in the folder, the oldest first.
+pub(super) async fn letters(folder: &Path) -> Vec<PathBuf> {
     let mut letters = Vec::new();
     let Ok(mut entries) = tokio::fs::read_dir(folder).await else {
         return letters;

@@ -5,6 +5,7 @@ mod files;
 mod folder;
 pub mod identity_provider;
 mod letters;
+mod mailbox;
 mod markup;
 mod neighbours;
 mod people;
@@ -30,6 +31,8 @@ use seed::SeedError;
 use welcome::Welcome;
 
 const CLIENT_ID: &str = "brightwater";
+/// Where letters land, in the demo's folder.
+const MAIL: &str = "mail";
 
 /// What one may choose about a demo.
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ pub struct Demo {
     folder: TemporaryFolder,
     neighbours: Serving,
     origin: String,
+    mailbox: String,
     ports: Ports,
 }
 
@@ -104,10 +108,12 @@ impl Demo {
             None => DatabaseAddress::Sqlite(folder.path().join("vestibule.db")),
         };
         seed::plant(&database, &issuer, SharedClock::clone(&clock)).await?;
-        let neighbours = neighbours.serve(client(&origin, secret), clock)?;
+        let mail = folder.path().join(MAIL);
+        let neighbours = neighbours.serve(client(&origin, secret), clock, mail)?;
         Ok(Self {
             folder,
             neighbours,
+            mailbox: format!("http://{}/", addresses.mailbox),
             origin,
             ports,
         })
@@ -125,6 +131,7 @@ impl Demo {
             origin: &self.origin,
             mail: &self.mail(),
             terms: &self.policies().join("agreements/terms.en.md"),
+            mailbox: &self.mailbox,
             admin: &admin,
         }
         .text()
@@ -150,7 +157,7 @@ impl Demo {
     }
 
     fn mail(&self) -> PathBuf {
-        self.folder.path().join("mail")
+        self.folder.path().join(MAIL)
     }
 }
 

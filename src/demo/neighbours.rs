@@ -1,6 +1,7 @@
-//! The identity provider and the platform of the demo, running on loopback addresses.
+//! The identity provider, the platform and the mailbox of the demo, running on loopback addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::identity_provider::{Client, IdentityProvider, SigningError};
-use super::platform;
+use super::{mailbox, platform};
 use crate::clock::SharedClock;
 
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub enum NeighbourError {
 pub struct Neighbours {
     identity_provider: TcpListener,
     platform: TcpListener,
+    mailbox: TcpListener,
     addresses: Addresses,
 }
 
@@ -39,6 +41,8 @@ pub struct Addresses {
     pub identity_provider: SocketAddr,
     /// The platform's.
     pub platform: SocketAddr,
+    /// The mailbox's.
+    pub mailbox: SocketAddr,
 }
 
 impl Addresses {
@@ -50,17 +54,20 @@ impl Addresses {
 }
 
 impl Neighbours {
-    /// Takes two free loopback ports.
+    /// Takes free loopback ports.
     pub async fn bind() -> Result<Self, NeighbourError> {
         let (identity_provider, at) = free_port().await?;
         let (platform, platform_at) = free_port().await?;
+        let (mailbox, mailbox_at) = free_port().await?;
         let addresses = Addresses {
             identity_provider: at,
             platform: platform_at,
+            mailbox: mailbox_at,
         };
         Ok(Self {
             identity_provider,
             platform,
+            mailbox,
             addresses,
         })
     }
@@ -70,14 +77,21 @@ impl Neighbours {
         self.addresses
     }
 
-    /// Serves both until stopped; `client` is the gateway's registration at the provider.
-    pub fn serve(self, client: Client, clock: SharedClock) -> Result<Serving, NeighbourError> {
+    /// Serves all until stopped; `client` is the gateway's registration at the provider, `mail`
+    /// the folder in which letters land.
+    pub fn serve(
+        self,
+        client: Client,
+        clock: SharedClock,
+        mail: PathBuf,
+    ) -> Result<Serving, NeighbourError> {
         let provider =
             IdentityProvider::new(self.addresses.issuer(), client, SharedClock::clone(&clock))?;
         let stop = CancellationToken::new();
         let tasks = vec![
             spawn(self.identity_provider, provider.router(), stop.clone()),
             spawn(self.platform, platform::router(clock), stop.clone()),
+            spawn(self.mailbox, mailbox::router(mail), stop.clone()),
         ];
         Ok(Serving { stop, tasks })
     }
@@ -106,7 +120,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Stops both, and cuts short what is still open after two seconds.
+    /// Stops them, and cuts short what is still open after two seconds.
     pub async fn stop(self) {
         self.stop.cancel();
         for mut task in self.tasks {

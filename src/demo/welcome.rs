@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::people::EVERYBODY;
+use super::people::{EMAIL_IN_USE, EVERYBODY};
 use super::seed::UNLINKED_PASSWORD;
 
 /// What the text depends on.
@@ -15,6 +15,8 @@ pub struct Welcome<'a> {
     pub mail: &'a Path,
     /// The English text of an agreement.
     pub terms: &'a Path,
+    /// The page on which letters can be read.
+    pub mailbox: &'a str,
     /// The address of health, metrics and the operator API.
     pub admin: &'a str,
 }
@@ -26,16 +28,20 @@ impl Welcome<'_> {
             origin,
             mail,
             terms,
+            mailbox,
             admin,
         } = self;
         let (mail, terms) = (mail.display(), terms.display());
         format!(
             "\nVestibule is between you and a platform called Brightwater.\n\n  \
              Open   {origin}/things/17?tab=values#chart\n\n\
-             You will be asked whom you would like to be:\n\n{people}\n\
+             With Lighthouse ID you will be asked whom you would like to be:\n\n{people}\n\
              To be somebody else, log out, or open a private window.\n\n  \
-             Mail   {mail}\n         Letters with codes land here, and are announced below.\n         \
-             Tomáš may also prove himself by his password there: {UNLINKED_PASSWORD}\n  \
+             New    {origin}/auth/register/email\n         \
+             Registers you with any e-mail address; the letters are at {mailbox}\n  \
+             Local  {email}, password {UNLINKED_PASSWORD}\n         \
+             Tomáš may sign in by password, without Lighthouse ID.\n  \
+             Mail   {mail}\n         Letters land here, and are announced below.\n  \
              Terms  {terms}\n         Change this text: at your next page you accept it \
              again, and come back to it.\n  \
              API    curl -i {origin}/api/me\n         401 and JSON without a session, never a login page.\n  \
@@ -44,6 +50,7 @@ impl Welcome<'_> {
              Use Chromium or Firefox: Safari refuses __Host- cookies on http://localhost.\n\
              Stop with Ctrl-C. All that was made here goes with it.\n\n",
             people = people(),
+            email = EMAIL_IN_USE.email,
         )
     }
 }

@@ -9,10 +9,12 @@ use super::provider::{Proven, ProviderError, Redemption};
 use super::{CarryOn, Cookies, Finished, Login, LoginError, Retry, Wish, own_address};
 use crate::access::{ClientContext, RequestKind, ReturnTo};
 use crate::audit::{Event, EventKind};
-use crate::identity::{Account, Cleared};
+use crate::identity::{Account, Cleared, VerifiedIdentity};
 use crate::onboarding::{NextStep, TurnedAway};
 use crate::paths;
-use crate::session::{Beginning, OpenSession, SessionId, SessionStanding, Stage, cookie};
+use crate::session::{
+    Beginning, IdpTokens, OpenSession, SessionId, SessionStanding, Stage, cookie,
+};
 
 /// How an attempt was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,13 @@ enum Lost {
     NotHere,
     /// It was consumed.
     Consumed,
+}
+
+/// Somebody who was shown to be somebody.
+pub(super) struct Admission {
+    pub(super) identity: VerifiedIdentity,
+    pub(super) tokens: Option<IdpTokens>,
+    pub(super) return_to: ReturnTo,
 }
 
 impl Login {
@@ -70,7 +79,16 @@ impl Login {
         }
         let redemption = redemption(client, &attempt, code, query.issuer)?;
         match self.provider(&attempt.provider)?.redeem(redemption).await {
-            Ok(proven) => self.admit(client, proven, &attempt, cookies).await,
+            Ok(Proven { identity, tokens }) => {
+                let admission = Admission {
+                    identity,
+                    tokens: Some(tokens),
+                    return_to: retry.return_to,
+                };
+                let mut finished = self.admit(client, admission, cookies).await?;
+                finished.set_cookies.push(attempt::forget(&attempt.id));
+                Ok(finished)
+            }
             Err(cause) => {
                 self.record_failure(client, &attempt, &cause).await;
                 Err(LoginError::NotProven { cause, retry })
@@ -119,20 +137,26 @@ impl Login {
         })
     }
 
-    async fn admit(
+    /// Gives whoever was shown to be somebody a session, live or pending, or turns them away.
+    pub(super) async fn admit(
         &self,
         client: &ClientContext,
-        proven: Proven,
-        attempt: &Attempt,
+        admission: Admission,
         cookies: &Cookies,
     ) -> Result<Finished, LoginError> {
-        let Proven { identity, tokens } = proven;
-        let return_to = ReturnTo::parse(&attempt.return_to, &client.own_origin);
-        let next = self
-            .parts
-            .onboarding
-            .next_step(&identity, &client.host)
-            .await?;
+        let Admission {
+            identity,
+            tokens,
+            return_to,
+        } = admission;
+        let onboarding = &self.parts.onboarding;
+        let next = match onboarding.next_step(&identity, &client.host).await? {
+            // A link in a letter is a way to register, and no way to sign in.
+            NextStep::SignedIn(_) if identity.is_by_mail() => {
+                NextStep::TurnedAway(TurnedAway::HasAccount)
+            }
+            next => next,
+        };
         let (stage, go_to) = match next {
             NextStep::SignedIn(account) => (Stage::Live(account), return_to.as_str().to_owned()),
             NextStep::Register(_) | NextStep::Prove(_) | NextStep::UnderWay(_) => {
@@ -140,13 +164,10 @@ impl Login {
                 (Stage::Pending { return_to }, paths::REGISTER.to_owned())
             }
             NextStep::TurnedAway(reason) => {
-                self.record(
-                    client,
-                    refused(self.event(EventKind::LoginRefused, &identity), &reason),
-                )
-                .await;
+                let event = self.event(EventKind::LoginRefused, &identity);
+                self.record(client, refused(event, &reason)).await;
                 let retry = Retry {
-                    provider: Some(attempt.provider.clone()),
+                    provider: identity.provider().cloned(),
                     return_to,
                 };
                 return Err(LoginError::TurnedAway { reason, retry });
@@ -159,14 +180,14 @@ impl Login {
             identity,
             stage,
             cleared,
-            tokens: Some(tokens),
+            tokens,
             host: &client.host,
             device: &client.device,
             replaces: old.as_ref(),
         };
         let id = self.parts.sessions.begin(beginning).await?;
         self.record(client, event).await;
-        let set_cookies = vec![cookie::session_cookie(&id), attempt::forget(&attempt.id)];
+        let set_cookies = vec![cookie::session_cookie(&id)];
         Ok(Finished { go_to, set_cookies })
     }
 

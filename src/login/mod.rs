@@ -12,6 +12,7 @@ mod cookies;
 mod error;
 mod finish;
 pub mod jwt;
+mod local;
 mod logout;
 pub mod openid;
 pub mod provider;
@@ -37,6 +38,7 @@ use provider::{AuthorizationRequest, IdentityProvider, Readiness};
 pub use callback::{CallbackProblem, CallbackQuery, ProviderRefusal};
 pub use cookies::Cookies;
 pub use error::{LoginError, Retry};
+pub use local::{LocalLoginError, PasswordLogin};
 
 /// How long a trip to the identity provider may take, where the operator says nothing.
 pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(15);

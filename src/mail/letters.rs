@@ -3,7 +3,7 @@
 use askama::Template;
 use secrecy::ExposeSecret as _;
 
-use super::{Addressee, Letter, Letterhead, Letters, Message};
+use super::{Addressee, Letter, Letterhead, Letters, LinkLetter, Message};
 use crate::language::{Language, Texts};
 
 /// Writes letters from the templates in `templates/mail`.
@@ -66,6 +66,7 @@ impl Stationery<'_> {
                 minutes,
                 provider,
             } => self.mailed_code(code.expose_secret(), provider, *minutes),
+            Message::Link(letter) => self.link(letter),
             Message::AccountReady => self.account_ready(to, origin),
             Message::RegistrationFailed { reference } => self.registration_failed(to, reference),
             Message::RegistrationCompleted {
@@ -153,6 +154,55 @@ impl Stationery<'_> {
             code,
             provider,
             minutes,
+        }
+        .render()?;
+        Ok(Written {
+            subject,
+            text,
+            html,
+        })
+    }
+
+    fn link(self, letter: &LinkLetter) -> Result<Written, askama::Error> {
+        let (kind, url, minutes) = match letter {
+            LinkLetter::Registration { url, minutes } => ("signup", url, Some(minutes)),
+            LinkLetter::HasAccount { url } => ("has-account", url, None),
+            LinkLetter::NewPassword { url, minutes } => ("password", url, Some(minutes)),
+        };
+        let texts = self.language.texts();
+        let say = |part: &str| {
+            let key = format!("letter-{kind}-{part}");
+            texts
+                .get_with(&key, &[("operator", self.operator)])
+                .into_owned()
+        };
+        let subject = self.subject(&format!("letter-{kind}-subject"));
+        let stationery = self;
+        let greeting = &greeting(texts, None);
+        let (text, button, not_you) = (&say("text"), &say("button"), &say("not-you"));
+        let valid = minutes.map(|minutes| {
+            let minutes = minutes.to_string();
+            let values = [("minutes", minutes.as_str())];
+            texts.get_with("letter-link-valid", &values).into_owned()
+        });
+        let html = LinkHtml {
+            stationery,
+            subject: &subject,
+            greeting,
+            text,
+            url,
+            button,
+            valid: valid.as_deref(),
+            not_you,
+        }
+        .render()?;
+        let text = LinkText {
+            stationery,
+            greeting,
+            text,
+            url,
+            valid: valid.as_deref(),
+            not_you,
         }
         .render()?;
         Ok(Written {
@@ -263,6 +313,30 @@ struct CodeHtml<'a> {
     code: &'a str,
     provider: &'a str,
     minutes: &'a String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/link.txt")]
+struct LinkText<'a> {
+    stationery: Stationery<'a>,
+    greeting: &'a str,
+    text: &'a str,
+    url: &'a str,
+    valid: Option<&'a str>,
+    not_you: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/link.html")]
+struct LinkHtml<'a> {
+    stationery: Stationery<'a>,
+    subject: &'a str,
+    greeting: &'a str,
+    text: &'a str,
+    url: &'a str,
+    button: &'a str,
+    valid: Option<&'a str>,
+    not_you: &'a str,
 }
 
 #[derive(Template)]

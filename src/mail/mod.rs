@@ -66,6 +66,12 @@ macro_rules! letter_kinds {
 letter_kinds! {
     /// The code that proves an existing account.
     ProofCode "proof-code";
+    /// The link that proves an address and leads to the registration.
+    RegistrationLink "registration-link";
+    /// Somebody wanted to register with the address of a user.
+    HasAccount "has-account";
+    /// The link to a new password.
+    PasswordLink "password-link";
     /// An account works.
     AccountReady "account-ready";
     /// A registration cannot be finished as it is.
@@ -93,6 +99,8 @@ pub enum Message {
         /// The name of the identity provider through which somebody came.
         provider: String,
     },
+    /// A link that somebody asked for.
+    Link(LinkLetter),
     /// An account works; sent when that took long enough to have left the page.
     AccountReady,
     /// A registration cannot be finished as it is.
@@ -120,6 +128,9 @@ impl Message {
     pub const fn kind(&self) -> LetterKind {
         match self {
             Self::ProofCode { .. } => LetterKind::ProofCode,
+            Self::Link(LinkLetter::Registration { .. }) => LetterKind::RegistrationLink,
+            Self::Link(LinkLetter::HasAccount { .. }) => LetterKind::HasAccount,
+            Self::Link(LinkLetter::NewPassword { .. }) => LetterKind::PasswordLink,
             Self::AccountReady => LetterKind::AccountReady,
             Self::RegistrationFailed { .. } => LetterKind::RegistrationFailed,
             Self::RegistrationCompleted { .. } => LetterKind::RegistrationCompleted,
@@ -129,12 +140,41 @@ impl Message {
     /// How long it is of any use: a code that is over is not sent.
     pub const fn valid_for(&self) -> Option<Duration> {
         match self {
-            Self::ProofCode { minutes, .. } => Some(Duration::from_secs(*minutes * 60)),
-            Self::AccountReady
+            Self::ProofCode { minutes, .. }
+            | Self::Link(
+                LinkLetter::Registration { minutes, .. } | LinkLetter::NewPassword { minutes, .. },
+            ) => Some(Duration::from_secs(*minutes * 60)),
+            Self::Link(LinkLetter::HasAccount { .. })
+            | Self::AccountReady
             | Self::RegistrationFailed { .. }
             | Self::RegistrationCompleted { .. } => None,
         }
     }
+}
+
+/// A letter with a link. It greets nobody by name and repeats nothing that was typed: it may have
+/// been asked for by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkLetter {
+    /// The link that proves the address and leads to the registration.
+    Registration {
+        /// The link.
+        url: String,
+        /// How long it counts.
+        minutes: u64,
+    },
+    /// Somebody wanted to register with the address of a user.
+    HasAccount {
+        /// The login page.
+        url: String,
+    },
+    /// The link to a new password.
+    NewPassword {
+        /// The link.
+        url: String,
+        /// How long it counts.
+        minutes: u64,
+    },
 }
 
 /// Who a letter is for.

@@ -1,6 +1,6 @@
 //! A sample of every letter, for `vestibule mail preview` and the snapshots.
 
-use super::{Addressee, LetterKind, Letterhead, Message};
+use super::{Addressee, LetterKind, Letterhead, LinkLetter, Message};
 use crate::identity::{AccountType, EmailAddress};
 use crate::language::Language;
 
@@ -12,6 +12,17 @@ pub fn message(kind: LetterKind) -> Message {
             minutes: 15,
             provider: "Acme single sign-on".to_owned(),
         },
+        LetterKind::RegistrationLink => Message::Link(LinkLetter::Registration {
+            url: "https://app.example.com/auth/register/link?token=s4mpl3".to_owned(),
+            minutes: 60,
+        }),
+        LetterKind::HasAccount => Message::Link(LinkLetter::HasAccount {
+            url: "https://app.example.com/auth/login".to_owned(),
+        }),
+        LetterKind::PasswordLink => Message::Link(LinkLetter::NewPassword {
+            url: "https://app.example.com/auth/password/new?token=s4mpl3".to_owned(),
+            minutes: 30,
+        }),
         LetterKind::AccountReady => Message::AccountReady,
         LetterKind::RegistrationFailed => Message::RegistrationFailed {
             reference: "0193-7f3a".to_owned(),

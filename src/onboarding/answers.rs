@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::conditions::Filled;
 use super::form::{ACCOUNT_TYPE, AGREEMENT_PREFIX, ASKED, FormField, RegistrationForm};
+use super::password::PasswordProblem;
 use super::values::{answer, plain};
 use crate::identity::{AccountType, EmailAddress};
 use crate::language::Country;
@@ -68,6 +69,8 @@ pub enum FieldProblemKind {
     Refused,
     /// The operator's hook refused the value, in these words.
     Said(String),
+    /// The password is not one to take.
+    Password(PasswordProblem),
 }
 
 /// Why a submission was not taken.

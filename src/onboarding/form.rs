@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::conditions::Filled;
+use super::password::Demand;
 use super::values;
 use crate::expression::{Expression, Mapping};
 use crate::identity::{AccountType, EmailAddress, VerifiedIdentity};
@@ -51,6 +52,8 @@ pub struct RegistrationForm {
     pub identity: Value,
     /// The customer's name, where the operator composes it.
     pub customer_title: Option<Expression>,
+    /// What is demanded of the password, where one is chosen.
+    pub password: Option<Demand>,
 }
 
 /// A field with its first value.
@@ -121,6 +124,16 @@ impl RegistrationForm {
             agreements,
             identity: claims,
             customer_title: declared.customer_title.clone().filter(|_| !joins),
+            password: None,
+        }
+    }
+
+    /// The same form, asking for a password.
+    #[must_use]
+    pub fn with_password(self, demand: Option<Demand>) -> Self {
+        Self {
+            password: demand,
+            ..self
         }
     }
 
@@ -133,6 +146,7 @@ impl RegistrationForm {
             agreements,
             identity: Value::Null,
             customer_title: None,
+            password: None,
         }
     }
 
@@ -155,6 +169,7 @@ impl RegistrationForm {
         let answered =
             |field: &FormField| field.locked || !filled.asks(field) || !filled.requires(field);
         self.account_types.len() == 1
+            && self.password.is_none()
             && self.agreements.is_empty()
             && self.fields.iter().all(answered)
     }

@@ -86,13 +86,18 @@ impl Onboarding {
     fn letterhead(&self, host: &str) -> Letterhead {
         let policy = self.parts.policy.current();
         let brand = &policy.forms.of(host).brand;
-        let origin = self.parts.origins.get(host);
         Letterhead {
             operator: brand.name.clone(),
             colour: brand.colour.clone(),
             support: brand.support.clone(),
-            origin: origin.map_or_else(|| format!("https://{host}"), Clone::clone),
+            origin: self.origin(host),
         }
+    }
+
+    /// Where links in letters lead: the configured origin, whatever a request says.
+    pub(super) fn origin(&self, host: &str) -> String {
+        let origin = self.parts.origins.get(host);
+        origin.map_or_else(|| format!("https://{host}"), Clone::clone)
     }
 }
 

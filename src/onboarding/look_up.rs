@@ -1,5 +1,6 @@
 //! What the stores and the platform know about an applicant.
 
+use super::password::Demand;
 use super::resolve::{self, KnownMatch, Linked, LookUps, Wanted};
 use super::{Onboarding, OnboardingError, RegistrationStoreDown};
 use crate::identity::{Account, VerifiedIdentity};
@@ -35,7 +36,25 @@ impl Onboarding {
             user_by_email,
             known_customer,
             has_locations: platform.capabilities().locations,
+            password: self.password_demand(identity).await?,
         })
+    }
+
+    /// What is demanded of the password that somebody chooses; who signs in elsewhere chooses none.
+    async fn password_demand(
+        &self,
+        identity: &VerifiedIdentity,
+    ) -> Result<Option<Demand>, OnboardingError> {
+        if !identity.is_by_mail() || !self.parts.platform.capabilities().passwords {
+            return Ok(None);
+        }
+        self.demand().await.map(Some)
+    }
+
+    /// What is demanded of a new password.
+    pub async fn demand(&self) -> Result<Demand, OnboardingError> {
+        let rules = self.parts.platform.password_rules().await?;
+        Ok(rules.map_or(Demand::HardToGuess, Demand::Published))
     }
 
     async fn linked(&self, identity: &VerifiedIdentity) -> Result<Option<Linked>, OnboardingError> {

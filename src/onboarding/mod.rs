@@ -10,14 +10,19 @@ pub mod conditions;
 pub mod draft;
 mod duties;
 pub mod duty_store;
+mod email_link;
 mod fault_point;
 pub mod form;
 pub mod funnel;
 mod hooking;
 mod letters;
+mod local;
 mod look_up;
+pub mod password;
+mod pause;
 pub mod plan;
 pub mod progress;
+pub mod proof_store;
 mod proving;
 mod provision;
 mod registering;
@@ -34,7 +39,7 @@ mod verifying;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
@@ -47,19 +52,22 @@ use crate::platform::{Platform, PlatformError};
 use crate::policy::{Policy, PolicySource};
 use crate::seal::KeyRing;
 use crate::telemetry::metrics::Metrics;
-use resolve::{Outcome, Reason, as_platform_has_it, resolve};
+use resolve::{Outcome, Reason, resolve};
 use store::Who;
 
 pub use abuse::{Abuse, HeldBack};
 pub use answers::{FieldProblem, FieldProblemKind};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
+pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink, TooBusy};
 pub use form::{FormField, RegistrationForm, Scope};
 pub use funnel::FunnelStore;
 pub use hooking::Prefilled;
+pub use local::{LocalError, NewPasswordError};
 pub use progress::{Failure, RegistrationId, StepKind, StepState};
+pub use proof_store::ProofStore;
 pub use resolve::{Resolution, TurnedAway};
-pub use store::{Lease, ProofStore, RegistrationStore, RegistrationStoreDown};
+pub use store::{Lease, RegistrationStore, RegistrationStoreDown};
 
 /// What onboarding is made of.
 pub struct OnboardingParts {
@@ -105,6 +113,8 @@ pub struct OnboardingParts {
 pub struct Onboarding {
     parts: OnboardingParts,
     work: Notify,
+    /// Turns for letters that are written after the answer.
+    errands: Arc<Semaphore>,
 }
 
 /// What comes next for an identity.
@@ -244,6 +254,7 @@ impl Onboarding {
         Self {
             parts,
             work: Notify::new(),
+            errands: Arc::new(Semaphore::new(email_link::AT_ONCE)),
         }
     }
 
@@ -293,9 +304,7 @@ impl Onboarding {
         account: &Account,
     ) -> Result<AccountStanding, OnboardingError> {
         Ok(match self.parts.platform.user(&account.user).await? {
-            Some(user) if user.enabled => {
-                AccountStanding::Active(as_platform_has_it(account, &user))
-            }
+            Some(user) if user.enabled => AccountStanding::Active(user.as_account_of(account)),
             Some(_) => AccountStanding::Disabled,
             None => AccountStanding::Gone,
         })

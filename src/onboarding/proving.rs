@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::proof_store::{NewCode, ProofLimits};
 use super::resolve::Outcome;
-use super::store::{LinkedBy, NewCode, NewLink, ProofLimits};
+use super::store::{LinkedBy, NewLink};
 use super::{NextStep, Onboarding, OnboardingError, ProofError, ProofOffer};
 use crate::access::ClientContext;
 use crate::audit::EventKind;
@@ -170,8 +171,8 @@ impl Onboarding {
         let (issuer, subject) = (identity.issuer().as_str(), identity.subject().as_str());
         let bound = [platform, issuer, subject, user.id.as_str(), &client.host];
         Ok(Claim {
-            context: digest_parts(&bound),
-            target: digest_parts(&[platform, user.id.as_str()]),
+            context: seal::digest_parts(&bound),
+            target: seal::digest_parts(&[platform, user.id.as_str()]),
             stale_link: resolution.stale_link,
             user,
         })
@@ -279,10 +280,4 @@ fn as_digits(code: &str) -> String {
 
 fn digest_of(code: &str) -> String {
     seal::digest(code.as_bytes())
-}
-
-/// A digest of parts that no other division of the same text has.
-fn digest_parts(parts: &[&str]) -> String {
-    let lengths = parts.iter().map(|part| format!("{}:{part}", part.len()));
-    seal::digest(lengths.collect::<String>().as_bytes())
 }

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::draft::Draft;
 use super::funnel::Stage;
 use super::plan::Step;
@@ -15,7 +17,7 @@ use super::progress::{
 };
 use super::registering::USUALLY_WITHIN;
 use super::store::{Completion, Lease, LinkedBy, NewLink, Registration, StepChange};
-use super::{Onboarding, OnboardingError, RegistrationId, fault_point};
+use super::{Onboarding, OnboardingError, RegistrationId, fault_point, password, pause};
 use crate::audit::EventKind;
 use crate::identity::{Account, CustomerId};
 use crate::platform::{BelongsTo, Made, Mark, NewLocation, NewUser, PlatformError, Undone};
@@ -25,8 +27,6 @@ use crate::seal;
 const LEASE: Duration = Duration::from_secs(30);
 /// How long the platform may take for one call.
 const CALL: Duration = Duration::from_secs(10);
-/// The first and the longest pause after the platform could not be reached.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(5));
 
 /// Why carrying on stopped short.
 enum Stopped {
@@ -71,7 +71,7 @@ impl Onboarding {
             Ok(draft) => draft,
             Err(error) => {
                 tracing::error!(registration = %id, "no key in force opens the registration");
-                let later = now.plus(PAUSE.1);
+                let later = now.plus(pause::LONGEST);
                 self.parts.store.postpone(id, &lease, later).await?;
                 return Err(error.into());
             }
@@ -169,7 +169,7 @@ impl Job<'_> {
         let made = match self.draft.plan.steps.get(position) {
             Some(Step::CreateCustomer(new)) => {
                 let made = in_time(platform.ensure_customer(&mark, new)).await;
-                made.map(|made| named(made, |id| id.as_str().to_owned()))
+                made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
             Some(Step::CreateLocation(planned)) => {
                 let new = NewLocation {
@@ -178,7 +178,7 @@ impl Job<'_> {
                     fields: planned.fields.clone(),
                 };
                 let made = in_time(platform.ensure_location(&mark, &new)).await;
-                made.map(|made| named(made, |id| id.as_str().to_owned()))
+                made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
             Some(Step::CreateUser(planned)) => {
                 let new = NewUser {
@@ -190,12 +190,23 @@ impl Job<'_> {
                     fields: planned.fields.clone(),
                     options: planned.options.clone(),
                 };
-                let made = in_time(platform.ensure_user(&mark, &new)).await;
-                made.map(|made| named(made, |id| id.as_str().to_owned()))
+                let password = self.chosen_password()?;
+                let made = platform.ensure_user(&mark, &new, password.as_ref());
+                let made = in_time(made).await;
+                made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
             None => return Err(no_customer()),
         };
         made.map_err(judge)
+    }
+
+    /// The password that the applicant chose, as long as it is kept.
+    fn chosen_password(&self) -> Result<Option<SecretString>, Stopped> {
+        let Some(sealed) = &self.registration.sealed_password else {
+            return Ok(None);
+        };
+        let keys = &self.onboarding.parts.keys;
+        Ok(Some(password::open(keys, &self.registration.id, sealed)?))
     }
 
     async fn complete(&mut self, finished: &Finished) -> Result<(), Stopped> {
@@ -316,11 +327,14 @@ impl Job<'_> {
     ) -> Result<(), Stopped> {
         let at = self.onboarding.parts.clock.now();
         self.lease.until = at.plus(LEASE);
+        let made_user = self.registration.steps.get(position);
+        let made_user = made_user.is_some_and(|step| step.kind == StepKind::CreateUser);
         let change = StepChange {
             position,
             state,
             outcome,
             at,
+            erases_password: made_user && state == StepState::Done,
         };
         let store = &self.onboarding.parts.store;
         let held = store
@@ -338,7 +352,7 @@ impl Job<'_> {
             PlatformError::Busy { retry_after } => retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        let pause = pause_after(attempts, u16::from_le_bytes(seal::random_bytes())).max(asked);
+        let pause = pause::after(attempts, u16::from_le_bytes(seal::random_bytes())).max(asked);
         let (id, parts) = (&self.registration.id, &self.onboarding.parts);
         tracing::warn!(registration = %id, error = %error, attempts, pause_ms = pause.as_millis(),
             "a provisioning step is tried again later");
@@ -391,37 +405,5 @@ fn judge(error: PlatformError) -> Stopped {
         | PlatformError::Busy { .. }
         | PlatformError::NotAllowed
         | PlatformError::Garbled(_)) => Stopped::Later(passing),
-    }
-}
-
-fn named<T>(made: Made<T>, text: impl FnOnce(T) -> String) -> Made<String> {
-    match made {
-        Made::Created(thing) => Made::Created(text(thing)),
-        Made::Found(thing) => Made::Found(text(thing)),
-    }
-}
-
-/// Doubles with every try, up to the longest; between half and all of it by chance, so that many
-/// registrations do not come back at the same moment.
-fn pause_after(attempts: u32, chance: u16) -> Duration {
-    let (first, longest) = PAUSE;
-    let whole = first
-        .saturating_mul(1_u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX))
-        .min(longest);
-    whole.mul_f64(0.5 + f64::from(chance) / f64::from(u16::MAX) / 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit_and_differ_by_chance() {
-        assert_eq!(pause_after(0, u16::MAX), PAUSE.0);
-        assert_eq!(pause_after(0, 0), PAUSE.0 / 2);
-        assert_eq!(pause_after(3, u16::MAX), PAUSE.0 * 8);
-        for attempts in [20, 31, 32, u32::MAX] {
-            assert_eq!(pause_after(attempts, u16::MAX), PAUSE.1);
-        }
     }
 }

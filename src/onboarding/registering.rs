@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::answers::{Acceptance, Answers, Refusal, judge};
 use super::draft::Draft;
 use super::funnel::Stage;
 use super::hooking::{Heard, Sent};
 use super::letters::language_of;
+use super::password::{self, PASSWORD, PasswordProblem};
 use super::plan::{Plan, PlanBasis};
 use super::resolve::Outcome;
 use super::store::{NewRegistration, Opened, Receipt, Registration};
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::access::ClientContext;
 use crate::audit::EventKind;
-use crate::identity::{Account, AccountType, VerifiedIdentity};
+use crate::identity::{Account, AccountType, EmailAddress, VerifiedIdentity};
 use crate::language::Language;
 use crate::onboarding::progress::State;
 use crate::policy::Policy;
@@ -36,7 +39,9 @@ struct Submission<'a> {
     host: &'a str,
     language: Language,
     client: IpAddr,
-    input: &'a BTreeMap<String, String>,
+    /// What was typed, without the password.
+    input: BTreeMap<String, String>,
+    password: Option<SecretString>,
 }
 
 impl Onboarding {
@@ -53,6 +58,7 @@ impl Onboarding {
         let resolution = self.resolve_by(&policy, identity, &client.host).await?;
         match resolution.outcome {
             Outcome::Register(form) => {
+                let (input, password) = without_password(&form, input);
                 let submission = Submission {
                     identity,
                     policy,
@@ -62,6 +68,7 @@ impl Onboarding {
                     language,
                     client: client.client,
                     input,
+                    password,
                 };
                 self.take(submission).await
             }
@@ -111,7 +118,8 @@ impl Onboarding {
             host,
             language: language_of(identity),
             client: Ipv6Addr::UNSPECIFIED.into(),
-            input: &BTreeMap::new(),
+            input: BTreeMap::new(),
+            password: None,
         };
         match self.take(submission).await {
             Ok(id) => Ok(NextStep::UnderWay(id)),
@@ -145,7 +153,7 @@ impl Onboarding {
     }
 
     async fn take(&self, submission: Submission<'_>) -> Result<RegistrationId, SubmitError> {
-        let answers = match judge(&submission.form, submission.input) {
+        let answers = match submission.answers() {
             Ok(answers) => answers,
             Err(Refusal::UnknownField(_)) => return Err(SubmitError::UnknownField),
             Err(Refusal::Invalid(problems)) => return Err(submission.invalid(problems)),
@@ -156,14 +164,14 @@ impl Onboarding {
             client: submission.client,
             language: submission.language,
             form: &submission.form,
-            input: submission.input,
+            input: &submission.input,
         };
         match self.heard(&sent).await? {
             Heard::AsSent => self.take_judged(submission, &answers).await,
             Heard::Refused(problems) => Err(submission.invalid(problems)),
             Heard::Changed { input, answers } => {
                 let changed = Submission {
-                    input: &input,
+                    input,
                     ..submission
                 };
                 self.take_judged(changed, &answers).await
@@ -254,6 +262,10 @@ impl Onboarding {
             host: submission.host.to_owned(),
             language: submission.language.tag(),
             sealed: draft.seal(&self.parts.keys, id)?,
+            sealed_password: submission
+                .password
+                .as_ref()
+                .map(|chosen| password::seal(&self.parts.keys, id, chosen)),
             policy_version: submission.policy.version.clone(),
             steps: draft.plan.kinds().collect(),
             receipts: submission.receipts(answers),
@@ -264,9 +276,40 @@ impl Onboarding {
 }
 
 impl Submission<'_> {
+    /// The fields and the password, judged together, so that one look at the page is enough.
+    fn answers(&self) -> Result<Answers, Refusal> {
+        let judged = judge(&self.form, &self.input);
+        let Some(problem) = self.password_problem() else {
+            return judged;
+        };
+        let mut problems = match judged {
+            Ok(_) => Vec::new(),
+            Err(Refusal::Invalid(problems)) => problems,
+            Err(unknown @ Refusal::UnknownField(_)) => return Err(unknown),
+        };
+        problems.push(FieldProblem {
+            field: PASSWORD.to_owned(),
+            problem: FieldProblemKind::Password(problem),
+        });
+        Err(Refusal::Invalid(problems))
+    }
+
+    fn password_problem(&self) -> Option<PasswordProblem> {
+        let demand = self.form.password?;
+        let Some(chosen) = &self.password else {
+            return Some(PasswordProblem::Missing);
+        };
+        let email = self.identity.email();
+        let known = email.iter().map(EmailAddress::as_str);
+        let known: Vec<_> = known
+            .chain(self.input.values().map(String::as_str))
+            .collect();
+        demand.judge(chosen, &known).err()
+    }
+
     fn invalid(self, problems: Vec<FieldProblem>) -> SubmitError {
         SubmitError::Invalid {
-            form: Box::new(self.form.with_submitted(self.input)),
+            form: Box::new(self.form.with_submitted(&self.input)),
             problems,
         }
     }
@@ -306,6 +349,16 @@ impl Submission<'_> {
         };
         answers.acceptances.iter().filter_map(receipt).collect()
     }
+}
+
+/// What was typed, and the password apart: it is kept in another place, and never shown again.
+fn without_password(
+    form: &RegistrationForm,
+    input: &BTreeMap<String, String>,
+) -> (BTreeMap<String, String>, Option<SecretString>) {
+    let mut input = input.clone();
+    let password = form.password.and_then(|_| input.remove(PASSWORD));
+    (input, password.map(SecretString::from))
 }
 
 fn standing(newest: &Registration, is_slow: bool) -> Option<ProgressStanding> {

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::form::{FormBasis, RegistrationForm, Scope};
+use super::password::Demand;
 use super::progress::RegistrationId;
 use crate::identity::{Account, AccountType, CustomerId, VerifiedIdentity};
 use crate::platform::{PlatformCustomer, PlatformUser};
@@ -29,6 +30,8 @@ pub struct LookUps {
     pub known_customer: Option<KnownMatch>,
     /// Whether the platform has locations.
     pub has_locations: bool,
+    /// What is demanded of the password, where somebody is to choose one.
+    pub password: Option<Demand>,
 }
 
 /// An account link, and the user that it leads to.
@@ -231,7 +234,7 @@ pub fn resolve(
 fn signed_in(linked: &Account, user: &PlatformUser) -> Resolution {
     let (outcome, reason) = if user.enabled {
         (
-            Outcome::SignedIn(as_platform_has_it(linked, user)),
+            Outcome::SignedIn(user.as_account_of(linked)),
             Reason::Linked,
         )
     } else {
@@ -244,16 +247,6 @@ fn signed_in(linked: &Account, user: &PlatformUser) -> Resolution {
         outcome,
         reason,
         stale_link: None,
-    }
-}
-
-/// The account with what the platform says about it today.
-pub fn as_platform_has_it(linked: &Account, user: &PlatformUser) -> Account {
-    Account {
-        platform: linked.platform.clone(),
-        user: user.id.clone(),
-        customer: user.customer.clone(),
-        account_type: user.account_type.or(linked.account_type),
     }
 }
 
@@ -282,6 +275,7 @@ fn unlinked(
         policy,
         form,
         has_locations: lookups.has_locations,
+        password: lookups.password,
     };
     // A match counts only for a rule that asks for it with these claims.
     let known = lookups.known_customer.as_ref().and_then(|found| {
@@ -328,6 +322,7 @@ struct Applying<'a> {
     policy: &'a OnboardingPolicy,
     form: &'a SignupForm,
     has_locations: bool,
+    password: Option<Demand>,
 }
 
 impl Applying<'_> {
@@ -396,5 +391,6 @@ impl Applying<'_> {
             account_types,
             with_location: entrance.add_default_location && self.has_locations,
         })
+        .with_password(self.password)
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps account links, registrations with their steps, acceptances and mailed codes.
+//! Keeps account links, registrations with their steps, and receipts.
 //!
 //! Every change to a registration under way names the lease under which it is made and has no
 //! effect once that lease is over.
@@ -103,6 +103,8 @@ pub struct NewRegistration {
     pub language: &'static str,
     /// The sealed draft.
     pub sealed: String,
+    /// The chosen password, sealed, where one was chosen.
+    pub sealed_password: Option<String>,
     /// The policy that judged it.
     pub policy_version: String,
     /// The steps, in order.
@@ -168,6 +170,8 @@ pub struct Registration {
     pub failure: Option<Failure>,
     /// The sealed draft; empty once completed.
     pub sealed: String,
+    /// The chosen password, sealed, until the platform has it.
+    pub sealed_password: Option<String>,
     /// Its steps, in order.
     pub steps: Vec<RecordedStep>,
     /// How often in a row the platform could not be reached.
@@ -208,36 +212,6 @@ pub enum Completion {
     LeaseLost,
     /// The identity is linked to another account.
     LinkedElsewhere,
-}
-
-/// A code that was mailed.
-#[derive(Debug, Clone)]
-pub struct NewCode {
-    /// Its id.
-    pub id: String,
-    /// What it is bound to, digested.
-    pub context: String,
-    /// Whose proof it asks for, digested.
-    pub target: String,
-    /// The digest of the code, sealed.
-    pub sealed: String,
-    /// How often it may be tried.
-    pub tries: u32,
-    /// When it was sent.
-    pub at: Timestamp,
-    /// Until when it counts.
-    pub expires_at: Timestamp,
-}
-
-/// A code that is being tried; the try is already counted.
-#[derive(Debug, Clone)]
-pub struct TriedCode {
-    /// Its id.
-    pub id: String,
-    /// The digest of the code, sealed.
-    pub sealed: String,
-    /// How often it may still be tried.
-    pub tries_left: u32,
 }
 
 /// Keeps account links and registrations.
@@ -352,44 +326,6 @@ pub struct StepChange {
     pub outcome: Option<String>,
     /// When.
     pub at: Timestamp,
-}
-
-/// How many codes and password tries are let through.
-#[derive(Debug, Clone, Copy)]
-pub struct ProofLimits {
-    /// Since when they are counted.
-    pub since: Timestamp,
-    /// The most for one identity and user.
-    pub per_context: u32,
-    /// The most for one user, whoever asks.
-    pub per_target: u32,
-}
-
-/// Keeps mailed codes and counts tries.
-#[async_trait]
-pub trait ProofStore: Send + Sync {
-    /// Keeps a code; older ones of the same context no longer count. `Ok(false)` when too many
-    /// were sent.
-    async fn remember_code(
-        &self,
-        code: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown>;
-
-    /// Counts a try on the newest code of a context, unless it is spent, over, or out of tries.
-    async fn try_code(
-        &self,
-        context: &str,
-        now: Timestamp,
-    ) -> Result<Option<TriedCode>, RegistrationStoreDown>;
-
-    /// Spends a code; `Ok(false)` when it was spent already.
-    async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown>;
-
-    /// Counts a password try; `Ok(false)` when there were too many.
-    async fn count_password_try(
-        &self,
-        attempt: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown>;
+    /// Whether the platform now has the password, which is then erased here.
+    pub erases_password: bool,
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::Pages;
+use super::local_login::{Typed, problem_links};
 use super::stop::{Stop, see_other, show, with_cookies};
-use super::views::{GoingPage, LoginPage, Way};
+use super::views::{GoingPage, LocalLoginView, LoginPage, ProblemLink, Way};
 use super::visit::Visit;
 use crate::access::ReturnTo;
 use crate::identity::ProviderId;
@@ -27,6 +28,8 @@ pub struct LoginQuery {
     fragment: Option<String>,
     /// Whether another account is wanted.
     another: Option<String>,
+    /// Whether a new password was chosen a moment ago; it changes only what is shown.
+    new_password: Option<String>,
 }
 
 /// A query that does not parse is as good as none: login still works, and leads home.
@@ -37,7 +40,15 @@ impl LoginQuery {
         query.map(|Query(query)| query).unwrap_or_default()
     }
 
-    fn return_to(&self, visit: &Visit) -> ReturnTo {
+    /// The query of a login page that leads there.
+    pub(super) fn leading_to(return_to: &ReturnTo) -> Self {
+        Self {
+            return_to: Some(return_to.as_str().to_owned()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn return_to(&self, visit: &Visit) -> ReturnTo {
         let origin = &visit.client.own_origin;
         let target = self.return_to.as_deref().unwrap_or("/");
         let fragment = self.fragment.as_deref().unwrap_or_default();
@@ -97,16 +108,43 @@ impl Pages {
             SessionStanding::Pending(_) if !another => return Err(Stop::at(paths::REGISTER)),
             _ => {}
         }
+        self.show_login(visit, query, &Typed::default(), StatusCode::OK)
+    }
+
+    /// The ways in; where there is a single one, and that an identity provider's, it is taken.
+    pub(super) fn show_login(
+        &self,
+        visit: &Visit,
+        query: &LoginQuery,
+        typed: &Typed,
+        status: StatusCode,
+    ) -> Result<Response<Body>, Stop> {
+        let return_to = &query.return_to(visit);
+        let another = query.another.is_some();
+        let local = self.local_login_view(visit, return_to, typed);
+        let create = self.create_link(return_to);
         match self.parts.login.providers().as_slice() {
-            [] => Err(Stop::NotFound),
-            [only] => show(
-                StatusCode::OK,
-                &self.going_page(visit, only, &return_to, another),
-            ),
-            several => show(
-                StatusCode::OK,
-                &self.choosing_page(visit, several, &return_to, another),
-            ),
+            [] if local.is_none() && create.is_none() => Err(Stop::NotFound),
+            [only] if local.is_none() && create.is_none() => {
+                show(status, &self.going_page(visit, only, return_to, another))
+            }
+            choices => {
+                let mut page = self.choosing_page(visit, choices, return_to, another);
+                page.notice = query.new_password.as_ref().map(|_| {
+                    let texts = visit.texts();
+                    texts.get("login-password-changed").into_owned()
+                });
+                page.problems = problems_of(local.as_ref());
+                page.frame.has_problems = !page.problems.is_empty();
+                show(
+                    status,
+                    &LoginPage {
+                        local,
+                        create,
+                        ..page
+                    },
+                )
+            }
         }
     }
 
@@ -146,6 +184,9 @@ impl Pages {
             frame: self.titled(visit, "login-title"),
             notice: None,
             choices: providers.iter().map(choice).collect(),
+            problems: Vec::new(),
+            local: None,
+            create: None,
         }
     }
 
@@ -196,6 +237,16 @@ impl Pages {
             .await?;
         Ok(with_cookies(see_other(&onward.go_to), &onward.set_cookies))
     }
+}
+
+fn problems_of(local: Option<&LocalLoginView>) -> Vec<ProblemLink> {
+    let problems = local.map(|local| {
+        [
+            ("email", local.email_problem.clone()),
+            ("password", local.password_problem.clone()),
+        ]
+    });
+    problem_links(problems.into_iter().flatten())
 }
 
 /// HEAD, as link previews send it, takes no step of a login.

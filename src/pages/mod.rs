@@ -7,19 +7,25 @@ mod accept;
 mod agreement_text;
 mod agreements;
 pub mod assets;
+mod autocomplete;
 mod brand;
+mod captcha;
 pub mod error_page;
 mod form_token;
 mod language_choice;
+mod local_login;
 mod login;
 mod logout;
 mod looks;
+mod new_password;
+mod password_view;
 mod problem;
 mod progress;
 mod prove;
 mod registration;
 mod registration_view;
 mod response_headers;
+mod self_registration;
 mod stop;
 mod submission;
 #[cfg(test)]
@@ -88,13 +94,29 @@ impl Pages {
 /// extensions, and has drawn from the limits on logins and registrations.
 pub fn router(pages: Arc<Pages>) -> Router {
     Router::new()
-        .route(paths::LOGIN, get(login::choose))
+        .route(paths::LOGIN, get(login::choose).post(local_login::submit))
         .route(paths::LOGIN_START, get(login::begin))
         .route(paths::CALLBACK, get(login::finish))
         .route(paths::CONTINUE, get(login::carry_on))
         .route(
             paths::REGISTER,
             get(registration::show).post(registration::submit),
+        )
+        .route(
+            paths::REGISTER_EMAIL,
+            get(self_registration::ask).post(self_registration::send),
+        )
+        .route(
+            paths::REGISTER_LINK,
+            get(self_registration::look).post(self_registration::confirm),
+        )
+        .route(
+            paths::PASSWORD,
+            get(new_password::ask).post(new_password::send),
+        )
+        .route(
+            paths::NEW_PASSWORD,
+            get(new_password::look).post(new_password::set),
         )
         .route(paths::PROGRESS, get(progress::show))
         .route(paths::PROVE, get(prove::show).post(prove::submit))

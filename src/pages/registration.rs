@@ -14,7 +14,9 @@ use super::stop::{self, Stop};
 use super::submission::{self, Fields};
 use super::views::{ProblemLink, RegistrationPage, ResendPage};
 use super::visit::Visit;
-use crate::language::{Country, Language};
+use crate::identity::VerifiedIdentity;
+use crate::language::{Country, Language, Texts};
+use crate::onboarding::password::PASSWORD;
 use crate::onboarding::{
     FieldProblem, NextStep, OnboardingError, Prefilled, RegistrationForm, Scope, SubmitError,
 };
@@ -201,9 +203,9 @@ impl Pages {
         if let Some(title) = visit.language.pick(&declared.title) {
             title.clone_into(&mut frame.title);
         }
-        let why = || texts.get_with("registration-why", &[("operator", &frame.operator)]);
         let intro = visit.language.pick(&declared.intro);
-        let intro = intro.map_or_else(|| why().into_owned(), str::to_owned);
+        let why = || why(texts, &open.record.identity, &frame.operator);
+        let intro = intro.map_or_else(why, str::to_owned);
         let accept_language = visit.accept_language.as_deref();
         let view = FormView {
             form: shown.form,
@@ -242,6 +244,7 @@ impl Pages {
             intro,
             fields: view.fields(),
             asked: view.asked_by_condition(),
+            password: view.password(),
             agreements: view.agreements(),
         };
         stop::show(shown.status, &page)
@@ -261,7 +264,11 @@ impl Pages {
         let page = ResendPage {
             frame: self.titled(visit, "resend-title"),
             form_token: self.form_token(visit, open),
-            fields: fields.clone().into_iter().collect(),
+            fields: fields
+                .iter()
+                .filter(|(name, _)| *name != PASSWORD)
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             reference: reference.to_owned(),
         };
         let mut response = stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)?;
@@ -280,6 +287,16 @@ impl Pages {
             .next_step(&open.record.identity, &visit.client.host)
             .await?)
     }
+}
+
+/// Why something is asked.
+fn why(texts: Texts, identity: &VerifiedIdentity, operator: &str) -> String {
+    let key = if identity.is_by_mail() {
+        "registration-why-mail"
+    } else {
+        "registration-why"
+    };
+    texts.get_with(key, &[("operator", operator)]).into_owned()
 }
 
 /// The language that was asked for with the form.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::autocomplete::autocomplete;
+use super::password_view::{password_sentence, password_view};
 use super::submission::Fields;
 use super::views::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
-    ProblemLink,
+    PasswordView, ProblemLink,
 };
 use crate::identity::AccountType;
 use crate::language::{Country, Texts};
@@ -237,9 +239,28 @@ impl FormView<'_> {
         target_of(field)
     }
 
+    /// The field for the password, where one is chosen.
+    pub fn password(&self) -> Option<PasswordView> {
+        let problems = self.problems.iter();
+        let problem = problems.clone().find_map(|problem| match problem.problem {
+            FieldProblemKind::Password(problem) => Some(problem),
+            _ => None,
+        });
+        let demand = self.form.password?;
+        Some(password_view(
+            self.texts,
+            demand,
+            "password-choose",
+            problem,
+        ))
+    }
+
     fn sentence(&self, problem: &FieldProblem) -> String {
         if let FieldProblemKind::Said(words) = &problem.problem {
             return words.clone();
+        }
+        if let FieldProblemKind::Password(problem) = problem.problem {
+            return password_sentence(self.texts, problem);
         }
         let declared = self
             .form
@@ -367,34 +388,9 @@ fn sentence_key(
         (FieldProblemKind::AccountType, _) => "error-account-type",
         (FieldProblemKind::NotAccepted, _) => "error-agreement",
         (FieldProblemKind::AgreementChanged, _) => "error-agreement-changed",
-        (FieldProblemKind::Refused | FieldProblemKind::Said(_), _) => "error-refused",
+        (
+            FieldProblemKind::Refused | FieldProblemKind::Said(_) | FieldProblemKind::Password(_),
+            _,
+        ) => "error-refused",
     }
-}
-
-/// The operator's token, else the one that fits the field's name or kind (HTML, section
-/// 4.10.18.7), so that browsers fill it in.
-fn autocomplete(field: &Field) -> Option<String> {
-    let by_name = match field.name.as_str() {
-        "name" => Some("name"),
-        "given_name" => Some("given-name"),
-        "family_name" => Some("family-name"),
-        "company" => Some("organization"),
-        "address" => Some("address-line1"),
-        "address_2" => Some("address-line2"),
-        "postal_code" => Some("postal-code"),
-        "city" => Some("address-level2"),
-        "region" => Some("address-level1"),
-        "language" => Some("language"),
-        _ => None,
-    };
-    let by_kind = match field.kind {
-        FieldKind::Email => Some("email"),
-        FieldKind::Phone => Some("tel"),
-        FieldKind::Country => Some("country"),
-        _ => None,
-    };
-    field
-        .autocomplete
-        .clone()
-        .or_else(|| by_name.or(by_kind).map(str::to_owned))
 }

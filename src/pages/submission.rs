@@ -116,6 +116,22 @@ impl Pages {
         form_token::check_token(&self.parts.keys, binding(visit, open), &token, now)
     }
 
+    /// A token for the forms of somebody who has no session yet.
+    pub(super) fn stranger_token(&self, visit: &Visit) -> String {
+        form_token::issue(&self.parts.keys, stranger(visit), self.parts.clock.now())
+    }
+
+    /// Takes a stranger's token from a form and checks it.
+    pub(super) fn check_stranger_token(
+        &self,
+        visit: &Visit,
+        fields: &mut Fields,
+    ) -> Result<(), FormRefusal> {
+        let token = fields.remove(TOKEN).unwrap_or_default();
+        let now = self.parts.clock.now();
+        form_token::check_token(&self.parts.keys, stranger(visit), &token, now)
+    }
+
     /// Who the visitor is signed in as.
     pub(super) fn who(&self, visit: &Visit, open: &OpenSession) -> Who {
         let identity = &open.record.identity;
@@ -154,6 +170,14 @@ fn binding<'a>(visit: &'a Visit, open: &'a OpenSession) -> Binding<'a> {
     Binding {
         host: &visit.client.host,
         owner: open.key.as_str(),
+    }
+}
+
+/// Nobody's: with the browser's own word on where a form comes from, the host is enough.
+fn stranger(visit: &Visit) -> Binding<'_> {
+    Binding {
+        host: &visit.client.host,
+        owner: "",
     }
 }
 

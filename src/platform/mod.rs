@@ -6,7 +6,10 @@
 //! registration made.
 
 pub mod builtin;
+mod password_rules;
 mod profile;
+
+pub use password_rules::PasswordRules;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -17,8 +20,8 @@ use url::Url;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
 
 use crate::identity::{
-    AccountType, CustomerId, CustomerOptions, EmailAddress, LocationId, PartnerId, PlatformId,
-    UserId, UserOptions,
+    Account, AccountType, CustomerId, CustomerOptions, EmailAddress, LocationId, PartnerId,
+    PlatformId, UserId, UserOptions,
 };
 
 /// Which platform, and how it is reached.
@@ -130,6 +133,18 @@ pub struct PlatformUser {
     pub has_password: bool,
 }
 
+impl PlatformUser {
+    /// The account that leads to this user, with what the platform says about it today.
+    pub fn as_account_of(&self, linked: &Account) -> Account {
+        Account {
+            platform: linked.platform.clone(),
+            user: self.id.clone(),
+            customer: self.customer.clone(),
+            account_type: self.account_type.or(linked.account_type),
+        }
+    }
+}
+
 /// A customer that the platform has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformCustomer {
@@ -155,6 +170,15 @@ impl<T> Made<T> {
     pub fn into_inner(self) -> T {
         match self {
             Self::Created(thing) | Self::Found(thing) => thing,
+        }
+    }
+
+    /// The same about something else.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Made<U> {
+        match self {
+            Self::Created(thing) => Made::Created(change(thing)),
+            Self::Found(thing) => Made::Found(change(thing)),
         }
     }
 }
@@ -183,9 +207,15 @@ pub enum PasswordCheck {
 
 /// What a platform can do beyond customers and users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a yes or no of its own"
+)]
 pub struct Capabilities {
-    /// It can check passwords.
+    /// It can check passwords, and takes them from the gateway with a new user.
     pub passwords: bool,
+    /// It takes a new password for a user that it has.
+    pub new_passwords: bool,
     /// It has locations.
     pub locations: bool,
     /// It has partners.
@@ -276,9 +306,14 @@ pub trait Platform: Send + Sync {
         location: &NewLocation,
     ) -> Result<Made<LocationId>, PlatformError>;
 
-    /// Makes the user, or finds the one that this mark made.
-    async fn ensure_user(&self, mark: &Mark, user: &NewUser)
-    -> Result<Made<UserId>, PlatformError>;
+    /// Makes the user, with the password that they chose if they chose one, or finds the one that
+    /// this mark made.
+    async fn ensure_user(
+        &self,
+        mark: &Mark,
+        user: &NewUser,
+        password: Option<&SecretString>,
+    ) -> Result<Made<UserId>, PlatformError>;
 
     /// Removes the customer that this mark made, unless it has users or other locations meanwhile.
     async fn remove_customer(&self, mark: &Mark) -> Result<Undone, PlatformError>;
@@ -311,4 +346,16 @@ pub trait Platform: Send + Sync {
         email: &EmailAddress,
         password: &SecretString,
     ) -> Result<PasswordCheck, PlatformError>;
+
+    /// Gives a user a new password; `Ok(false)` when there is no such user, or none that is let in.
+    async fn set_password(
+        &self,
+        user: &UserId,
+        password: &SecretString,
+    ) -> Result<bool, PlatformError>;
+
+    /// What the platform demands of passwords, where it publishes that.
+    async fn password_rules(&self) -> Result<Option<PasswordRules>, PlatformError> {
+        Ok(None)
+    }
 }

@@ -29,6 +29,8 @@ pub struct OnboardingPolicy {
     pub self_registration: SelfRegistration,
     /// What somebody who is signed in has to do first.
     pub duties: Duties,
+    /// Signing in by the platform's own passwords.
+    pub local_login: LocalLogin,
 }
 
 impl OnboardingPolicy {
@@ -64,6 +66,15 @@ pub struct Entrance<'a> {
     pub add_default_location: bool,
     /// Who of them never becomes a customer.
     pub exclude: &'a [Exclusion],
+}
+
+/// Signing in by the platform's own passwords.
+#[derive(Debug, Default)]
+pub struct LocalLogin {
+    /// Whether the login page asks for them, where the platform can check them.
+    pub enabled: bool,
+    /// Where a forgotten password is replaced; none for here, where the platform lets that be.
+    pub forgotten_password: Option<url::Url>,
 }
 
 /// Registration by a mailed link.

@@ -34,6 +34,19 @@ pub struct SignupForm {
     pub user_options: UserOptions,
     /// Name, logo, colour.
     pub brand: Brand,
+    /// How robots are kept from asking for letters.
+    pub captcha: Captcha,
+}
+
+/// How robots are kept from asking for letters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Captcha {
+    /// Not at all, beyond limits.
+    None,
+    /// The browser works for a second; nobody else is asked. Without scripts, fewer letters go out.
+    #[default]
+    ProofOfWork,
 }
 
 /// What an account type is called, and for whom it is, by language tag.

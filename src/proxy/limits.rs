@@ -76,7 +76,10 @@ fn lane_of(path: &str, is_submit: bool) -> Option<PageLane> {
     if begins_login || path == paths::CALLBACK || (path == paths::LOGIN && is_submit) {
         return Some(PageLane::Login);
     }
-    let is_form = path.starts_with(paths::REGISTER) && path != paths::PROGRESS;
+    let is_form = [paths::REGISTER, paths::PASSWORD]
+        .iter()
+        .any(|form| path.starts_with(form))
+        && path != paths::PROGRESS;
     (is_form && is_submit).then_some(PageLane::Registration)
 }
 

@@ -44,7 +44,7 @@ export function journey(name, ways, walk) {
         const page = await context.newPage();
         page.setDefaultTimeout(20_000);
         const complaints = listen(page);
-        await walk(page, way, (picture) => look(page, way, `${picture}-${way.name}`));
+        await walk(page, way, (picture, other) => look(other ?? page, way, `${picture}-${way.name}`));
         assert.deepEqual(complaints, [], 'the browser complained');
       } finally {
         await context.close();

@@ -34,7 +34,8 @@ async function start() {
   const [, origin] = welcome.match(/(http:\/\/localhost:\d+)\//);
   const [, mail] = welcome.match(/Mail\s+(\S+)/);
   const terms = welcome.match(/Terms\s+(\S+)/)?.[1];
-  return { child, origin, mail, terms };
+  const [, mailbox] = welcome.match(/letters are at (\S+)/);
+  return { child, origin, mail, mailbox, terms };
 }
 
 // The code in the newest letter; letters take a moment.

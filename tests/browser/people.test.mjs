@@ -10,6 +10,7 @@ const DEEP_LINK = '/things/17?tab=values#chart';
 
 async function comesAs(page, origin, name, path = DEEP_LINK) {
   await page.goto(origin + path);
+  await page.getByRole('link', { name: 'Lighthouse ID' }).or(page.locator('a[href*="/lighthouse"]')).first().click();
   await page.getByRole('heading', { name: 'Who would you like to be?' }).waitFor();
   await page.getByRole('button', { name }).click();
 }
@@ -23,6 +24,8 @@ async function arrives(page, origin, way, path = DEEP_LINK) {
 journey('Amara has an account and goes straight through', WAYS, async (page, way, look) => {
   const { origin } = await demoFor(way);
   await page.goto(origin + DEEP_LINK);
+  await look('login');
+  await page.getByRole('link', { name: 'Lighthouse ID' }).click();
   await look('people-to-be');
   await page.getByRole('button', { name: 'Amara Okafor' }).click();
   await arrives(page, origin, way);
@@ -35,7 +38,7 @@ journey('Amara has an account and goes straight through', WAYS, async (page, way
   await heading(page, /signed out/i);
   await look('logged-out');
   await page.goto(origin + DEEP_LINK);
-  await heading(page, 'Who would you like to be?');
+  await heading(page, /^Sign in/);
 });
 
 const REGISTRATION = [
@@ -135,4 +138,92 @@ journey('an agreement changes while Amara is signed in', WAYS, async (page, way,
   await page.getByRole('checkbox').check();
   await page.getByRole('button', { name: 'Accept and continue' }).click();
   await arrives(page, origin, way);
+});
+
+const PASSWORD = 'violet tractor umbrella';
+
+async function signsInLocally(page, email, password) {
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+journey('Nadia has no account anywhere and registers by a mailed link', WAYS, async (page, way, look) => {
+  const { origin, mailbox } = await demoFor(way);
+  const email = `nadia-${way.name}@example.org`;
+  await page.goto(origin + DEEP_LINK);
+  await page.getByRole('link', { name: 'Create new account' }).click();
+  await heading(page, 'Create your account');
+  await page.getByRole('button', { name: 'Send me the link' }).click();
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('signup-error');
+  await page.getByLabel('Your e-mail address').fill(email);
+  if (way.script) await page.getByText('Checked').waitFor();
+  await look('signup');
+  await page.getByRole('button', { name: 'Send me the link' }).click();
+  await heading(page, 'Look into your mailbox');
+  await look('signup-sent');
+
+  // The letter is read in another tab.
+  const letters = await page.context().newPage();
+  await letters.goto(mailbox);
+  const letter = letters.getByRole('article').filter({ hasText: email });
+  for (let tries = 0; tries < 50 && (await letter.count()) === 0; tries += 1) {
+    await letters.waitForTimeout(200);
+    await letters.reload();
+  }
+  await look('mailbox', letters);
+  const link = await letter.first().getByRole('link').first().getAttribute('href');
+  await letters.close();
+  await page.goto(link);
+  await heading(page, 'Is this your address?');
+  await look('signup-link');
+  await page.getByRole('button', { name: 'Yes, continue' }).click();
+  await heading(page, 'Set up your account');
+  await page.getByLabel('Full name').fill('Nadia Haddad');
+  await page.getByLabel('Password').fill('nadia haddad');
+  await registers(page, 'Personal');
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('signup-weak-password');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await arrives(page, origin, way);
+
+  await page.context().clearCookies();
+  await page.goto('about:blank');
+  await page.goto(origin + DEEP_LINK);
+  await signsInLocally(page, email, 'not this one');
+  await page.getByRole('heading', { name: 'There is a problem' }).waitFor();
+  await look('login-wrong-password');
+  await signsInLocally(page, email, PASSWORD);
+  await arrives(page, origin, way, '/things/17?tab=values');
+});
+
+journey('Tomáš has forgotten his password and chooses another', WAYS, async (page, way, look) => {
+  const { origin, mailbox } = await demoFor(way);
+  const email = 'tomas.novak@novak-chlazeni.example';
+  await page.goto(`${origin}/things`);
+  await page.getByRole('link', { name: 'Forgotten your password?' }).click();
+  await heading(page, 'Choose a new password');
+  await page.getByLabel('Your e-mail address').fill(email);
+  await look('forgotten');
+  await page.getByRole('button', { name: 'Send me the link' }).click();
+  await heading(page, 'Look into your mailbox');
+  const letters = await page.context().newPage();
+  await letters.goto(mailbox);
+  const letter = letters.getByRole('article').filter({ hasText: 'A new password' });
+  for (let tries = 0; tries < 50 && (await letter.count()) === 0; tries += 1) {
+    await letters.waitForTimeout(200);
+    await letters.reload();
+  }
+  const link = await letter.first().getByRole('link').first().getAttribute('href');
+  await letters.close();
+  await page.goto(link);
+  await page.getByLabel('New password').fill(PASSWORD);
+  await look('new-password');
+  await page.getByRole('button', { name: 'Save password' }).click();
+  await page.getByText('Your new password counts from now on').waitFor();
+  await look('new-password-saved');
+  await signsInLocally(page, email, PASSWORD);
+  await page.waitForURL((url) => url.pathname === '/things' || url.pathname === '/');
 });

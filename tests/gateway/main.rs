@@ -71,7 +71,11 @@ mod leases;
 mod mail_delivery;
 
 #[cfg(test)]
+mod local_login;
+#[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod self_registration;
 #[cfg(test)]
 mod sign_up_forms;
 

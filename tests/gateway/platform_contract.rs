@@ -149,8 +149,8 @@ async fn the_same_mark_makes_each_thing_once() {
         assert_eq!(again, Made::Found(location.into_inner()));
 
         let new = user_of(&id, "mario@acme.example");
-        let user = platform.ensure_user(&mark, &new).await.unwrap();
-        let again = platform.ensure_user(&mark, &new).await.unwrap();
+        let user = platform.ensure_user(&mark, &new, None).await.unwrap();
+        let again = platform.ensure_user(&mark, &new, None).await.unwrap();
         assert_eq!(again, Made::Found(user.into_inner()));
     }
 }
@@ -196,7 +196,7 @@ async fn what_was_made_is_found_again() {
 
         let new = user_of(&customer, "Mario@acme.example");
         let user = platform
-            .ensure_user(&mark("r-1"), &new)
+            .ensure_user(&mark("r-1"), &new, None)
             .await
             .unwrap()
             .into_inner();
@@ -258,9 +258,12 @@ async fn an_address_and_a_code_belong_to_one() {
             .await;
         assert!(matches!(second, Err(PlatformError::CodeTaken)));
         let new = user_of(&customer, "mario@acme.example");
-        platform.ensure_user(&mark("r-1"), &new).await.unwrap();
+        platform
+            .ensure_user(&mark("r-1"), &new, None)
+            .await
+            .unwrap();
         let other = user_of(&customer, "MARIO@acme.example");
-        let taken = platform.ensure_user(&mark("r-2"), &other).await;
+        let taken = platform.ensure_user(&mark("r-2"), &other, None).await;
         assert!(matches!(taken, Err(PlatformError::EmailTaken)));
     }
 }
@@ -269,7 +272,7 @@ async fn an_address_and_a_code_belong_to_one() {
 async fn a_user_of_a_customer_that_is_not_there_is_refused() {
     for Place { platform, .. } in &places().await {
         let new = user_of(&CustomerId::new("none"), "mario@acme.example");
-        let refused = platform.ensure_user(&mark("r-1"), &new).await;
+        let refused = platform.ensure_user(&mark("r-1"), &new, None).await;
         let refused = refused.unwrap_err();
         assert!(!refused.is_passing(), "{refused}");
     }
@@ -286,7 +289,7 @@ async fn undoing_takes_back_what_the_mark_made_and_nothing_else() {
             .await
             .unwrap();
         let new = user_of(&customer, "mario@acme.example");
-        platform.ensure_user(&ours, &new).await.unwrap();
+        platform.ensure_user(&ours, &new, None).await.unwrap();
 
         assert_eq!(platform.remove_user(&ours).await.unwrap(), Undone::Removed);
         assert_eq!(
@@ -319,7 +322,7 @@ async fn a_customer_that_others_use_meanwhile_is_kept() {
         let customer = made_customer(platform, "r-1").await;
         let colleague = user_of(&customer, "luigi@acme.example");
         platform
-            .ensure_user(&mark("r-2"), &colleague)
+            .ensure_user(&mark("r-2"), &colleague, None)
             .await
             .unwrap();
         assert_eq!(
@@ -327,6 +330,28 @@ async fn a_customer_that_others_use_meanwhile_is_kept() {
             Undone::Kept
         );
         assert!(platform.customer(&customer).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_password_comes_with_the_user_and_can_be_replaced() {
+    for place in &places().await {
+        let platform = &place.platform;
+        let new = user_of(&made_customer(platform, "r-1").await, "mario@acme.example");
+        let chosen = SecretString::from("violet tractor umbrella");
+        let ours = mark("r-1");
+        let made = platform.ensure_user(&ours, &new, Some(&chosen)).await;
+        let user = made.unwrap().into_inner();
+        let is_right = async |password: &SecretString| {
+            let checked = platform.check_password(&new.email, password).await.unwrap();
+            matches!(checked, PasswordCheck::Right(found) if found.id == user)
+        };
+        assert!(is_right(&chosen).await);
+        let other = SecretString::from("copper lantern meadow");
+        assert!(platform.set_password(&user, &other).await.unwrap());
+        assert!(is_right(&other).await && !is_right(&chosen).await);
+        let nobody = UserId::new("nobody");
+        assert!(!platform.set_password(&nobody, &other).await.unwrap());
     }
 }
 
@@ -379,7 +404,10 @@ async fn a_user_is_known_and_what_changes_is_written_where_it_belongs() {
             .await
             .unwrap();
         let user = user_of(&customer, "mario@acme.example");
-        let made = platform.ensure_user(&mark("r-1"), &user).await.unwrap();
+        let made = platform
+            .ensure_user(&mark("r-1"), &user, None)
+            .await
+            .unwrap();
         let id = made.into_inner();
         let known = platform.profile(&id).await.unwrap().unwrap();
         assert_eq!(known.user_name, "Mario Rossi");

@@ -127,6 +127,12 @@ pub(super) struct PasswordBody {
     pub(super) password: SecretText,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPasswordBody {
+    pub(super) password: SecretText,
+}
+
 /// A password as it comes in; it goes on as a [`SecretString`] only.
 #[derive(Deserialize)]
 #[serde(transparent)]

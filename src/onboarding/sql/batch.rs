@@ -17,7 +17,7 @@ struct Statement {
 
 #[derive(Debug)]
 enum Bind {
-    Text(String),
+    Text(Option<String>),
     Number(i64),
 }
 
@@ -52,7 +52,12 @@ impl Batch {
 
     /// The newest statement's next value.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.bind(Bind::Text(text.to_owned()))
+        self.maybe_text(Some(text))
+    }
+
+    /// The newest statement's next value; NULL for none.
+    pub(super) fn maybe_text(&mut self, text: Option<&str>) -> &mut Self {
+        self.bind(Bind::Text(text.map(str::to_owned)))
     }
 
     /// The newest statement's next value.

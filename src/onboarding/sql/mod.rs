@@ -79,7 +79,7 @@ impl RegistrationStore for SqlRegistrationStore {
         let row = sql_fetch_optional!(
             &self.database,
             RegistrationRow,
-            "SELECT id, platform, issuer, subject, host, state, sealed, reason, attempts,
+            "SELECT id, platform, issuer, subject, host, state, sealed, sealed_password, reason, attempts,
                     next_try_at, created_at, updated_at FROM registrations
              WHERE platform = $1 AND issuer = $2 AND subject = $3
              ORDER BY created_at DESC, id DESC LIMIT 1",
@@ -97,7 +97,7 @@ impl RegistrationStore for SqlRegistrationStore {
         let row = sql_fetch_optional!(
             &self.database,
             RegistrationRow,
-            "SELECT id, platform, issuer, subject, host, state, sealed, reason, attempts,
+            "SELECT id, platform, issuer, subject, host, state, sealed, sealed_password, reason, attempts,
                     next_try_at, created_at, updated_at FROM registrations WHERE id = $1",
             id.as_str()
         )?;
@@ -136,7 +136,7 @@ impl RegistrationStore for SqlRegistrationStore {
             "UPDATE registrations SET lease_owner = $1, lease_until = $2, updated_at = $3
              WHERE id = $4 AND state IN ('provisioning', 'undoing')
                AND next_try_at <= $3 AND lease_until <= $3
-             RETURNING id, platform, issuer, subject, host, state, sealed, reason, attempts,
+             RETURNING id, platform, issuer, subject, host, state, sealed, sealed_password, reason, attempts,
                        next_try_at, created_at, updated_at",
             &lease.owner,
             lease.until.millis(),
@@ -159,11 +159,12 @@ impl RegistrationStore for SqlRegistrationStore {
                 (
                     "UPDATE registrations
                      SET lease_until = $1, updated_at = $2,
-                         attempts = CASE WHEN $3 = 'begun' THEN attempts ELSE 0 END
+                         attempts = CASE WHEN $3 = 'begun' THEN attempts ELSE 0 END,
+                         sealed_password = CASE WHEN $6 THEN NULL ELSE sealed_password END
                      WHERE id = $4 AND lease_owner = $5 AND lease_until > $2
                        AND state IN ('provisioning', 'undoing')",
                     lease.until.millis(), change.at.millis(), change.state.as_str(),
-                    id.as_str(), &lease.owner; must change 1
+                    id.as_str(), &lease.owner, change.erases_password; must change 1
                 ),
                 (
                     "UPDATE registration_steps
@@ -205,7 +206,8 @@ impl RegistrationStore for SqlRegistrationStore {
     ) -> Result<bool, RegistrationStoreDown> {
         let changed = sql_execute!(
             &self.database,
-            "UPDATE registrations SET state = 'undoing', reason = $1, attempts = 0
+            "UPDATE registrations SET state = 'undoing', reason = $1, attempts = 0,
+                 sealed_password = NULL
              WHERE id = $2 AND lease_owner = $3 AND state = 'provisioning'",
             why.to_text(),
             id.as_str(),
@@ -245,7 +247,7 @@ impl RegistrationStore for SqlRegistrationStore {
             [
                 (
                     "UPDATE registrations SET state = 'completed', open_key = NULL, sealed = '',
-                         lease_owner = NULL, lease_until = 0, updated_at = $1
+                         sealed_password = NULL, lease_owner = NULL, lease_until = 0, updated_at = $1
                      WHERE id = $2 AND lease_owner = $3 AND state = 'provisioning'",
                     link.at.millis(), id.as_str(), &lease.owner; must change 1
                 ),
@@ -267,6 +269,12 @@ impl RegistrationStore for SqlRegistrationStore {
                     told.map_or("", |one| one.sealed.as_str()),
                     told.map_or(0, |one| one.at.millis()),
                     told.map_or(0, |one| one.give_up_at.millis())
+                ),
+                (
+                    "UPDATE acceptances SET issuer = $1, subject = $2 WHERE occasion = $3",
+                    link.who.issuer.as_str(),
+                    link.who.subject.as_str(),
+                    id.as_str()
                 ),
             ]
         )
@@ -307,7 +315,7 @@ impl RegistrationStore for SqlRegistrationStore {
         let rows = sql_fetch_all!(
             &self.database,
             RegistrationRow,
-            "SELECT id, platform, issuer, subject, host, state, sealed, reason, attempts,
+            "SELECT id, platform, issuer, subject, host, state, sealed, sealed_password, reason, attempts,
                     next_try_at, created_at, updated_at FROM registrations
              WHERE ($1 = '' OR state = $1) ORDER BY created_at DESC, id DESC LIMIT $2",
             state.map_or("", State::as_str),

@@ -43,6 +43,7 @@ async fn insert(database: &Database, new: &NewRegistration) -> Result<(), Databa
     batch.text(&new.email_digest).text(&new.host);
     batch.text(new.language).text(&new.sealed);
     batch.text(&new.policy_version).number(new.at.millis());
+    batch.maybe_text(new.sealed_password.as_deref());
     batch
         .add(STILL_UNLINKED)
         .text(new.id.as_str())
@@ -71,8 +72,8 @@ const FORGET_LINK: &str = "DELETE FROM account_links
 
 const INSERT_REGISTRATION: &str = "INSERT INTO registrations
         (id, platform, issuer, subject, email_digest, host, language, state, open_key, sealed,
-         policy_version, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 'provisioning', 'open', $8, $9, $10, $10)";
+         policy_version, created_at, updated_at, sealed_password)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'provisioning', 'open', $8, $9, $10, $10, $11)";
 
 const STILL_UNLINKED: &str = "UPDATE registrations SET open_key = 'open'
     WHERE id = $1 AND NOT EXISTS (

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use super::SqlRegistrationStore;
 use crate::clock::Timestamp;
-use crate::onboarding::store::{
-    NewCode, ProofLimits, ProofStore, RegistrationStoreDown, TriedCode,
-};
-use crate::{sql_execute, sql_returning};
+use crate::onboarding::LinkStep;
+use crate::onboarding::proof_store::{KeptLink, NewCode, ProofLimits, ProofStore, TriedCode};
+use crate::onboarding::store::RegistrationStoreDown;
+use crate::{sql_execute, sql_fetch_optional, sql_returning, sql_transaction};
 
 #[async_trait]
 impl ProofStore for SqlRegistrationStore {
@@ -59,6 +59,64 @@ impl ProofStore for SqlRegistrationStore {
         limits: ProofLimits,
     ) -> Result<bool, RegistrationStoreDown> {
         self.insert_within("password_try", attempt, limits).await
+    }
+
+    async fn remember_link(
+        &self,
+        step: LinkStep,
+        link: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown> {
+        self.insert_within(step.as_str(), link, limits).await
+    }
+
+    async fn find_link(
+        &self,
+        step: LinkStep,
+        context: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptLink>, RegistrationStoreDown> {
+        let row = sql_fetch_optional!(
+            &self.database,
+            (String, String, String),
+            "SELECT id, target, sealed FROM verifications
+             WHERE purpose = $1 AND context = $2 AND used_at IS NULL AND expires_at > $3",
+            step.as_str(),
+            context,
+            now.millis()
+        )?;
+        Ok(row.map(|(id, target, sealed)| KeptLink { id, target, sealed }))
+    }
+
+    async fn spend_link(
+        &self,
+        step: LinkStep,
+        (id, target): (&str, &str),
+        now: Timestamp,
+    ) -> Result<bool, RegistrationStoreDown> {
+        let outcome = sql_transaction!(
+            &self.database,
+            [
+                (
+                    "UPDATE verifications SET used_at = $1
+                     WHERE id = $2 AND purpose = $3 AND used_at IS NULL AND expires_at > $1",
+                    now.millis(), id, step.as_str(); must change 1
+                ),
+                (
+                    "UPDATE verifications SET used_at = $1
+                     WHERE purpose = $2 AND target = $3 AND used_at IS NULL",
+                    now.millis(),
+                    step.as_str(),
+                    target
+                ),
+            ]
+        )
+        .await;
+        match outcome {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_unmet() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::identity::{
 };
 use crate::platform::{PlatformCustomer, PlatformUser};
 use crate::policy::duties::Duties;
-use crate::policy::onboarding::{Exclusion, SelfRegistration};
+use crate::policy::onboarding::{Exclusion, LocalLogin, SelfRegistration};
 use crate::policy::signup_form::{Agreement, AgreementText, Field, FieldKind, FieldTarget};
 use crate::policy::{OnboardingPolicy, SignupForm};
 
@@ -64,6 +64,7 @@ fn policy() -> OnboardingPolicy {
         duties: Duties::default(),
         addresses: crate::policy::addresses::AddressPolicy::default(),
         hooks: crate::policy::hooks::HookPolicy::default(),
+        local_login: LocalLogin::default(),
     }
 }
 

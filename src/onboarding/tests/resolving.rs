@@ -313,6 +313,7 @@ fn any_lookups() -> impl Strategy<Value = LookUps> {
             customer: customer(),
         }),
         has_locations: true,
+        password: None,
     })
 }
 

@@ -38,7 +38,7 @@ use crate::pages::{Pages, PagesParts, router};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewUser};
 use crate::policy::duties::Duties;
-use crate::policy::onboarding::{Exclusion, SelfRegistration};
+use crate::policy::onboarding::{Exclusion, LocalLogin, SelfRegistration};
 use crate::policy::signup_form::{AgreementText, FieldTarget};
 use crate::policy::{
     Agreement, Brand, Field, FieldKind, Forms, Limits, OnboardingPolicy, Policy, PolicySource,
@@ -212,6 +212,7 @@ fn policy() -> Policy {
             duties: Duties::default(),
             addresses: crate::policy::addresses::AddressPolicy::default(),
             hooks: crate::policy::hooks::HookPolicy::default(),
+            local_login: LocalLogin::default(),
         },
         limits: Limits::default(),
         forms: Forms {

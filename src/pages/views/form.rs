@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, ProblemLink, Who};
+use super::{Frame, PasswordView, ProblemLink, Who};
 use crate::identity::AccountType;
 
 /// The registration page.
@@ -31,6 +31,8 @@ pub struct RegistrationPage {
     pub fields: Vec<FieldView>,
     /// The names of those that are asked because of what is filled in.
     pub asked: String,
+    /// The password, where one is chosen.
+    pub password: Option<PasswordView>,
     /// What is to be accepted.
     pub agreements: Vec<AgreementView>,
 }

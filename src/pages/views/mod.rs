@@ -1,6 +1,7 @@
 //! What each page shows, as plain values; the templates hold the markup.
 
 mod accept;
+mod entry;
 mod form;
 #[cfg(test)]
 mod page_tests;
@@ -16,6 +17,9 @@ use super::assets::AssetUrls;
 use crate::language::Texts;
 
 pub use accept::{AcceptPage, VerifyPage};
+pub use entry::{
+    EmailPage, LinkPage, LocalLoginView, LoginPage, NewPasswordPage, PasswordView, WorkView,
+};
 pub use form::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
     RegistrationPage, ResendPage,
@@ -88,18 +92,6 @@ pub struct ProblemLink {
     pub target: String,
     /// What to write.
     pub sentence: String,
-}
-
-/// The login page, where there is a choice.
-#[derive(Debug, Template)]
-#[template(path = "pages/login.html")]
-pub struct LoginPage {
-    /// Around the content.
-    pub frame: Frame,
-    /// Why one is here again, if so.
-    pub notice: Option<String>,
-    /// The identity providers.
-    pub choices: Vec<Way>,
 }
 
 /// A page that leads on, most often by itself.

@@ -78,6 +78,9 @@ fn login() {
         let page = LoginPage {
             frame: frame(*language, "login-title"),
             notice: Some(language.texts().get("login-again").into_owned()),
+            problems: vec![],
+            local: None,
+            create: None,
             choices: vec![
                 way(
                     "/auth/login/corp?return_to=%2Fthings",
@@ -91,6 +94,34 @@ fn login() {
         };
         insta::assert_snapshot!(format!("login_{}", language.tag()), page.render().unwrap());
     }
+}
+
+#[test]
+fn login_by_password_with_a_mistake() {
+    let texts = Language::En.texts();
+    let wrong = texts.get("login-wrong").into_owned();
+    let page = LoginPage {
+        frame: Frame {
+            has_problems: true,
+            ..frame(Language::En, "login-title")
+        },
+        notice: None,
+        problems: vec![ProblemLink {
+            target: "password".to_owned(),
+            sentence: wrong.clone(),
+        }],
+        choices: vec![way("/auth/login/corp", "Continue with Acme single sign-on")],
+        local: Some(LocalLoginView {
+            form_token: "token".to_owned(),
+            return_to: "/things".to_owned(),
+            email: "giulia@bianchi.example".to_owned(),
+            email_problem: None,
+            password_problem: Some(wrong),
+            forgotten: Some("/auth/password".to_owned()),
+        }),
+        create: Some("/auth/register/email?return_to=%2Fthings".to_owned()),
+    };
+    insta::assert_snapshot!("login_local", page.render().unwrap());
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn registration(language: Language) -> RegistrationPage {
             .into_owned(),
         fields: fields(language.texts()),
         asked: String::new(),
+        password: None,
         agreements: vec![
             agreement("terms", "Terms of service"),
             agreement("privacy", "Privacy notice"),

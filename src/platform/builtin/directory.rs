@@ -22,16 +22,6 @@ pub struct Added<'a> {
     pub password: Option<SecretString>,
 }
 
-impl<'a> Added<'a> {
-    /// By a registration, without a password.
-    pub fn by_mark(mark: &'a Mark) -> Self {
-        Self {
-            mark: Some(mark),
-            password: None,
-        }
-    }
-}
-
 /// A partner organisation to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPartner {

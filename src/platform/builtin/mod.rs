@@ -77,6 +77,7 @@ impl Platform for BuiltinPlatform {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             passwords: true,
+            new_passwords: true,
             locations: true,
             partners: true,
         }
@@ -128,8 +129,13 @@ impl Platform for BuiltinPlatform {
         &self,
         mark: &Mark,
         user: &NewUser,
+        password: Option<&SecretString>,
     ) -> Result<Made<UserId>, PlatformError> {
-        self.add_user(user, Added::by_mark(mark)).await
+        let added = Added {
+            mark: Some(mark),
+            password: password.cloned(),
+        };
+        self.add_user(user, added).await
     }
 
     async fn remove_customer(&self, mark: &Mark) -> Result<Undone, PlatformError> {
@@ -185,6 +191,17 @@ impl Platform for BuiltinPlatform {
             Some(user) if right => Ok(PasswordCheck::Right(user.as_platform_user()?)),
             _ => Ok(PasswordCheck::Wrong),
         }
+    }
+
+    async fn set_password(
+        &self,
+        user: &UserId,
+        password: &SecretString,
+    ) -> Result<bool, PlatformError> {
+        let hashed = self.passwords.hash(password).await.map_err(garbled)?;
+        let sql = "UPDATE builtin_users SET password = $1 WHERE id = $2 AND enabled = $3";
+        let changed = sql_execute!(&self.database, sql, hashed, user.as_str(), true);
+        Ok(changed.map_err(unreachable)? == 1)
     }
 }
 

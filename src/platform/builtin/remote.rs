@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Method, Request, Response, StatusCode, header};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -188,6 +188,7 @@ impl Platform for RemoteBuiltinPlatform {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             passwords: true,
+            new_passwords: true,
             locations: true,
             partners: true,
         }
@@ -256,6 +257,7 @@ impl Platform for RemoteBuiltinPlatform {
         &self,
         mark: &Mark,
         user: &NewUser,
+        password: Option<&SecretString>,
     ) -> Result<Made<UserId>, PlatformError> {
         let (customer, partner) = match &user.belongs_to {
             BelongsTo::Customer(customer) => (Some(customer.as_str()), None),
@@ -270,6 +272,7 @@ impl Platform for RemoteBuiltinPlatform {
             "language": user.language,
             "fields": user.fields,
             "options": user.options,
+            "password": password.map(ExposeSecret::expose_secret),
         });
         self.ensure(mark, "user", body, UserId::new).await
     }
@@ -313,6 +316,21 @@ impl Platform for RemoteBuiltinPlatform {
         match checked.user {
             Some(user) if checked.right => Ok(PasswordCheck::Right(user.as_platform_user()?)),
             _ => Ok(PasswordCheck::Wrong),
+        }
+    }
+
+    async fn set_password(
+        &self,
+        user: &UserId,
+        password: &SecretString,
+    ) -> Result<bool, PlatformError> {
+        let body = json!({ "password": password.expose_secret() });
+        let question = Question::new(Method::PUT, &["users", user.as_str(), "password"]);
+        let answer = self.ask(question.with(body)).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(false),
+            status if status.is_success() => Ok(true),
+            _ => Err(refusal(&answer)),
         }
     }
 }

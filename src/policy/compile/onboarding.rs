@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::identity::{AccountType, CustomerId, ProviderId};
 use crate::operator_file::{At, Findings};
 use crate::policy::document::{
-    ExclusionShape, KnownShape, MeanwhileWord, OnboardingFile, SelfRegistrationShape, Sso, Then,
-    VerificationShape,
+    ExclusionShape, KnownShape, LocalLoginShape, MeanwhileWord, OnboardingFile,
+    SelfRegistrationShape, Sso, Then, VerificationShape,
 };
 use crate::policy::duties::{Duties, Meanwhile};
-use crate::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, SelfRegistration, WhenKnown};
+use crate::policy::onboarding::{
+    Exclusion, KnownBy, KnownCustomer, LocalLogin, SelfRegistration, WhenKnown,
+};
 use crate::policy::signup_form::{Field, FieldTarget};
 use crate::policy::{OnboardingPolicy, SignupForm};
 
@@ -28,6 +30,7 @@ pub fn compile(
         customer_verification,
         addresses,
         hooks,
+        local_login,
     } = file;
     let Sso {
         create_customer_on_first_login,
@@ -59,6 +62,7 @@ pub fn compile(
                 .enabled
                 .then(|| meanwhile(customer_verification.api)),
         },
+        local_login: local_login_of(local_login, self_registration.enabled, findings),
     }
 }
 
@@ -101,6 +105,44 @@ fn meanwhile(word: MeanwhileWord) -> Meanwhile {
     match word {
         MeanwhileWord::Allow => Meanwhile::Allow,
         MeanwhileWord::Refuse => Meanwhile::Refuse,
+    }
+}
+
+fn local_login_of(
+    shape: &LocalLoginShape,
+    has_self_registration: bool,
+    findings: &mut Findings<'_>,
+) -> LocalLogin {
+    let LocalLoginShape {
+        enabled,
+        forgotten_password,
+    } = shape;
+    if let Some(off) = enabled.as_ref().filter(|enabled| !enabled.value)
+        && has_self_registration
+    {
+        let message = "who registers by a mailed link could not sign in again";
+        let advice = "remove `enabled = false`, or turn `self_registration` off";
+        findings.error(&off.span, message, advice);
+    }
+    let forgotten_password = forgotten_password.as_ref().and_then(|text| {
+        let url = url::Url::parse(text)
+            .ok()
+            .filter(|url| url.scheme() == "https");
+        if url.is_none() {
+            let message = "the page for a forgotten password is not an https address";
+            findings.error(
+                &text.span,
+                message,
+                "write it like `https://example.com/reset`",
+            );
+        }
+        url
+    });
+    LocalLogin {
+        enabled: enabled
+            .as_ref()
+            .map_or(has_self_registration, |enabled| enabled.value),
+        forgotten_password,
     }
 }
 

@@ -103,6 +103,21 @@ pub struct OnboardingFile {
     /// When the operator's hook is asked.
     #[serde(default)]
     pub hooks: HookShape,
+    /// Signing in by the platform's own passwords.
+    #[serde(default)]
+    pub local_login: LocalLoginShape,
+}
+
+/// Signing in by the platform's own passwords.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalLoginShape {
+    /// Whether the login page asks for e-mail address and password, where the platform can check
+    /// them. Default: as `self_registration.enabled`.
+    pub enabled: Option<At<bool>>,
+    /// The page on which a forgotten password is replaced: an `https` URL. Default: a page of the
+    /// gateway, which mails a link, where the platform takes new passwords.
+    pub forgotten_password: Option<At<String>>,
 }
 
 /// People who come without an identity provider, by a link that is mailed to them.

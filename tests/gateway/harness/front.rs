@@ -23,7 +23,7 @@ use vestibule::identity::{
     VerifiedClaims, VerifiedIdentity,
 };
 use vestibule::policy::duties::Duties;
-use vestibule::policy::onboarding::SelfRegistration;
+use vestibule::policy::onboarding::{LocalLogin, SelfRegistration};
 use vestibule::policy::route::PathPattern;
 use vestibule::policy::{
     Access, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
@@ -408,6 +408,7 @@ fn policy(limits: Limits) -> Policy {
             duties: Duties::default(),
             addresses: vestibule::policy::addresses::AddressPolicy::default(),
             hooks: vestibule::policy::hooks::HookPolicy::default(),
+            local_login: LocalLogin::default(),
         },
         limits,
         forms: Forms {

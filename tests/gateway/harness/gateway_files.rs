@@ -15,7 +15,7 @@ const POLICIES: &[(&str, &str)] = &[
     ),
     (
         "signup/default.toml",
-        "agreements = [\"terms\"]\n[brand]\nname = \"Acme\"\n[[field]]\nname = \"name\"\n\
+        "agreements = [\"terms\"]\ncaptcha = \"none\"\n[brand]\nname = \"Acme\"\n[[field]]\nname = \"name\"\n\
          [[field]]\nname = \"company\"\nprefill = \"company\"\n\
          [[field]]\nname = \"phone\"\nprefill = \"phone_number\"\nrequired = false\n\
          [[field]]\nname = \"country\"\nprefill = \"country\"\n",

@@ -24,7 +24,7 @@ use vestibule::onboarding::{
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
 use vestibule::policy::duties::Duties;
-use vestibule::policy::onboarding::SelfRegistration;
+use vestibule::policy::onboarding::{LocalLogin, SelfRegistration};
 use vestibule::policy::signup_form::{Agreement, AgreementText};
 use vestibule::policy::{
     Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rules, SignupForm,
@@ -99,6 +99,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         duties: Duties::default(),
         addresses: vestibule::policy::addresses::AddressPolicy::default(),
         hooks: vestibule::policy::hooks::HookPolicy::default(),
+        local_login: LocalLogin::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {

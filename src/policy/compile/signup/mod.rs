@@ -44,6 +44,7 @@ pub fn compile(
         notify,
         platform,
         agreements,
+        captcha,
         brand,
         field,
     } = file;
@@ -63,6 +64,7 @@ pub fn compile(
             .collect(),
         verified: Vec::new(),
         brand: brand::compile(brand, place.logos, findings),
+        captcha: *captcha,
     };
     (self::host(host.as_ref(), place, findings), form)
 }

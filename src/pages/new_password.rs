@@ -1,0 +1,180 @@
+//! A forgotten password: a link is mailed, and whoever follows it chooses a new one.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{Response, StatusCode};
+use secrecy::SecretString;
+
+use super::Pages;
+use super::local_login::problem_links;
+use super::password_view::password_view;
+use super::self_registration::{AnyLink, status_of};
+use super::stop::{Stop, see_other, show};
+use super::submission;
+use super::views::{EmailPage, NewPasswordPage, Way};
+use super::visit::Visit;
+use crate::onboarding::password::{PASSWORD, PasswordProblem};
+use crate::onboarding::{LinkError, LinkStep, NewPasswordError};
+use crate::paths;
+
+/// Marks the page that follows a letter; it changes only what is shown.
+const SENT: &str = "sent";
+
+/// Asks for the address.
+pub async fn ask(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
+    let is_sent = visit.here.ends_with(&format!("?{SENT}"));
+    let outcome = match pages.parts.onboarding.gives_new_passwords() {
+        false => Err(Stop::NotFound),
+        true if is_sent => pages.sent_page(&visit, paths::PASSWORD),
+        true => pages.forgotten_page(&visit, "", None),
+    };
+    pages.answer(&visit, outcome)
+}
+
+/// Takes the address, and has a link mailed.
+pub async fn send(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    body: submission::Body,
+) -> Response<Body> {
+    let outcome = pages.send_password_link(&visit, body).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Where the link leads: asks for the new password.
+pub async fn look(State(pages): State<Arc<Pages>>, visit: Visit, query: AnyLink) -> Response<Body> {
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let outcome = pages.new_password_page(&visit, &query.token, None).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Takes the new password.
+pub async fn set(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    body: submission::Body,
+) -> Response<Body> {
+    let outcome = pages.take_new_password(&visit, body).await;
+    pages.answer(&visit, outcome)
+}
+
+impl Pages {
+    fn forgotten_page(
+        &self,
+        visit: &Visit,
+        typed: &str,
+        refusal: Option<&'static str>,
+    ) -> Result<Response<Body>, Stop> {
+        let texts = visit.texts();
+        let say = |key: &str| texts.get(key).into_owned();
+        let problem = refusal.map(say);
+        let mut frame = self.titled(visit, "password-title");
+        frame.has_problems = refusal.is_some();
+        let page = EmailPage {
+            frame,
+            lead: say("password-lead"),
+            action: paths::PASSWORD,
+            form_token: self.stranger_token(visit),
+            return_to: "/".to_owned(),
+            email: typed.to_owned(),
+            hint: None,
+            problems: problem_links([("email", problem.clone())]),
+            problem,
+            work: self.work_view(visit),
+            send: say("password-send"),
+            sign_in: Way {
+                href: paths::LOGIN.to_owned(),
+                text: say("signup-sign-in"),
+            },
+        };
+        show(status_of(refusal), &page)
+    }
+
+    async fn send_password_link(
+        &self,
+        visit: &Visit,
+        body: submission::Body,
+    ) -> Result<Response<Body>, Stop> {
+        let mut fields = submission::read(visit, body)?;
+        self.check_stranger_token(visit, &mut fields)?;
+        if !self.parts.onboarding.gives_new_passwords() {
+            return Err(Stop::NotFound);
+        }
+        match self
+            .mail_link(visit, LinkStep::NewPassword, &fields)
+            .await?
+        {
+            Ok(()) => Ok(see_other(&format!("{}?{SENT}", paths::PASSWORD))),
+            Err(refusal) => {
+                let typed = fields.get("email").map_or("", String::as_str);
+                self.forgotten_page(visit, typed, Some(refusal))
+            }
+        }
+    }
+
+    async fn new_password_page(
+        &self,
+        visit: &Visit,
+        token: &str,
+        problem: Option<PasswordProblem>,
+    ) -> Result<Response<Body>, Stop> {
+        let (onboarding, host) = (&self.parts.onboarding, &visit.client.host);
+        let looked = onboarding.look_at_link(LinkStep::NewPassword, host, token);
+        let link = match looked.await {
+            Ok(link) => link,
+            Err(LinkError::Dead) => return self.dead_link(visit, paths::PASSWORD).await,
+            Err(LinkError::Down(error)) => return Err(error.into()),
+        };
+        let demand = onboarding.demand().await?;
+        let texts = visit.texts();
+        let email = link.email.as_str();
+        let mut frame = self.titled(visit, "password-title");
+        frame.has_problems = problem.is_some();
+        let password = password_view(texts, demand, "password-new", problem);
+        let page = NewPasswordPage {
+            frame,
+            form_token: self.stranger_token(visit),
+            token: token.to_owned(),
+            email: email.to_owned(),
+            text: texts
+                .get_with("password-new-text", &[("email", email)])
+                .into_owned(),
+            problems: problem_links([("field-password", password.problem.clone())]),
+            password,
+        };
+        let status = if problem.is_some() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        };
+        show(status, &page)
+    }
+
+    async fn take_new_password(
+        &self,
+        visit: &Visit,
+        body: submission::Body,
+    ) -> Result<Response<Body>, Stop> {
+        let mut fields = submission::read(visit, body)?;
+        self.check_stranger_token(visit, &mut fields)?;
+        let token = fields.remove("token").unwrap_or_default();
+        let password = SecretString::from(fields.remove(PASSWORD).unwrap_or_default());
+        let login = &self.parts.login;
+        match login.new_password(&visit.client, &token, &password).await {
+            Ok(()) => Ok(see_other(&format!("{}?new_password=yes", paths::LOGIN))),
+            Err(NewPasswordError::Problem(problem)) => {
+                let visit = Visit {
+                    here: paths::PASSWORD.to_owned(),
+                    ..visit.clone()
+                };
+                self.new_password_page(&visit, &token, Some(problem)).await
+            }
+            Err(NewPasswordError::Link(LinkError::Dead)) => {
+                self.dead_link(visit, paths::PASSWORD).await
+            }
+            Err(NewPasswordError::Link(LinkError::Down(error))) => Err(error.into()),
+        }
+    }
+}

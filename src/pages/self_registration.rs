@@ -1,0 +1,306 @@
+//! Registering without an identity provider: the address is asked for, a link is mailed to it, and
+//! whoever follows the link and confirms goes on to the registration page.
+//!
+//! What is answered is the same whether or not the address is known; what differs happens later.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{Response, StatusCode};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::Pages;
+use super::captcha::NotAPerson;
+use super::local_login::{problem_links, return_to};
+use super::login::{LoginQuery, page_link};
+use super::stop::{Stop, see_other, show, with_cookies};
+use super::submission::{self, Fields};
+use super::views::{EmailPage, LinkPage, MessagePage, Way};
+use super::visit::Visit;
+use crate::access::ReturnTo;
+use crate::identity::EmailAddress;
+use crate::login::{LocalLoginError, LoginError};
+use crate::onboarding::{LinkError, LinkRequest, LinkStep};
+use crate::paths;
+use crate::session::SessionStanding;
+
+/// Marks the page that follows a letter; it changes only what is shown.
+const SENT: &str = "sent";
+
+/// The query of a mailed link.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct LinkQuery {
+    /// Its token.
+    #[serde(default)]
+    pub(super) token: String,
+}
+
+/// A query that does not parse holds no token.
+pub(super) type AnyLink = Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>;
+
+type AnyQuery = Result<Query<LoginQuery>, axum::extract::rejection::QueryRejection>;
+
+/// Asks for the address.
+pub async fn ask(State(pages): State<Arc<Pages>>, visit: Visit, query: AnyQuery) -> Response<Body> {
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let outcome = pages.ask_for_address(&visit, &query.return_to(&visit));
+    pages.answer(&visit, outcome)
+}
+
+/// Takes the address, and has a link mailed.
+pub async fn send(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    body: submission::Body,
+) -> Response<Body> {
+    let outcome = pages.send_registration_link(&visit, body).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Where the link leads: nothing happens yet.
+pub async fn look(State(pages): State<Arc<Pages>>, visit: Visit, query: AnyLink) -> Response<Body> {
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let outcome = pages.look_at_link(&visit, query).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Confirms.
+pub async fn confirm(
+    State(pages): State<Arc<Pages>>,
+    visit: Visit,
+    body: submission::Body,
+) -> Response<Body> {
+    let outcome = pages.confirm_address(&visit, body).await;
+    pages.answer(&visit, outcome)
+}
+
+/// Why no link is mailed: a key of the language files.
+type Refusal = &'static str;
+
+impl Pages {
+    /// Where an account is created without an identity provider.
+    pub(super) fn create_link(&self, return_to: &ReturnTo) -> Option<String> {
+        let onboarding = &self.parts.onboarding;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("return_to", return_to.as_str());
+        let query = query.finish();
+        onboarding
+            .has_self_registration()
+            .then(|| format!("{}?{query}", paths::REGISTER_EMAIL))
+    }
+
+    fn ask_for_address(&self, visit: &Visit, return_to: &ReturnTo) -> Result<Response<Body>, Stop> {
+        if !self.parts.onboarding.has_self_registration() {
+            return Err(Stop::NotFound);
+        }
+        if visit.here.ends_with(&format!("?{SENT}")) {
+            return self.sent_page(visit, paths::REGISTER_EMAIL);
+        }
+        self.address_page(visit, return_to, ("", None))
+    }
+
+    fn address_page(
+        &self,
+        visit: &Visit,
+        return_to: &ReturnTo,
+        (typed, refusal): (&str, Option<Refusal>),
+    ) -> Result<Response<Body>, Stop> {
+        let texts = visit.texts();
+        let say = |key: &str| texts.get(key).into_owned();
+        let problem = refusal.map(say);
+        let mut frame = self.titled(visit, "signup-title");
+        frame.has_problems = refusal.is_some();
+        let page = EmailPage {
+            frame,
+            lead: say("signup-lead"),
+            action: paths::REGISTER_EMAIL,
+            form_token: self.stranger_token(visit),
+            return_to: return_to.as_str().to_owned(),
+            email: typed.to_owned(),
+            hint: Some(say("signup-email-hint")),
+            problems: problem_links([("email", problem.clone())]),
+            problem,
+            work: self.work_view(visit),
+            send: say("signup-send"),
+            sign_in: Way {
+                href: page_link(return_to, false),
+                text: say("signup-sign-in"),
+            },
+        };
+        show(status_of(refusal), &page)
+    }
+
+    async fn send_registration_link(
+        &self,
+        visit: &Visit,
+        body: submission::Body,
+    ) -> Result<Response<Body>, Stop> {
+        let mut fields = submission::read(visit, body)?;
+        self.check_stranger_token(visit, &mut fields)?;
+        if !self.parts.onboarding.has_self_registration() {
+            return Err(Stop::NotFound);
+        }
+        let return_to = return_to(visit, &fields);
+        match self
+            .mail_link(visit, LinkStep::Registration, &fields)
+            .await?
+        {
+            Ok(()) => Ok(see_other(&format!("{}?{SENT}", paths::REGISTER_EMAIL))),
+            Err(refusal) => {
+                let typed = fields.get("email").map_or("", String::as_str);
+                let visit = Visit {
+                    here: self.create_link(&return_to).unwrap_or_default(),
+                    ..visit.clone()
+                };
+                self.address_page(&visit, &return_to, (typed, Some(refusal)))
+            }
+        }
+    }
+
+    /// Has a link mailed to the address of a form.
+    pub(super) async fn mail_link(
+        &self,
+        visit: &Visit,
+        step: LinkStep,
+        fields: &Fields,
+    ) -> Result<Result<(), Refusal>, Stop> {
+        let typed = fields.get("email").map_or("", String::as_str);
+        let Ok(email) = EmailAddress::parse(typed) else {
+            return Ok(Err("login-email-missing"));
+        };
+        match self.check_captcha(visit, fields).await {
+            Ok(()) => {}
+            Err(NotAPerson::Wrong) => return Ok(Err("captcha-wrong")),
+            Err(NotAPerson::TooMany) => return Ok(Err("captcha-slow")),
+            Err(NotAPerson::Down(error)) => return Err(error.into()),
+            Err(NotAPerson::StoreDown(down)) => return Err(LoginError::from(down).into()),
+        }
+        let request = LinkRequest {
+            step,
+            email,
+            host: visit.client.host.clone(),
+            language: visit.language,
+            return_to: return_to(visit, fields).as_str().to_owned(),
+        };
+        let sent = self.parts.onboarding.send_link(request);
+        Ok(sent.map_err(|_| "mail-busy"))
+    }
+
+    /// The same page for everybody who asked for a link.
+    pub(super) fn sent_page(
+        &self,
+        visit: &Visit,
+        again: &'static str,
+    ) -> Result<Response<Body>, Stop> {
+        let frame = self.titled(visit, "sent-title");
+        let texts = visit.texts();
+        let values = [("operator", frame.operator.as_str())];
+        let paragraphs = vec![
+            texts.get_with("sent-text", &values).into_owned(),
+            texts.get("sent-nothing").into_owned(),
+        ];
+        let page = MessagePage {
+            frame,
+            who: None,
+            paragraphs,
+            reference: None,
+            way_on: Some(Way {
+                href: again.to_owned(),
+                text: texts.get("sent-again").into_owned(),
+            }),
+        };
+        show(StatusCode::OK, &page)
+    }
+
+    async fn look_at_link(&self, visit: &Visit, query: LinkQuery) -> Result<Response<Body>, Stop> {
+        let (onboarding, host) = (&self.parts.onboarding, &visit.client.host);
+        let looked = onboarding.look_at_link(LinkStep::Registration, host, &query.token);
+        let link = match looked.await {
+            Ok(link) => link,
+            Err(LinkError::Dead) => return self.dead_link(visit, paths::REGISTER_EMAIL).await,
+            Err(LinkError::Down(error)) => return Err(error.into()),
+        };
+        let frame = self.titled(visit, "link-title");
+        let texts = visit.texts();
+        let values = [
+            ("email", link.email.as_str()),
+            ("operator", frame.operator.as_str()),
+        ];
+        let is_signed_in = matches!(
+            self.standing(visit).await,
+            SessionStanding::Live(_) | SessionStanding::NeedsRefresh(_)
+        );
+        let page = LinkPage {
+            text: texts.get_with("link-text", &values).into_owned(),
+            notice: is_signed_in.then(|| texts.get("link-signed-in").into_owned()),
+            form_token: self.stranger_token(visit),
+            token: query.token,
+            frame,
+        };
+        show(StatusCode::OK, &page)
+    }
+
+    async fn confirm_address(
+        &self,
+        visit: &Visit,
+        body: submission::Body,
+    ) -> Result<Response<Body>, Stop> {
+        let mut fields = submission::read(visit, body)?;
+        self.check_stranger_token(visit, &mut fields)?;
+        let token = fields.get("token").map_or("", String::as_str);
+        let (login, client) = (&self.parts.login, &visit.client);
+        match login.by_mailed_link(client, token, &visit.cookies).await {
+            Ok(finished) => Ok(with_cookies(
+                see_other(&finished.go_to),
+                &finished.set_cookies,
+            )),
+            Err(LocalLoginError::Link(LinkError::Dead)) => {
+                self.dead_link(visit, paths::REGISTER_EMAIL).await
+            }
+            Err(LocalLoginError::Link(LinkError::Down(error))) => Err(error.into()),
+            Err(LocalLoginError::Login(error)) => Err(error.into()),
+            Err(LocalLoginError::Password(_)) => Err(Stop::NotFound),
+        }
+    }
+
+    /// A link that does not count: there is a way on to a new one, or with the registration that
+    /// it began in this browser.
+    pub(super) async fn dead_link(
+        &self,
+        visit: &Visit,
+        again: &'static str,
+    ) -> Result<Response<Body>, Stop> {
+        let texts = visit.texts();
+        let (href, key) = match self.standing(visit).await {
+            SessionStanding::Pending(_) => (paths::REGISTER, "link-dead-on"),
+            _ => (again, "link-dead-again"),
+        };
+        let visit = Visit {
+            here: again.to_owned(),
+            ..visit.clone()
+        };
+        let page = MessagePage {
+            frame: self.titled(&visit, "link-dead-title"),
+            who: None,
+            paragraphs: vec![texts.get("link-dead-text").into_owned()],
+            reference: None,
+            way_on: Some(Way {
+                href: href.to_owned(),
+                text: texts.get(key).into_owned(),
+            }),
+        };
+        show(StatusCode::GONE, &page)
+    }
+}
+
+/// The status of a page that is shown again for this reason.
+pub(super) fn status_of(refusal: Option<Refusal>) -> StatusCode {
+    match refusal {
+        None => StatusCode::OK,
+        Some("mail-busy") => StatusCode::SERVICE_UNAVAILABLE,
+        Some("captcha-slow") => StatusCode::TOO_MANY_REQUESTS,
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
