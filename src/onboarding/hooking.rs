@@ -44,7 +44,7 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub enum Prefilled {
     /// The form, perhaps filled in.
-    Form(RegistrationForm),
+    Form(Box<RegistrationForm>),
     /// The operator lets nobody in this way.
     Blocked {
         /// What the page says.
@@ -72,12 +72,12 @@ impl Onboarding {
             input: &nothing,
         };
         if !policy.at_start {
-            return Ok(Prefilled::Form(form));
+            return Ok(Prefilled::Form(Box::new(form)));
         }
         match self.ask_hook(&sent, Moment::Start, policy).await? {
-            Answer::Set(values) => Ok(Prefilled::Form(form.prefilled(&values))),
+            Answer::Set(values) => Ok(Prefilled::Form(Box::new(form.prefilled(&values)))),
             Answer::Block(message) => Ok(Prefilled::Blocked { message }),
-            Answer::Continue | Answer::Refuse(_) => Ok(Prefilled::Form(form)),
+            Answer::Continue | Answer::Refuse(_) => Ok(Prefilled::Form(Box::new(form))),
         }
     }
 

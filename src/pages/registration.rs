@@ -76,7 +76,7 @@ impl Pages {
         let (onboarding, identity) = (&self.parts.onboarding, &open.record.identity);
         let asked = onboarding.prefilled(identity, &visit.client, visit.language, form);
         match asked.await? {
-            Prefilled::Form(form) => Ok(form),
+            Prefilled::Form(form) => Ok(*form),
             Prefilled::Blocked { message } => Err(Stop::Blocked(message)),
         }
     }
