@@ -29,6 +29,7 @@ mod registering;
 pub mod resolve;
 mod resume;
 pub mod sql;
+mod stopped;
 pub mod store;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::progress::{
     Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState, Undoing,
 };
 use super::registering::USUALLY_WITHIN;
+use super::stopped::{Stopped, in_time, judge};
 use super::store::{Completion, Lease, LinkedBy, NewLink, Registration, StepChange};
 use super::{Onboarding, OnboardingError, RegistrationId, fault_point, password, pause};
 use crate::audit::EventKind;
@@ -25,31 +26,6 @@ use crate::seal;
 
 /// How long a lease lasts from the last recorded step.
 const LEASE: Duration = Duration::from_secs(30);
-/// How long the platform may take for one call.
-const CALL: Duration = Duration::from_secs(10);
-
-/// Why carrying on stopped short.
-enum Stopped {
-    /// Somebody else holds the lease, or the work is done.
-    NotOurs,
-    /// The platform is to be asked again later.
-    Later(PlatformError),
-    /// The step can never succeed.
-    Never(Failure),
-    /// The store cannot answer; the lease runs out by itself.
-    Down(OnboardingError),
-}
-
-impl<E: Into<OnboardingError>> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self::Down(error.into())
-    }
-}
-
-/// The platform did not answer in time.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", CALL.as_secs())]
-struct NoAnswer;
 
 /// One registration in our hands.
 struct Job<'a> {
@@ -382,28 +358,5 @@ impl Job<'_> {
     fn took_long(&self) -> bool {
         let now = self.onboarding.parts.clock.now();
         now.since(self.registration.created_at) > USUALLY_WITHIN
-    }
-}
-
-async fn in_time<T>(
-    call: impl Future<Output = Result<T, PlatformError>>,
-) -> Result<T, PlatformError> {
-    match tokio::time::timeout(CALL, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(PlatformError::Unreachable(Box::new(NoAnswer))),
-    }
-}
-
-/// Whether a refusal passes or stays.
-fn judge(error: PlatformError) -> Stopped {
-    match error {
-        PlatformError::EmailTaken => Stopped::Never(Failure::EmailTaken),
-        PlatformError::NameTaken => Stopped::Never(Failure::NameTaken),
-        PlatformError::CodeTaken => Stopped::Never(Failure::CodeTaken),
-        PlatformError::Refused { field } => Stopped::Never(Failure::Refused { field }),
-        passing @ (PlatformError::Unreachable(_)
-        | PlatformError::Busy { .. }
-        | PlatformError::NotAllowed
-        | PlatformError::Garbled(_)) => Stopped::Later(passing),
     }
 }

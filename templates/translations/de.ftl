@@ -54,7 +54,6 @@ sent-nothing = Nichts da? Sehen Sie im Spam-Ordner nach, oder lassen Sie sie noc
 sent-again = Noch einmal schicken
 mail-busy = Wir können im Augenblick keine E-Mail schicken. Versuchen Sie es in einer Minute noch einmal
 captcha-wrong = Wir konnten nicht erkennen, dass Sie kein Roboter sind. Versuchen Sie es noch einmal
-captcha-title = Gegen Roboter geschützt
 captcha-working = Ihr Browser wird geprüft, das dauert wenige Sekunden …
 captcha-done = Geprüft
 captcha-slow = Zu viele Anfragen ohne Prüfung des Browsers. Erlauben Sie Skripte für diese Seite, oder warten Sie eine Stunde

@@ -54,7 +54,6 @@ sent-nothing = Nothing there? Look into your spam folder, or send it again.
 sent-again = Send it again
 mail-busy = We cannot send mail this very moment. Try again in a minute
 captcha-wrong = We could not tell that you are not a robot. Try again
-captcha-title = Protected against robots
 captcha-working = Checking your browser, which takes a few seconds…
 captcha-done = Checked
 captcha-slow = Too many requests without a check of the browser. Allow scripts for this page, or wait an hour

@@ -54,7 +54,6 @@ sent-nothing = Non è arrivato nulla? Guarda nella posta indesiderata, oppure in
 sent-again = Invia di nuovo
 mail-busy = In questo momento non possiamo inviare e-mail. Riprova tra un minuto
 captcha-wrong = Non siamo riusciti a capire che non sei un robot. Riprova
-captcha-title = Protetto dai robot
 captcha-working = Controllo del browser in corso, bastano pochi secondi…
 captcha-done = Controllato
 captcha-slow = Troppe richieste senza controllo del browser. Consenti gli script in questa pagina, oppure aspetta un’ora
