@@ -27,6 +27,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// The day in UTC, as `2026-11-21`.
+    pub fn day(self) -> String {
+        let (year, month, day) = civil(self.seconds().div_euclid(86_400));
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
     /// This moment plus `span`, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
@@ -49,6 +55,20 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
 /// Where the time comes from.

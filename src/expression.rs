@@ -1,5 +1,7 @@
 //! CEL (Common Expression Language): compiled at load, evaluated over plain JSON values.
 
+mod variables;
+
 use std::sync::Arc;
 
 use cel::{Context, Program, Value as CelValue};
@@ -56,6 +58,12 @@ impl Expression {
     /// The source text.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The first name in it that is not one of `known`: over those alone it can never be
+    /// evaluated.
+    pub fn unknown_variable(&self, known: &[&str]) -> Option<&str> {
+        variables::first_unknown(self.program.expression(), known)
     }
 
     /// Evaluates over named JSON values.
@@ -116,6 +124,11 @@ impl Condition {
     /// The source text.
     pub fn source(&self) -> &str {
         self.0.source()
+    }
+
+    /// [`Expression::unknown_variable`] of the condition.
+    pub fn unknown_variable(&self, known: &[&str]) -> Option<&str> {
+        self.0.unknown_variable(known)
     }
 
     /// Whether it holds; an error is neither yes nor no.
@@ -198,6 +211,33 @@ mod tests {
     #[test]
     fn what_does_not_compile_says_so() {
         assert!(Condition::compile("identity.email ==").is_err());
+    }
+
+    #[test]
+    fn a_name_that_nobody_gives_is_found_before_it_is_missed() {
+        let unknown = |source: &str| {
+            let condition = Condition::compile(source).unwrap();
+            condition.unknown_variable(&["identity"]).map(str::to_owned)
+        };
+        for sound in [
+            "identity.email == 'a'",
+            "has(identity.groups) && 'staff' in identity.groups",
+            "identity.groups.exists(g, g.startsWith('ops'))",
+            "identity.groups.map(g, g + 'x').all(g, g != identity.email)",
+            "type(identity.level) == int && {'a': identity.x}.a == [1][0]",
+        ] {
+            assert_eq!(unknown(sound), None, "{sound}");
+        }
+        for (wrong, name) in [
+            ("identiy.email == 'a'", "identiy"),
+            ("has(claims.groups)", "claims"),
+            ("identity.groups.exists(g, h == 'ops')", "h"),
+            ("identity.groups.exists(g, g == 'ops') && g == 'x'", "g"),
+            ("size([email]) > 0", "email"),
+            ("{'a': form.country}.a == 'IT'", "form"),
+        ] {
+            assert_eq!(unknown(wrong).as_deref(), Some(name), "{wrong}");
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub const NEW_PASSWORD: &str = "/auth/password/new";
 pub const PROGRESS: &str = "/auth/register/progress";
 /// Proof that an existing platform account is one's own.
 pub const PROVE: &str = "/auth/register/prove";
+/// Where somebody who was asked decides about a registration, by the link of a letter.
+pub const APPROVAL: &str = "/auth/register/approval";
+/// An invitation, by the link of a letter.
+pub const INVITATION: &str = "/auth/register/invitation";
 /// An agreement's text: `/auth/agreements/{id}`.
 pub const AGREEMENT: &str = "/auth/agreements/{id}";
 /// An agreement's text in one version, also one that is no longer in force:
@@ -52,6 +56,16 @@ pub fn is_ours(path: &str) -> bool {
 /// The path that starts a login with the given provider.
 pub fn login_start(provider: &str) -> String {
     format!("/auth/login/{provider}")
+}
+
+/// The path of a request with the token of its letter; queries are in no log.
+pub fn approval(token: &str) -> String {
+    format!("{APPROVAL}?link={token}")
+}
+
+/// The path of an invitation with the token of its letter.
+pub fn invitation(token: &str) -> String {
+    format!("{INVITATION}?link={token}")
 }
 
 /// The path of an agreement's text.

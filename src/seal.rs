@@ -44,6 +44,8 @@ pub enum Purpose {
     MailedLink,
     /// The number that a proof of work looks for.
     ProofOfWork,
+    /// An invitation's address in SQL.
+    Invitation,
     /// Signing keys in SQL.
     SigningKey,
 }
@@ -62,6 +64,7 @@ impl Purpose {
             Self::Delivery => b"vestibule/delivery/1",
             Self::MailedLink => b"vestibule/mailed-link/1",
             Self::ProofOfWork => b"vestibule/proof-of-work/1",
+            Self::Invitation => b"vestibule/invitation/1",
             Self::SigningKey => b"vestibule/signing-key/1",
         }
     }

@@ -17,7 +17,9 @@ use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::{LocalLogin, SelfRegistration};
 use crate::policy::route::PathPattern;
 use crate::policy::signup_form::{Agreement, AgreementText};
-use crate::policy::{Forms, Limits, OnboardingPolicy, Rules, SignupForm};
+use crate::policy::{
+    ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm,
+};
 use crate::session::{SessionKey, SessionRecord, Stage};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -88,6 +90,8 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             addresses: crate::policy::addresses::AddressPolicy::default(),
             hooks: crate::policy::hooks::HookPolicy::default(),
             local_login: LocalLogin::default(),
+            partner: PartnerPolicy::default(),
+            approval: ApprovalPolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {

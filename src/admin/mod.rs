@@ -4,6 +4,7 @@
 
 mod bearer;
 mod health;
+pub mod operator_api;
 pub mod outbox_api;
 pub mod platform_api;
 pub mod receipts;

@@ -5,6 +5,7 @@
 //! find-or-create and lets what it made be taken back. Problems are RFC 9457 documents with a
 //! `code` that programs can act on.
 
+mod answers;
 mod requests;
 
 use std::sync::Arc;
@@ -15,17 +16,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::identity::{CustomerId, EmailAddress, UserId};
 use crate::platform::builtin::{Added, BuiltinPlatform};
-use crate::platform::{
-    Made, Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange, Undone,
-};
+use crate::platform::{Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange};
+use answers::{found, list, made, outcome, undone};
 use requests::{
-    CustomerBody, CustomerQuery, LocationBody, NewPasswordBody, OfCustomer, Part, PartnerBody,
-    PasswordBody, UserBody, UserChange, UserQuery,
+    CodeQuery, CustomerBody, LocationBody, NewPasswordBody, OfCustomer, PartnerBody, PasswordBody,
+    UserBody, UserChange, UserQuery,
 };
 
 type Builtin = State<Arc<BuiltinPlatform>>;
@@ -35,6 +34,10 @@ pub fn router(platform: Arc<BuiltinPlatform>) -> Router {
     Router::new()
         .route("/platform/v1/customers", get(customers).post(add_customer))
         .route("/platform/v1/customers/{id}", get(customer))
+        .route(
+            "/platform/v1/customers/{id}/administrators",
+            get(administrators),
+        )
         .route("/platform/v1/partners", get(partners).post(add_partner))
         .route("/platform/v1/locations", get(locations).post(add_location))
         .route("/platform/v1/users", get(users).post(add_user))
@@ -144,41 +147,6 @@ impl IntoResponse for Problem {
     }
 }
 
-fn list<T: Serialize>(items: T) -> Response {
-    Json(json!({ "items": items })).into_response()
-}
-
-fn found<T: Serialize>(record: Option<T>) -> Answer<Response> {
-    let record = record.ok_or(Problem::NotFound)?;
-    Ok(Json(record).into_response())
-}
-
-/// 201 for what was made, 200 for what was there by the same mark.
-fn made(id: &str, created: bool) -> Response {
-    let status = if created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    (status, Json(json!({ "id": id, "created": created }))).into_response()
-}
-
-fn outcome<T>(thing: &Made<T>, id: impl Fn(&T) -> String) -> Response {
-    match thing {
-        Made::Created(thing) => made(&id(thing), true),
-        Made::Found(thing) => made(&id(thing), false),
-    }
-}
-
-fn undone(outcome: Undone) -> Response {
-    let word = match outcome {
-        Undone::Removed => "removed",
-        Undone::Absent => "absent",
-        Undone::Kept => "kept",
-    };
-    Json(json!({ "outcome": word })).into_response()
-}
-
 fn mark(text: String) -> Answer<Mark> {
     let is_plain = (1..=128).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
     is_plain
@@ -188,7 +156,7 @@ fn mark(text: String) -> Answer<Mark> {
 
 async fn customers(
     State(platform): Builtin,
-    query: Result<Query<CustomerQuery>, QueryRejection>,
+    query: Result<Query<CodeQuery>, QueryRejection>,
 ) -> Answer<Response> {
     let Query(query) = query?;
     if let Some(code) = &query.code {
@@ -200,6 +168,11 @@ async fn customers(
 
 async fn customer(State(platform): Builtin, Path(id): Path<String>) -> Answer<Response> {
     found(platform.customer_record(&CustomerId::new(id)).await?)
+}
+
+async fn administrators(State(platform): Builtin, Path(id): Path<String>) -> Answer<Response> {
+    let found = platform.administrator_records(&CustomerId::new(id)).await?;
+    Ok(list(found))
 }
 
 async fn add_customer(
@@ -227,9 +200,14 @@ async fn remove_customer(State(platform): Builtin, Path(text): Path<String>) -> 
 
 async fn partners(
     State(platform): Builtin,
-    query: Result<Query<Part>, QueryRejection>,
+    query: Result<Query<CodeQuery>, QueryRejection>,
 ) -> Answer<Response> {
-    Ok(list(platform.partners(&query?.0.part()).await?))
+    let Query(query) = query?;
+    if let Some(code) = &query.code {
+        let found = platform.partner_record_by_code(code).await?;
+        return Ok(list(found.into_iter().collect::<Vec<_>>()));
+    }
+    Ok(list(platform.partners(&query.part()).await?))
 }
 
 async fn add_partner(
@@ -329,9 +307,12 @@ async fn change_user(
     Path(id): Path<String>,
     body: Result<Json<UserChange>, JsonRejection>,
 ) -> Answer<Response> {
-    let id = UserId::new(id);
-    if !platform.set_enabled(&id, body?.0.enabled).await? {
-        return Err(Problem::NotFound);
+    let (id, change) = (UserId::new(id), body?.0);
+    if let Some(enabled) = change.enabled {
+        platform.set_enabled(&id, enabled).await?;
+    }
+    if let Some(administrator) = change.administrator {
+        platform.set_administrator(&id, administrator).await?;
     }
     found(platform.user_record(&id).await?)
 }

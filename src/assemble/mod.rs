@@ -316,6 +316,7 @@ impl Gateway {
         };
         let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
         let guarded = guarded.merge(admin::receipts::router(Arc::clone(&self.onboarding)));
+        let guarded = guarded.merge(admin::operator_api::router(Arc::clone(&self.onboarding)));
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
         let take_over = take_over(
             address,

@@ -89,6 +89,8 @@ impl Foundation {
             proofs: Arc::clone(&store) as _,
             duties: Arc::clone(&store) as _,
             funnel: Arc::clone(&store) as _,
+            approvals: Arc::clone(&store) as _,
+            invitations: Arc::clone(&store) as _,
             store,
             policy: self.policy(),
             letters: Arc::new(TemplateLetters),

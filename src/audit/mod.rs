@@ -45,6 +45,12 @@ pub enum EventKind {
     RegistrationCompleted,
     /// A registration failed for good.
     RegistrationFailed,
+    /// Somebody's word about a registration was given.
+    RegistrationDecided,
+    /// A partner code was not valid, or one too many.
+    PartnerCodeWrong,
+    /// Somebody was invited, or an invitation was taken back.
+    Invitation,
     /// Proof of an existing account was asked for or given.
     Proof,
     /// Agreements were accepted by somebody who is signed in.
@@ -74,6 +80,9 @@ impl EventKind {
             Self::StepUndone => "step_undone",
             Self::RegistrationCompleted => "registration_completed",
             Self::RegistrationFailed => "registration_failed",
+            Self::RegistrationDecided => "registration_decided",
+            Self::PartnerCodeWrong => "partner_code_wrong",
+            Self::Invitation => "invitation",
             Self::Proof => "proof",
             Self::AgreementsAccepted => "agreements_accepted",
             Self::CustomerVerified => "customer_verified",

@@ -1,14 +1,15 @@
 //! The running gateway's admin API, for commands that change what is going on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::config::AdminSettings;
+use crate::config::{self, AdminSettings};
 use crate::outbound::{AnswerLimits, Outbound};
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -37,29 +38,54 @@ impl AdminApi {
         })
     }
 
+    /// That of the installation with this configuration file.
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
+        let settings = config::load(path).map_err(|problems| {
+            eprint!("{problems}");
+            anyhow::anyhow!("the configuration has mistakes")
+        })?;
+        Self::of(&settings.admin)
+    }
+
     /// Asks for a JSON document.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.call(Method::GET, path).await
+        self.call(Method::GET, path, None).await
     }
 
     /// Gives an order without a body.
     pub async fn post(&self, path: &str) -> anyhow::Result<Value> {
-        self.call(Method::POST, path).await
+        self.call(Method::POST, path, None).await
     }
 
-    async fn call(&self, method: Method, path: &str) -> anyhow::Result<Value> {
+    /// Asks by any method, with a body where there is one; the answer is null where there is none.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
         let token = self.token.expose_secret();
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .body(Vec::new())?;
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.map_or_else(Vec::new, |body| body.to_string().into_bytes()))?;
         let answer = self.outbound.call(request, LIMITS).await;
         let answer =
             answer.context("the gateway's admin listener does not answer; does it run?")?;
         let status = answer.status();
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        let value = serde_json::from_slice::<Value>(answer.body());
+        if !status.is_success()
+            && let Some(detail) = value.as_ref().ok().and_then(|one| one["detail"].as_str())
+        {
+            anyhow::bail!("{detail}");
+        }
         anyhow::ensure!(status.is_success(), "the admin API answered {status}");
-        serde_json::from_slice(answer.body()).context("the admin API's answer is not JSON")
+        value.context("the admin API's answer is not JSON")
     }
 }
 

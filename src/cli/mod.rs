@@ -5,12 +5,15 @@ mod agreements;
 mod check;
 mod demo;
 mod explain;
+mod invitations;
 mod mail;
 mod migrate;
 mod reference;
+mod registrations;
 mod say;
 mod schema;
 mod serve;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +46,10 @@ enum Command {
     Agreements(agreements::Choice),
     /// Bring the database up to date; `serve` does so by itself.
     Migrate(Installation),
+    /// See who is on the way in, and approve, reject or retry. Asks the running gateway.
+    Registrations(registrations::Errand),
+    /// Bring a named address straight into a customer. Asks the running gateway.
+    Invitations(invitations::Errand),
     /// Print everything that can be written into the files, as Markdown.
     ConfigReference,
     /// Print the JSON Schema of a file that operators write.
@@ -73,6 +80,8 @@ pub fn run() -> ExitCode {
         Command::Mail(question) => mail::run(&question),
         Command::Agreements(choice) => agreements::run(&choice),
         Command::Migrate(installation) => migrate::run(&installation.config),
+        Command::Registrations(errand) => registrations::run(&errand),
+        Command::Invitations(errand) => invitations::run(&errand),
         Command::ConfigReference => reference::run(),
         Command::Schema(choice) => schema::run(&choice),
     };

@@ -73,6 +73,7 @@ impl Settings {
         Surroundings {
             hosts: hosts.collect(),
             providers: self.providers.iter().map(|one| one.id.clone()).collect(),
+            sends_letters: Some(!matches!(self.mail, MailSettings::Nowhere)),
         }
     }
 }

@@ -48,8 +48,9 @@ fn announcement(path: &Path, letter: &str) -> String {
         value.map_or("?", |(_, value)| value.trim())
     };
     let code = code(letter).map_or_else(String::new, |code| format!(" ({code})"));
+    let link = link(letter).map_or_else(String::new, |link| format!("         {link}\n"));
     format!(
-        "Letter to {}: {}{code}\n         {}\n",
+        "Letter to {}: {}{code}\n{link}         {}\n",
         header("To"),
         header("Subject"),
         path.display()
@@ -60,6 +61,14 @@ fn announcement(path: &Path, letter: &str) -> String {
 fn code(letter: &str) -> Option<&str> {
     let is_code = |line: &&str| line.len() >= 4 && line.chars().all(|c| c.is_ascii_digit());
     letter.lines().map(str::trim).find(is_code)
+}
+
+/// The first link to one of the gateway's own pages, as quoted-printable has it (RFC 2045).
+fn link(letter: &str) -> Option<String> {
+    let text = letter.replace("=\r\n", "").replace("=3D", "=");
+    let mut words = text.split_whitespace();
+    let is_link = |word: &&str| word.starts_with("http") && word.contains("/auth/");
+    words.find(is_link).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -73,6 +82,16 @@ mod tests {
         assert_eq!(
             announcement(Path::new("/tmp/mail/1.eml"), letter),
             "Letter to a@b.example: Your code (123456)\n         /tmp/mail/1.eml\n"
+        );
+    }
+
+    #[test]
+    fn says_which_link_is_in_a_letter() {
+        let letter = "To: a@b.example\r\nSubject: Come\r\n\r\nOpen:\r\n\
+            http://localhost:8080/auth/register/approval?link=3Dabc=\r\ndef\r\n";
+        assert!(
+            announcement(Path::new("1.eml"), letter)
+                .contains("\n         http://localhost:8080/auth/register/approval?link=abcdef\n")
         );
     }
 

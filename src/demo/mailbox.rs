@@ -47,14 +47,14 @@ async fn read(folder: &Path) -> Vec<Letter> {
 fn page(letters: &[Letter]) -> String {
     let shown: String = letters.iter().map(article).collect();
     let shown = if shown.is_empty() {
-        "<p>No letter yet. This page looks again by itself.</p>".to_owned()
+        "<p>No letter yet. Look again in a moment.</p>".to_owned()
     } else {
         shown
     };
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta http-equiv=\"refresh\" content=\"5\"><title>Mailbox of the demo</title>\
+         <title>Mailbox of the demo</title>\
          <style>{STYLE}</style></head><body><main><h1>Mailbox of the demo</h1>{shown}</main>\
          </body></html>"
     )

@@ -122,7 +122,7 @@ pub const COLLEAGUE: Person = Person {
     phone: Some("+442079460961"),
     address: None,
     role: "New, from a known company",
-    shows: "Joins the customer that his colleague Amara belongs to, instead of making a second one.",
+    shows: "Asks to join the customer that his colleague Amara administers; she decides by letter.",
 };
 
 /// Somebody who must not become a customer.

@@ -17,7 +17,7 @@ use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::store::{
     LinkedBy, NewLink, Receipt, RegistrationStore as _, RegistrationStoreDown, Who,
 };
-use crate::platform::builtin::{Added, BuiltinPlatform};
+use crate::platform::builtin::{Added, BuiltinPlatform, NewPartner};
 use crate::platform::{BelongsTo, NewCustomer, NewLocation, NewUser, PlatformError};
 use crate::policy::Agreement;
 use crate::policy::signup_form::AgreementText;
@@ -28,6 +28,9 @@ const PLATFORM: &str = "main";
 
 /// The password that the unlinked user has at the platform.
 pub const UNLINKED_PASSWORD: &str = "studena-voda-42";
+
+/// The code with which people of the demo's partner register.
+pub const PARTNER_CODE: &str = "INST-7741";
 
 /// The seed could not be planted.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +50,7 @@ pub enum SeedError {
 }
 
 /// Fills an empty database with two customers: one whose user is linked to the demo's
-/// identity provider, and one whose user has a password and no link.
+/// identity provider, and one whose user has a password and no link; and a partner.
 pub async fn plant(
     database: &DatabaseAddress,
     issuer: &str,
@@ -62,6 +65,7 @@ pub async fn plant(
     };
     garden.plant_known(issuer).await?;
     garden.plant_unlinked().await?;
+    garden.plant_partner().await?;
     database.close().await;
     Ok(())
 }
@@ -76,6 +80,7 @@ impl Garden {
     async fn plant_known(&self, issuer: &str) -> Result<(), SeedError> {
         let customer = self.customer_of(&KNOWN).await?;
         let user = self.user(&KNOWN, &customer, Added::default()).await?;
+        self.platform.set_administrator(&user, true).await?;
         let link = NewLink {
             who: Who {
                 platform: PlatformId::new(PLATFORM),
@@ -119,6 +124,15 @@ impl Garden {
         Ok(())
     }
 
+    async fn plant_partner(&self) -> Result<(), SeedError> {
+        let partner = NewPartner {
+            name: "Installers United".to_owned(),
+            code: PARTNER_CODE.to_owned(),
+        };
+        self.platform.add_partner(&partner).await?;
+        Ok(())
+    }
+
     async fn customer_of(&self, person: &Person) -> Result<CustomerId, SeedError> {
         let employer = person.employer;
         let name = employer.map_or_else(|| person.name(), |employer| employer.name.to_owned());
@@ -157,6 +171,7 @@ impl Garden {
             name: person.name(),
             account_type: account_type(person),
             language: "en".to_owned(),
+            administrator: false,
             fields: Map::new(),
             options: UserOptions::default(),
         };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::people::{EMAIL_IN_USE, EVERYBODY};
-use super::seed::UNLINKED_PASSWORD;
+use super::seed::{PARTNER_CODE, UNLINKED_PASSWORD};
 
 /// What the text depends on.
 #[derive(Debug)]
@@ -41,7 +41,9 @@ impl Welcome<'_> {
              Registers you with any e-mail address; the letters are at {mailbox}\n  \
              Local  {email}, password {UNLINKED_PASSWORD}\n         \
              Tomáš may sign in by password, without Lighthouse ID.\n  \
-             Mail   {mail}\n         Letters land here, and are announced below.\n  \
+             Mail   {mail}\n         Letters land here, and are announced below.\n         \
+             Be Kwame and ask to join; the letter to Amara has the link by which she decides.\n  \
+             Code   {PARTNER_CODE}\n         Be Jonas, choose “Partner” and give this code: no customer is made.\n  \
              Terms  {terms}\n         Change this text: at your next page you accept it \
              again, and come back to it.\n  \
              API    curl -i {origin}/api/me\n         401 and JSON without a session, never a login page.\n  \

@@ -1,5 +1,7 @@
 //! What the gateway writes to people. Text and HTML say the same.
 
+mod note;
+
 use askama::Template;
 use secrecy::ExposeSecret as _;
 
@@ -89,6 +91,7 @@ impl Stationery<'_> {
                 ];
                 self.registration_completed(&facts, origin)
             }
+            note => self.write_note(note, to),
         }
     }
 

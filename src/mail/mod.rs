@@ -78,6 +78,18 @@ letter_kinds! {
     RegistrationFailed "registration-failed";
     /// For the operator: a registration is complete.
     RegistrationCompleted "registration-completed";
+    /// Somebody wants to join a customer.
+    JoinAsked "join-asked";
+    /// What became of a request to join.
+    JoinAnswered "join-answered";
+    /// A registration waits for the back office.
+    ApprovalAsked "approval-asked";
+    /// Others were asked about an applicant.
+    RequestReceived "request-received";
+    /// Others did not agree.
+    RequestRefused "request-refused";
+    /// Somebody is invited into a customer.
+    Invitation "invitation";
 }
 
 impl LetterKind {
@@ -121,6 +133,77 @@ pub enum Message {
         /// The registration.
         reference: String,
     },
+    /// Somebody wants to join a customer; for its administrators.
+    JoinAsked(JoinRequest),
+    /// What became of such a request; for the administrators.
+    JoinAnswered {
+        /// What the applicant is called.
+        applicant: String,
+        /// The applicant's address.
+        email: EmailAddress,
+        /// The customer.
+        customer: String,
+        /// What became of it.
+        outcome: RequestOutcome,
+    },
+    /// A registration waits for the back office; for the back office.
+    ApprovalAsked {
+        /// What the applicant is called.
+        applicant: String,
+        /// The applicant's address.
+        email: EmailAddress,
+        /// What kind of account it is.
+        account_type: AccountType,
+        /// The registration.
+        reference: String,
+    },
+    /// Others were asked; for the applicant.
+    RequestReceived {
+        /// The customer whose administrators were asked; none for the operator.
+        customer: Option<String>,
+    },
+    /// Others did not agree; for the applicant.
+    RequestRefused {
+        /// The customer whose administrators were asked; none for the operator.
+        customer: Option<String>,
+        /// Whether they said no or nothing.
+        outcome: RequestOutcome,
+    },
+    /// Somebody is invited into a customer.
+    Invitation {
+        /// The customer.
+        customer: String,
+        /// The link.
+        link: String,
+        /// How many days it is valid.
+        days: u64,
+    },
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// Somebody said yes.
+    Approved,
+    /// Somebody said no.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
+}
+
+/// Somebody wants to join a customer.
+#[derive(Debug, Clone)]
+pub struct JoinRequest {
+    /// What the applicant is called.
+    pub applicant: String,
+    /// The applicant's address.
+    pub email: EmailAddress,
+    /// The customer.
+    pub customer: String,
+    /// The link by which to decide.
+    pub link: String,
+    /// Whether it was asked before.
+    pub is_reminder: bool,
 }
 
 impl Message {
@@ -134,6 +217,12 @@ impl Message {
             Self::AccountReady => LetterKind::AccountReady,
             Self::RegistrationFailed { .. } => LetterKind::RegistrationFailed,
             Self::RegistrationCompleted { .. } => LetterKind::RegistrationCompleted,
+            Self::JoinAsked(_) => LetterKind::JoinAsked,
+            Self::JoinAnswered { .. } => LetterKind::JoinAnswered,
+            Self::ApprovalAsked { .. } => LetterKind::ApprovalAsked,
+            Self::RequestReceived { .. } => LetterKind::RequestReceived,
+            Self::RequestRefused { .. } => LetterKind::RequestRefused,
+            Self::Invitation { .. } => LetterKind::Invitation,
         }
     }
 
@@ -144,10 +233,16 @@ impl Message {
             | Self::Link(
                 LinkLetter::Registration { minutes, .. } | LinkLetter::NewPassword { minutes, .. },
             ) => Some(Duration::from_secs(*minutes * 60)),
+            Self::Invitation { days, .. } => Some(Duration::from_hours(*days * 24)),
             Self::Link(LinkLetter::HasAccount { .. })
             | Self::AccountReady
             | Self::RegistrationFailed { .. }
-            | Self::RegistrationCompleted { .. } => None,
+            | Self::RegistrationCompleted { .. }
+            | Self::JoinAsked(_)
+            | Self::JoinAnswered { .. }
+            | Self::ApprovalAsked { .. }
+            | Self::RequestReceived { .. }
+            | Self::RequestRefused { .. } => None,
         }
     }
 }

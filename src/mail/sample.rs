@@ -1,6 +1,6 @@
 //! A sample of every letter, for `vestibule mail preview` and the snapshots.
 
-use super::{Addressee, LetterKind, Letterhead, LinkLetter, Message};
+use super::{Addressee, JoinRequest, LetterKind, Letterhead, LinkLetter, Message, RequestOutcome};
 use crate::identity::{AccountType, EmailAddress};
 use crate::language::Language;
 
@@ -33,6 +33,37 @@ pub fn message(kind: LetterKind) -> Message {
             email: addressee(Language::En).email,
             account_type: AccountType::Business,
             reference: "0193-7f3a".to_owned(),
+        },
+        LetterKind::JoinAsked => Message::JoinAsked(JoinRequest {
+            applicant: "Kwame Mensah".to_owned(),
+            email: addressee(Language::En).email,
+            customer: "Harbour Lights & Co".to_owned(),
+            link: "https://app.example.com/auth/register/approval?link=4f1c".to_owned(),
+            is_reminder: false,
+        }),
+        LetterKind::JoinAnswered => Message::JoinAnswered {
+            applicant: "Kwame Mensah".to_owned(),
+            email: addressee(Language::En).email,
+            customer: "Harbour Lights & Co".to_owned(),
+            outcome: RequestOutcome::Approved,
+        },
+        LetterKind::ApprovalAsked => Message::ApprovalAsked {
+            applicant: "Kwame Mensah".to_owned(),
+            email: addressee(Language::En).email,
+            account_type: AccountType::Business,
+            reference: "0193-7f3a".to_owned(),
+        },
+        LetterKind::RequestReceived => Message::RequestReceived {
+            customer: Some("Harbour Lights & Co".to_owned()),
+        },
+        LetterKind::RequestRefused => Message::RequestRefused {
+            customer: None,
+            outcome: RequestOutcome::Rejected,
+        },
+        LetterKind::Invitation => Message::Invitation {
+            customer: "Harbour Lights & Co".to_owned(),
+            link: "https://app.example.com/auth/register/invitation?link=9b27".to_owned(),
+            days: 14,
         },
     }
 }

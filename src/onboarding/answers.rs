@@ -71,6 +71,8 @@ pub enum FieldProblemKind {
     Said(String),
     /// The password is not one to take.
     Password(PasswordProblem),
+    /// No partner has this code, or too many were tried.
+    NotAPartnerCode,
 }
 
 /// Why a submission was not taken.
@@ -110,6 +112,8 @@ pub struct Answers {
     pub location: Map<String, Value>,
     /// Further fields of the user.
     pub user: Map<String, Value>,
+    /// The partner code that was given.
+    pub partner_code: Option<String>,
     /// The accepted agreements.
     pub acceptances: Vec<Acceptance>,
 }
@@ -282,6 +286,7 @@ struct Judged {
     customer: Map<String, Value>,
     location: Map<String, Value>,
     user: Map<String, Value>,
+    partner_code: Option<String>,
     acceptances: Vec<Acceptance>,
     problems: Vec<FieldProblem>,
 }
@@ -325,6 +330,7 @@ impl Judged {
             FieldTarget::Customer => _ = self.customer.insert(field.name.clone(), value),
             FieldTarget::Location => _ = self.location.insert(field.name.clone(), value),
             FieldTarget::User => _ = self.user.insert(field.name.clone(), value),
+            FieldTarget::PartnerCode => self.partner_code = Some(text),
         }
     }
 
@@ -370,6 +376,7 @@ impl Judged {
             customer: self.customer,
             location: self.location,
             user: self.user,
+            partner_code: self.partner_code,
             acceptances: self.acceptances,
         })
     }

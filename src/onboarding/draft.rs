@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Asked;
 use super::plan::Plan;
 use super::progress::RegistrationId;
 use crate::identity::{AccountType, EmailAddress, VerifiedIdentity};
@@ -25,6 +26,9 @@ pub struct Draft {
     pub host: String,
     /// What was typed, for showing the form again.
     pub typed: std::collections::BTreeMap<String, String>,
+    /// Whose word it waits for, or waited for.
+    #[serde(default)]
+    pub asked: Option<Asked>,
     /// The steps.
     pub plan: Plan,
 }

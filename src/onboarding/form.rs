@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::conditions::Filled;
+use super::invitation::Invited;
 use super::password::Demand;
 use super::values;
 use crate::expression::{Expression, Mapping};
@@ -22,6 +23,8 @@ use crate::policy::signup_form::{Agreement, Field, FieldKind, FieldTarget};
 pub const ACCOUNT_TYPE: &str = "account_type";
 /// The key under which the page names the conditional fields that it shows.
 pub const ASKED: &str = "asked";
+/// The key under which a partner code is submitted.
+pub const PARTNER_CODE: &str = "partner_code";
 /// What precedes an agreement's id in its key; the value is the version that was shown.
 pub const AGREEMENT_PREFIX: &str = "agreement.";
 
@@ -35,6 +38,21 @@ pub enum Scope {
     },
     /// A customer that the platform has.
     Join(PlatformCustomer),
+    /// A customer that the platform has, once its administrators agree.
+    AskToJoin(PlatformCustomer),
+    /// A customer that the platform has, by invitation.
+    Invited(Invited),
+}
+
+impl Scope {
+    /// The customer that somebody joins, where none is made.
+    pub fn joined(&self) -> Option<&PlatformCustomer> {
+        match self {
+            Self::NewCustomer { .. } => None,
+            Self::Join(customer) | Self::AskToJoin(customer) => Some(customer),
+            Self::Invited(invited) => Some(&invited.customer),
+        }
+    }
 }
 
 /// What is asked of one applicant.
@@ -80,6 +98,8 @@ pub struct FormBasis<'a> {
     pub account_types: Vec<AccountType>,
     /// Whether a location is made.
     pub with_location: bool,
+    /// Whether people of partners need a code.
+    pub code_is_required: bool,
 }
 
 impl RegistrationForm {
@@ -91,19 +111,24 @@ impl RegistrationForm {
             scope,
             account_types,
             with_location,
+            code_is_required,
         } = basis;
-        let joins = matches!(scope, Scope::Join(_));
+        let joins = scope.joined().is_some();
         let wanted = |field: &Arc<Field>| {
             let makes_sense = match field.goes_to {
-                FieldTarget::CustomerName | FieldTarget::Customer => !joins,
+                FieldTarget::CustomerName | FieldTarget::Customer | FieldTarget::PartnerCode => {
+                    !joins
+                }
                 FieldTarget::Location => !joins && with_location,
                 FieldTarget::UserName | FieldTarget::UserEmail | FieldTarget::User => true,
             };
             makes_sense && account_types.iter().any(|kind| field.is_asked_for(*kind))
         };
         let claims = Value::Object(identity.claims().clone());
+        let partner_code = partner_code(code_is_required);
         let fields = complete(declared)
             .into_iter()
+            .chain([partner_code])
             .filter(wanted)
             .map(|field| FormField::known(field, identity, &claims))
             .collect();
@@ -160,7 +185,7 @@ impl RegistrationForm {
 
     /// Whether it leads into a customer that the platform has.
     pub fn joins(&self) -> bool {
-        matches!(self.scope, Scope::Join(_))
+        self.scope.joined().is_some()
     }
 
     /// Whether nothing has to be asked, so that no page needs to be shown.
@@ -171,6 +196,8 @@ impl RegistrationForm {
         self.account_types.len() == 1
             && self.password.is_none()
             && self.agreements.is_empty()
+            // Others are asked only for somebody who wants them to be.
+            && !matches!(self.scope, Scope::AskToJoin(_))
             && self.fields.iter().all(answered)
     }
 
@@ -180,6 +207,17 @@ impl RegistrationForm {
             [only] => Some(*only),
             _ => None,
         }
+    }
+
+    /// The account type to begin with, where one is likely: whose company is known comes for it.
+    pub fn likely_account_type(&self) -> Option<AccountType> {
+        let names_company = |field: &FormField| {
+            field.declared.goes_to == FieldTarget::CustomerName && field.value.is_some()
+        };
+        let knows_company = matches!(self.scope, Scope::NewCustomer { code: Some(_) })
+            || self.fields.iter().any(names_company);
+        let business = AccountType::Business;
+        (knows_company && self.account_types.contains(&business)).then_some(business)
     }
 
     /// The name of the field that asks for the user's address.
@@ -291,6 +329,25 @@ fn complete(form: &SignupForm) -> Vec<Arc<Field>> {
         }
     }
     fields
+}
+
+/// The code by which somebody says which partner they belong to.
+fn partner_code(required: bool) -> Arc<Field> {
+    Arc::new(Field {
+        name: PARTNER_CODE.to_owned(),
+        kind: FieldKind::Text,
+        label: BTreeMap::new(),
+        hint: BTreeMap::new(),
+        required,
+        when: None,
+        required_when: None,
+        account_types: vec![AccountType::Partner],
+        goes_to: FieldTarget::PartnerCode,
+        prefill: None,
+        locked_when_verified: false,
+        max_length: 100,
+        autocomplete: Some("off".to_owned()),
+    })
 }
 
 fn core(name: &str, kind: FieldKind, goes_to: FieldTarget) -> Arc<Field> {

@@ -1,12 +1,13 @@
 //! The letters that onboarding sends.
 
+use super::asking::customer_name;
 use super::draft::Draft;
 use super::plan::Step;
 use super::progress::RegistrationId;
 use super::{Failure, Onboarding};
 use crate::identity::VerifiedIdentity;
 use crate::language::Language;
-use crate::mail::{Addressee, CourierError, Letterhead, Message};
+use crate::mail::{Addressee, CourierError, Letterhead, Message, RequestOutcome};
 
 impl Onboarding {
     pub(super) async fn send(
@@ -25,17 +26,22 @@ impl Onboarding {
     /// Tells an applicant who has left the page how it ended. The account works without the
     /// letter, so that a failure is logged and no more.
     pub(super) async fn tell(&self, id: &RegistrationId, draft: &Draft, failure: Option<&Failure>) {
+        let customer = draft.asked.as_ref().and_then(customer_name);
         let message = match failure {
             None => Message::AccountReady,
+            Some(Failure::Rejected) => Message::RequestRefused {
+                customer,
+                outcome: RequestOutcome::Rejected,
+            },
+            Some(Failure::NotAnswered) => Message::RequestRefused {
+                customer,
+                outcome: RequestOutcome::Expired,
+            },
             Some(_) => Message::RegistrationFailed {
                 reference: id.as_str().to_owned(),
             },
         };
-        let to = Addressee {
-            email: draft.email.clone(),
-            name: Some(draft.name.clone()),
-            language: draft.language,
-        };
+        let to = applicant(draft);
         if let Err(error) = self.send(&message, &to, &draft.host).await {
             tracing::warn!(registration = %id, error = %error, "an applicant could not be told");
         }
@@ -98,6 +104,20 @@ impl Onboarding {
     pub(super) fn origin(&self, host: &str) -> String {
         let origin = self.parts.origins.get(host);
         origin.map_or_else(|| format!("https://{host}"), Clone::clone)
+    }
+
+    /// The whole address of a page of ours, for a letter.
+    pub(super) fn address(&self, host: &str, path: &str) -> String {
+        self.origin(host) + path
+    }
+}
+
+/// The applicant, as letters address them.
+pub(super) fn applicant(draft: &Draft) -> Addressee {
+    Addressee {
+        email: draft.email.clone(),
+        name: Some(draft.name.clone()),
+        language: draft.language,
     }
 }
 

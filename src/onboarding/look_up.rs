@@ -28,15 +28,25 @@ impl Onboarding {
             None => None,
         };
         let known_customer = self.known_customer(identity, policy).await?;
+        let invited = self.invited(identity).await?;
         let newest = self.parts.store.newest(&self.who(identity)).await?;
-        let open_registration = newest.filter(|newest| newest.state.is_open());
+        let (open, closed) = match newest {
+            Some(newest) if newest.state.is_open() => (Some(newest), None),
+            newest => (None, newest),
+        };
+        let now = self.parts.clock.now();
+        let lately = now.minus(policy.approval.ask_again_after);
+        let rejected = closed.filter(|one| one.was_rejected() && one.updated_at > lately);
         Ok(LookUps {
             link: self.linked(identity).await?,
-            open_registration: open_registration.map(|open| open.id),
+            open_registration: open.map(|open| open.id),
+            rejected_lately: rejected.map(|rejected| rejected.id),
             user_by_email,
+            invited,
             known_customer,
             has_locations: platform.capabilities().locations,
             password: self.password_demand(identity).await?,
+            has_partners: platform.capabilities().partners,
         })
     }
 

@@ -6,7 +6,11 @@
 
 pub mod abuse;
 pub mod answers;
+pub mod approval;
+mod asking;
+pub mod asking_store;
 pub mod conditions;
+mod deciding;
 pub mod draft;
 mod duties;
 pub mod duty_store;
@@ -15,9 +19,12 @@ mod fault_point;
 pub mod form;
 pub mod funnel;
 mod hooking;
+pub mod invitation;
+mod inviting;
 mod letters;
 mod local;
 mod look_up;
+mod partner;
 pub mod password;
 mod pause;
 pub mod plan;
@@ -31,8 +38,10 @@ mod resume;
 pub mod sql;
 mod stopped;
 pub mod store;
+mod submission;
 #[cfg(test)]
 mod tests;
+mod undoing;
 mod values;
 mod vat;
 mod verifying;
@@ -58,14 +67,19 @@ use store::Who;
 
 pub use abuse::{Abuse, HeldBack};
 pub use answers::{FieldProblem, FieldProblemKind};
+pub use approval::{Asked, Decision};
+pub use asking_store::{ApprovalStore, Decided, InvitationStore};
+pub use deciding::{BehindLink, OperatorView, Request};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
 pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink, TooBusy};
 pub use form::{FormField, RegistrationForm, Scope};
 pub use funnel::FunnelStore;
 pub use hooking::Prefilled;
+pub use invitation::{InvitationId, InvitationState};
+pub use inviting::{InvitationBehindLink, InvitationView, InviteError, NewInvite};
 pub use local::{LocalError, NewPasswordError};
-pub use progress::{Failure, RegistrationId, StepKind, StepState};
+pub use progress::{Failure, RegistrationId, State, StepKind, StepState};
 pub use proof_store::ProofStore;
 pub use resolve::{Resolution, TurnedAway};
 pub use store::{Lease, RegistrationStore, RegistrationStoreDown};
@@ -82,6 +96,10 @@ pub struct OnboardingParts {
     pub duties: Arc<dyn DutyStore>,
     /// Who came to the form and has not sent it.
     pub funnel: Arc<dyn FunnelStore>,
+    /// Requests for somebody's word.
+    pub approvals: Arc<dyn ApprovalStore>,
+    /// Invitations.
+    pub invitations: Arc<dyn InvitationStore>,
     /// What the operator decided.
     pub policy: Arc<dyn PolicySource>,
     /// Writes letters.
@@ -164,6 +182,8 @@ pub enum ProgressStanding {
     Working,
     /// Being worked on for longer than usual.
     Slow,
+    /// Nothing is made before somebody agrees.
+    Waiting(Asked),
     /// The account works.
     Completed,
     /// It failed for good; the form can be sent again.

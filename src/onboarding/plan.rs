@@ -5,15 +5,16 @@ use serde_json::{Map, Value};
 
 use super::answers::Answers;
 use super::form::Scope;
+use super::invitation::Invited;
 use super::progress::StepKind;
-use crate::identity::{AccountType, CustomerId, CustomerOptions, EmailAddress, UserOptions};
-use crate::platform::NewCustomer;
+use crate::identity::{AccountType, CustomerOptions, EmailAddress, PartnerId, UserOptions};
+use crate::platform::{BelongsTo, NewCustomer};
 
 /// The steps of one registration, with all that they need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The customer that the user is made in, where none is made.
-    pub joins: Option<CustomerId>,
+    /// What the user is made in, where no customer is made.
+    pub joins: Option<BelongsTo>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -50,6 +51,8 @@ pub struct PlannedUser {
     pub account_type: AccountType,
     /// The language tag.
     pub language: String,
+    /// Whether the user administers the customer.
+    pub administrator: bool,
     /// Further fields.
     pub fields: Map<String, Value>,
     /// Roles, dashboards and the like.
@@ -73,6 +76,8 @@ impl Step {
 pub struct PlanBasis<'a> {
     /// What somebody registers for.
     pub scope: &'a Scope,
+    /// The partner that takes a partner's user in.
+    pub partner: Option<&'a PartnerId>,
     /// The name of the default location; none where none is made.
     pub location_name: Option<&'a str>,
     /// The language tag of the user.
@@ -91,15 +96,25 @@ impl Plan {
             name: answers.name.clone(),
             account_type: answers.account_type,
             language: basis.language.to_owned(),
+            administrator: administers(basis),
             fields: answers.user.clone(),
             options: basis.user_options.clone(),
         });
-        match basis.scope {
-            Scope::Join(customer) => Self {
-                joins: Some(customer.id.clone()),
+        match (basis.partner, basis.scope) {
+            (Some(partner), _) => Self {
+                joins: Some(BelongsTo::Partner(partner.clone())),
                 steps: vec![user],
             },
-            Scope::NewCustomer { code } => {
+            (
+                None,
+                Scope::Join(customer)
+                | Scope::AskToJoin(customer)
+                | Scope::Invited(Invited { customer, .. }),
+            ) => Self {
+                joins: Some(BelongsTo::Customer(customer.id.clone())),
+                steps: vec![user],
+            },
+            (None, Scope::NewCustomer { code }) => {
                 let location = basis.location_name.map(|name| {
                     Step::CreateLocation(PlannedLocation {
                         name: name.to_owned(),
@@ -121,6 +136,15 @@ impl Plan {
     /// What the steps make, in order.
     pub fn kinds(&self) -> impl Iterator<Item = StepKind> {
         self.steps.iter().map(Step::kind)
+    }
+}
+
+/// Whoever founds a customer administers it, and whoever is invited to.
+fn administers(basis: PlanBasis<'_>) -> bool {
+    match basis.scope {
+        Scope::NewCustomer { .. } => basis.partner.is_none(),
+        Scope::Invited(invited) => invited.administrator,
+        Scope::Join(_) | Scope::AskToJoin(_) => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{CustomerId, UserId};
+use crate::platform::BelongsTo;
 
 crate::identity::text_id! {
     /// A registration: one onboarding from the submitted form to the working account.
@@ -101,6 +102,10 @@ pub enum Failure {
     },
     /// The identity was linked to another account meanwhile.
     LinkedElsewhere,
+    /// Whoever was asked said no.
+    Rejected,
+    /// Whoever was asked did not answer in time.
+    NotAnswered,
 }
 
 impl Failure {
@@ -112,6 +117,8 @@ impl Failure {
             Self::CodeTaken => "code_taken".to_owned(),
             Self::Refused { field } => format!("refused:{field}"),
             Self::LinkedElsewhere => "linked_elsewhere".to_owned(),
+            Self::Rejected => "rejected".to_owned(),
+            Self::NotAnswered => "not_answered".to_owned(),
         }
     }
 
@@ -122,6 +129,8 @@ impl Failure {
             "name_taken" => Some(Self::NameTaken),
             "code_taken" => Some(Self::CodeTaken),
             "linked_elsewhere" => Some(Self::LinkedElsewhere),
+            "rejected" => Some(Self::Rejected),
+            "not_answered" => Some(Self::NotAnswered),
             other => other.strip_prefix("refused:").map(|field| Self::Refused {
                 field: field.to_owned(),
             }),
@@ -133,6 +142,8 @@ impl Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// Somebody's word is waited for; nothing is made yet.
+    AwaitingApproval,
     /// Its steps are being carried out, or wait for their next try.
     Provisioning,
     /// What was made is being undone.
@@ -146,9 +157,20 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AwaitingApproval,
+        Self::Provisioning,
+        Self::Undoing,
+        Self::Completed,
+        Self::Failed,
+        Self::Abandoned,
+    ];
+
     /// The word used in SQL.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AwaitingApproval => "awaiting_approval",
             Self::Provisioning => "provisioning",
             Self::Undoing => "undoing",
             Self::Completed => "completed",
@@ -159,20 +181,15 @@ impl State {
 
     /// The state that `word` names, if any.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Provisioning,
-            Self::Undoing,
-            Self::Completed,
-            Self::Failed,
-            Self::Abandoned,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// Whether work is left to do.
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Provisioning | Self::Undoing)
+        matches!(
+            self,
+            Self::AwaitingApproval | Self::Provisioning | Self::Undoing
+        )
     }
 }
 
@@ -180,7 +197,7 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provisioning {
     steps: Vec<RecordedStep>,
-    joins: Option<CustomerId>,
+    joins: Option<BelongsTo>,
 }
 
 /// What is to be done.
@@ -195,22 +212,22 @@ pub enum Provisioned {
     },
     /// All steps are done.
     Finished(Finished),
-    /// The record is not one that this program wrote: it makes no user, or has no customer.
+    /// The record is not one that this program wrote: it makes no user, or has no place for it.
     Broken,
 }
 
 /// Proof that all steps are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// The customer, made or joined.
-    pub customer: CustomerId,
+    /// What the user belongs to, made or joined.
+    pub belongs_to: BelongsTo,
     /// The user.
     pub user: UserId,
 }
 
 impl Provisioning {
-    /// The steps as they are recorded, and the customer that is joined where none is made.
-    pub fn resume(steps: Vec<RecordedStep>, joins: Option<CustomerId>) -> Self {
+    /// The steps as they are recorded, and what is joined where no customer is made.
+    pub fn resume(steps: Vec<RecordedStep>, joins: Option<BelongsTo>) -> Self {
         Self { steps, joins }
     }
 
@@ -231,11 +248,12 @@ impl Provisioning {
         }
     }
 
-    /// The customer that location and user belong to, once it is known.
-    pub fn customer(&self) -> Option<CustomerId> {
+    /// What the user belongs to, once it is known.
+    pub fn belongs_to(&self) -> Option<BelongsTo> {
+        let made = || self.outcome(StepKind::CreateCustomer).map(CustomerId::new);
         self.joins
             .clone()
-            .or_else(|| self.outcome(StepKind::CreateCustomer).map(CustomerId::new))
+            .or_else(|| made().map(BelongsTo::Customer))
     }
 
     /// The next step is done, with the id that the platform gave.
@@ -259,7 +277,7 @@ impl Provisioning {
 
     fn finished(&self) -> Option<Finished> {
         Some(Finished {
-            customer: self.customer()?,
+            belongs_to: self.belongs_to()?,
             user: UserId::new(self.outcome(StepKind::CreateUser)?),
         })
     }
@@ -333,7 +351,7 @@ mod tests {
         assert_eq!(
             provisioning.next(),
             Provisioned::Finished(Finished {
-                customer: CustomerId::new("id of create_customer"),
+                belongs_to: BelongsTo::Customer(CustomerId::new("id of create_customer")),
                 user: UserId::new("id of create_user"),
             })
         );
@@ -341,14 +359,14 @@ mod tests {
 
     #[test]
     fn who_joins_a_customer_gets_that_customer() {
-        let joined = CustomerId::new("c-1");
+        let joined = BelongsTo::Customer(CustomerId::new("c-1"));
         let provisioning =
             Provisioning::resume(planned(&[StepKind::CreateUser]), Some(joined.clone()));
-        assert_eq!(provisioning.customer(), Some(joined.clone()));
+        assert_eq!(provisioning.belongs_to(), Some(joined.clone()));
         assert_eq!(
             provisioning.step_done("u-1").next(),
             Provisioned::Finished(Finished {
-                customer: joined,
+                belongs_to: joined,
                 user: UserId::new("u-1")
             })
         );
@@ -388,6 +406,8 @@ mod tests {
             Failure::NameTaken,
             Failure::CodeTaken,
             Failure::LinkedElsewhere,
+            Failure::Rejected,
+            Failure::NotAnswered,
             Failure::Refused {
                 field: "vat:number".to_owned(),
             },

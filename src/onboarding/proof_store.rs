@@ -79,6 +79,16 @@ pub trait ProofStore: Send + Sync {
     /// Spends a code; `Ok(false)` when it was spent already.
     async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown>;
 
+    /// Counts a try at a partner code; `Ok(false)` when there were too many.
+    async fn count_code_guess(
+        &self,
+        guess: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Takes back the count of a code that was right.
+    async fn forgive_code_guess(&self, id: &str) -> Result<(), RegistrationStoreDown>;
+
     /// Counts a password try; `Ok(false)` when there were too many.
     async fn count_password_try(
         &self,

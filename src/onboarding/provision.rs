@@ -12,27 +12,25 @@ use secrecy::SecretString;
 use super::draft::Draft;
 use super::funnel::Stage;
 use super::plan::Step;
-use super::progress::{
-    Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState, Undoing,
-};
+use super::progress::{Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState};
 use super::registering::USUALLY_WITHIN;
 use super::stopped::{Stopped, in_time, judge};
 use super::store::{Completion, Lease, LinkedBy, NewLink, Registration, StepChange};
 use super::{Onboarding, OnboardingError, RegistrationId, fault_point, password, pause};
 use crate::audit::EventKind;
 use crate::identity::{Account, CustomerId};
-use crate::platform::{BelongsTo, Made, Mark, NewLocation, NewUser, PlatformError, Undone};
+use crate::platform::{BelongsTo, Made, Mark, NewLocation, NewUser, PlatformError};
 use crate::seal;
 
 /// How long a lease lasts from the last recorded step.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// One registration in our hands.
-struct Job<'a> {
-    onboarding: &'a Onboarding,
-    registration: Registration,
-    draft: Draft,
-    lease: Lease,
+pub(super) struct Job<'a> {
+    pub(super) onboarding: &'a Onboarding,
+    pub(super) registration: Registration,
+    pub(super) draft: Draft,
+    pub(super) lease: Lease,
 }
 
 impl Onboarding {
@@ -72,6 +70,7 @@ impl Onboarding {
 impl Job<'_> {
     async fn run(&mut self) -> Result<(), OnboardingError> {
         let outcome = match self.registration.state {
+            State::AwaitingApproval => self.see_to_asking().await,
             State::Undoing => self.undo().await,
             _ => match self.provision().await {
                 Err(Stopped::Never(why)) => self.turn_back(&why).await,
@@ -80,7 +79,8 @@ impl Job<'_> {
         };
         match outcome {
             Ok(()) | Err(Stopped::NotOurs | Stopped::Never(_)) => Ok(()),
-            Err(Stopped::Later(error)) => self.postpone(&error).await,
+            Err(Stopped::Later(error)) => self.postpone(&error, asked_pause(&error)).await,
+            Err(Stopped::Unsent(error)) => self.postpone(&error, Duration::ZERO).await,
             Err(Stopped::Down(error)) => Err(error),
         }
     }
@@ -91,8 +91,8 @@ impl Job<'_> {
         loop {
             match provisioning.next() {
                 Provisioned::Next { position, kind } => {
-                    let customer = provisioning.customer();
-                    let outcome = self.carry_out(position, kind, customer).await?;
+                    let belongs_to = provisioning.belongs_to();
+                    let outcome = self.carry_out(position, kind, belongs_to).await?;
                     provisioning = provisioning.step_done(&outcome);
                 }
                 Provisioned::Finished(finished) => return self.complete(&finished).await,
@@ -110,11 +110,11 @@ impl Job<'_> {
         &mut self,
         position: usize,
         kind: StepKind,
-        customer: Option<CustomerId>,
+        belongs_to: Option<BelongsTo>,
     ) -> Result<String, Stopped> {
         self.record(position, StepState::Begun, None).await?;
         fault_point::reach(kind.as_str(), "begun");
-        let made = self.effect(position, customer).await?;
+        let made = self.effect(position, belongs_to).await?;
         fault_point::reach(kind.as_str(), "made");
         let (id, found) = match made {
             Made::Created(id) => (id, false),
@@ -133,7 +133,7 @@ impl Job<'_> {
     async fn effect(
         &self,
         position: usize,
-        customer: Option<CustomerId>,
+        belongs_to: Option<BelongsTo>,
     ) -> Result<Made<String>, Stopped> {
         let platform = &self.onboarding.parts.platform;
         let mark = self.mark();
@@ -149,7 +149,7 @@ impl Job<'_> {
             }
             Some(Step::CreateLocation(planned)) => {
                 let new = NewLocation {
-                    customer: customer.ok_or_else(no_customer)?,
+                    customer: customer_of(belongs_to).ok_or_else(no_customer)?,
                     name: planned.name.clone(),
                     fields: planned.fields.clone(),
                 };
@@ -158,11 +158,12 @@ impl Job<'_> {
             }
             Some(Step::CreateUser(planned)) => {
                 let new = NewUser {
-                    belongs_to: BelongsTo::Customer(customer.ok_or_else(no_customer)?),
+                    belongs_to: belongs_to.ok_or_else(no_customer)?,
                     email: planned.email.clone(),
                     name: planned.name.clone(),
                     account_type: planned.account_type,
                     language: planned.language.clone(),
+                    administrator: planned.administrator,
                     fields: planned.fields.clone(),
                     options: planned.options.clone(),
                 };
@@ -191,7 +192,7 @@ impl Job<'_> {
         let account = Account {
             platform: parts.platform.id().clone(),
             user: finished.user.clone(),
-            customer: Some(finished.customer.clone()),
+            customer: customer_of(Some(finished.belongs_to.clone())),
             account_type: Some(self.draft.account_type),
         };
         let applicant = &self.draft.identity;
@@ -221,7 +222,9 @@ impl Job<'_> {
         self.event(EventKind::RegistrationCompleted, Some(&account), detail)
             .await;
         let (draft, took_long) = (&self.draft, self.took_long());
-        self.onboarding.tell_of_end(id, draft, took_long).await;
+        let is_awaited = took_long || draft.asked.is_some();
+        self.onboarding.tell_of_end(id, draft, is_awaited).await;
+        self.tell_administrators(None).await;
         Ok(())
     }
 
@@ -241,61 +244,7 @@ impl Job<'_> {
         self.undo().await
     }
 
-    async fn undo(&mut self) -> Result<(), Stopped> {
-        let mut undoing = Undoing::resume(self.registration.steps.clone());
-        while let Some((position, kind)) = undoing.next() {
-            let outcome = self.take_back(kind).await?;
-            fault_point::reach(kind.as_str(), "taken_back");
-            self.record(position, StepState::Undone, None).await?;
-            fault_point::reach(kind.as_str(), "undone");
-            if outcome == Undone::Kept {
-                tracing::warn!(registration = %self.registration.id, step = kind.as_str(),
-                    "what a failed registration made is in use by others and was kept");
-            }
-            let detail = serde_json::json!({
-                "step": kind.as_str(), "kept": outcome == Undone::Kept,
-            });
-            self.event(EventKind::StepUndone, None, detail).await;
-            undoing = undoing.step_undone();
-        }
-        self.close_failed().await
-    }
-
-    async fn take_back(&mut self, kind: StepKind) -> Result<Undone, Stopped> {
-        let platform = &self.onboarding.parts.platform;
-        let mark = self.mark();
-        let undone = match kind {
-            StepKind::CreateCustomer => in_time(platform.remove_customer(&mark)).await,
-            StepKind::CreateLocation => in_time(platform.remove_location(&mark)).await,
-            StepKind::CreateUser => in_time(platform.remove_user(&mark)).await,
-        };
-        match undone {
-            Err(error) if !error.is_passing() => {
-                tracing::error!(registration = %self.registration.id, step = kind.as_str(),
-                    error = %error, "the platform does not let a step be undone");
-                Ok(Undone::Kept)
-            }
-            other => other.map_err(Stopped::Later),
-        }
-    }
-
-    async fn close_failed(&mut self) -> Result<(), Stopped> {
-        let (id, parts) = (&self.registration.id, &self.onboarding.parts);
-        if !parts.store.fail(id, &self.lease, parts.clock.now()).await? {
-            return Err(Stopped::NotOurs);
-        }
-        self.count(Stage::Failed);
-        let why = self.registration.failure.clone();
-        let detail = serde_json::json!({ "reason": why.as_ref().map(Failure::to_text) });
-        self.event(EventKind::RegistrationFailed, None, detail)
-            .await;
-        if self.took_long() {
-            self.onboarding.tell(id, &self.draft, why.as_ref()).await;
-        }
-        Ok(())
-    }
-
-    async fn record(
+    pub(super) async fn record(
         &mut self,
         position: usize,
         state: StepState,
@@ -322,22 +271,32 @@ impl Job<'_> {
         held.then_some(()).ok_or(Stopped::NotOurs)
     }
 
-    async fn postpone(&self, error: &PlatformError) -> Result<(), OnboardingError> {
+    async fn postpone(
+        &self,
+        error: &(dyn std::error::Error + Sync + 'static),
+        at_least: Duration,
+    ) -> Result<(), OnboardingError> {
         let attempts = self.registration.attempts;
-        let asked = match error {
-            PlatformError::Busy { retry_after } => retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
-        };
-        let pause = pause::after(attempts, u16::from_le_bytes(seal::random_bytes())).max(asked);
+        let pause = pause::after(attempts, u16::from_le_bytes(seal::random_bytes())).max(at_least);
         let (id, parts) = (&self.registration.id, &self.onboarding.parts);
         tracing::warn!(registration = %id, error = %error, attempts, pause_ms = pause.as_millis(),
-            "a provisioning step is tried again later");
+            "a registration is carried on later");
         let next = parts.clock.now().plus(pause);
         parts.store.postpone(id, &self.lease, next).await?;
         Ok(())
     }
 
-    async fn event(&self, kind: EventKind, account: Option<&Account>, detail: serde_json::Value) {
+    pub(super) fn count(&self, stage: Stage) {
+        let (kind, host) = (self.draft.account_type, &self.registration.host);
+        self.onboarding.count_stage(stage, Some(kind), host);
+    }
+
+    pub(super) async fn event(
+        &self,
+        kind: EventKind,
+        account: Option<&Account>,
+        detail: serde_json::Value,
+    ) {
         let mut event = self.onboarding.event(kind, &self.registration.who);
         event.registration = Some(self.registration.id.as_str().to_owned());
         event.host = Some(self.registration.host.clone());
@@ -346,17 +305,27 @@ impl Job<'_> {
         self.onboarding.keep(event).await;
     }
 
-    fn count(&self, stage: Stage) {
-        let (kind, host) = (self.draft.account_type, &self.registration.host);
-        self.onboarding.count_stage(stage, Some(kind), host);
-    }
-
-    fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         Mark::new(self.registration.id.as_str())
     }
 
-    fn took_long(&self) -> bool {
+    pub(super) fn took_long(&self) -> bool {
         let now = self.onboarding.parts.clock.now();
         now.since(self.registration.created_at) > USUALLY_WITHIN
+    }
+}
+
+fn customer_of(belongs_to: Option<BelongsTo>) -> Option<CustomerId> {
+    match belongs_to {
+        Some(BelongsTo::Customer(customer)) => Some(customer),
+        Some(BelongsTo::Partner(_)) | None => None,
+    }
+}
+
+/// How long the platform asks to wait.
+fn asked_pause(error: &PlatformError) -> Duration {
+    match error {
+        PlatformError::Busy { retry_after } => retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
     }
 }

@@ -1,48 +1,34 @@
 //! Taking a submission, and saying how it stands.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::Ipv6Addr;
 
-use secrecy::SecretString;
-
-use super::answers::{Acceptance, Answers, Refusal, judge};
+use super::answers::{Answers, Refusal};
+use super::approval::{Asked, Asking};
 use super::draft::Draft;
+use super::form::{PARTNER_CODE, Scope};
 use super::funnel::Stage;
 use super::hooking::{Heard, Sent};
 use super::letters::language_of;
-use super::password::{self, PASSWORD, PasswordProblem};
-use super::plan::{Plan, PlanBasis};
+use super::partner::CodeSays;
+use super::password::{self};
 use super::resolve::Outcome;
-use super::store::{NewRegistration, Opened, Receipt, Registration};
+use super::submission::{Submission, without_password};
+
+use super::store::{NewRegistration, Opened, Registration};
 use super::{
-    FieldProblem, FieldProblemKind, NextStep, Onboarding, OnboardingError, ProgressReport,
+    Failure, FieldProblem, FieldProblemKind, NextStep, Onboarding, OnboardingError, ProgressReport,
     ProgressStanding, RegistrationForm, RegistrationId, SubmitError, TurnedAway,
 };
 use crate::access::ClientContext;
 use crate::audit::EventKind;
-use crate::identity::{Account, AccountType, EmailAddress, VerifiedIdentity};
+use crate::identity::{Account, AccountType, PartnerId, VerifiedIdentity};
 use crate::language::Language;
 use crate::onboarding::progress::State;
-use crate::policy::Policy;
 use crate::seal;
 
 /// What takes longer is called slow, and its end is told by mail.
 pub(super) const USUALLY_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// A submission on its way into the store.
-struct Submission<'a> {
-    identity: &'a VerifiedIdentity,
-    policy: Arc<Policy>,
-    form: RegistrationForm,
-    stale_link: Option<Account>,
-    host: &'a str,
-    language: Language,
-    client: IpAddr,
-    /// What was typed, without the password.
-    input: BTreeMap<String, String>,
-    password: Option<SecretString>,
-}
 
 impl Onboarding {
     /// Takes a submission. While it is under way, and after it is done, submitting again gives the
@@ -92,7 +78,10 @@ impl Onboarding {
         let now = self.parts.clock.now();
         Ok(newest.and_then(|newest| {
             Some(ProgressReport {
-                standing: standing(&newest, now.since(newest.created_at) > USUALLY_WITHIN)?,
+                standing: match newest.state {
+                    State::AwaitingApproval => ProgressStanding::Waiting(self.asked(&newest)),
+                    _ => standing(&newest, now.since(newest.created_at) > USUALLY_WITHIN)?,
+                },
                 steps: newest
                     .steps
                     .iter()
@@ -189,8 +178,19 @@ impl Onboarding {
         if is_taken {
             return self.earlier_or_taken(submission).await;
         }
+        let partner = match self.partner(&submission, answers).await? {
+            Some(CodeSays::Nothing) => {
+                self.refuse_code(&submission).await;
+                return Err(submission.invalid(vec![FieldProblem {
+                    field: PARTNER_CODE.to_owned(),
+                    problem: FieldProblemKind::NotAPartnerCode,
+                }]));
+            }
+            Some(CodeSays::Belongs(partner)) => Some(partner),
+            None => None,
+        };
         let id = RegistrationId::new(uuid::Uuid::now_v7().to_string());
-        let new = self.new_registration(&id, &submission, answers)?;
+        let new = self.new_registration(&id, &submission, (answers, partner.as_ref()))?;
         match self
             .parts
             .store
@@ -205,6 +205,34 @@ impl Onboarding {
             Opened::UnderWay(earlier) => Ok(earlier),
             Opened::Linked | Opened::EmailBusy => self.earlier_or_taken(submission).await,
         }
+    }
+
+    /// The partner of a partner's user.
+    async fn partner(
+        &self,
+        submission: &Submission<'_>,
+        answers: &Answers,
+    ) -> Result<Option<CodeSays>, OnboardingError> {
+        if answers.account_type != AccountType::Partner {
+            return Ok(None);
+        }
+        let policy = &submission.policy.onboarding.partner;
+        let says = self.partner_of(answers, policy, submission.client).await?;
+        Ok(Some(says))
+    }
+
+    async fn refuse_code(&self, submission: &Submission<'_>) {
+        let mut event = self.event(EventKind::PartnerCodeWrong, &self.who(submission.identity));
+        event.host = Some(submission.host.to_owned());
+        event.client_address = Some(submission.client);
+        self.keep(event).await;
+    }
+
+    /// Whose word a registration waits for.
+    fn asked(&self, registration: &Registration) -> Asked {
+        let draft = Draft::open(&self.parts.keys, &registration.id, &registration.sealed);
+        let asked = draft.ok().and_then(|draft| draft.asked);
+        asked.unwrap_or(Asked::BackOffice)
     }
 
     async fn submitted(&self, new: &NewRegistration, account_type: AccountType) {
@@ -252,9 +280,13 @@ impl Onboarding {
         &self,
         id: &RegistrationId,
         submission: &Submission<'_>,
-        answers: &Answers,
+        (answers, partner): (&Answers, Option<&PartnerId>),
     ) -> Result<NewRegistration, OnboardingError> {
-        let draft = submission.draft(answers, self.parts.platform.capabilities().locations);
+        let has_locations = self.parts.platform.capabilities().locations;
+        let draft = submission.draft((answers, partner), has_locations);
+        let now = self.parts.clock.now();
+        let approval = &submission.policy.onboarding.approval;
+        let asked = draft.asked.clone();
         Ok(NewRegistration {
             id: id.clone(),
             who: self.who(submission.identity),
@@ -270,101 +302,27 @@ impl Onboarding {
             steps: draft.plan.kinds().collect(),
             receipts: submission.receipts(answers),
             stale_link: submission.stale_link.clone(),
-            at: self.parts.clock.now(),
+            asking: asked.map(|asked| (asked, Asking::begin(approval, now))),
+            invitation: match &submission.form.scope {
+                Scope::Invited(invited) => Some(invited.invitation.clone()),
+                _ => None,
+            },
+            at: now,
         })
     }
 }
 
-impl Submission<'_> {
-    /// The fields and the password, judged together, so that one look at the page is enough.
-    fn answers(&self) -> Result<Answers, Refusal> {
-        let judged = judge(&self.form, &self.input);
-        let Some(problem) = self.password_problem() else {
-            return judged;
-        };
-        let mut problems = match judged {
-            Ok(_) => Vec::new(),
-            Err(Refusal::Invalid(problems)) => problems,
-            Err(unknown @ Refusal::UnknownField(_)) => return Err(unknown),
-        };
-        problems.push(FieldProblem {
-            field: PASSWORD.to_owned(),
-            problem: FieldProblemKind::Password(problem),
-        });
-        Err(Refusal::Invalid(problems))
-    }
-
-    fn password_problem(&self) -> Option<PasswordProblem> {
-        let demand = self.form.password?;
-        let Some(chosen) = &self.password else {
-            return Some(PasswordProblem::Missing);
-        };
-        let email = self.identity.email();
-        let known = email.iter().map(EmailAddress::as_str);
-        let known: Vec<_> = known
-            .chain(self.input.values().map(String::as_str))
-            .collect();
-        demand.judge(chosen, &known).err()
-    }
-
-    fn invalid(self, problems: Vec<FieldProblem>) -> SubmitError {
-        SubmitError::Invalid {
-            form: Box::new(self.form.with_submitted(&self.input)),
-            problems,
-        }
-    }
-
-    fn draft(&self, answers: &Answers, has_locations: bool) -> Draft {
-        let entrance = self.policy.onboarding.entrance_of(self.identity);
-        let with_location = has_locations && entrance.add_default_location;
-        let location_name = self.language.texts().get(match answers.account_type {
-            AccountType::Personal => "default-location-personal",
-            AccountType::Business | AccountType::Partner => "default-location-business",
-        });
-        let declared = self.policy.forms.of(self.host);
-        let basis = PlanBasis {
-            scope: &self.form.scope,
-            location_name: with_location.then_some(location_name.as_ref()),
-            language: self.language.tag(),
-            customer_options: &declared.customer_options,
-            user_options: &declared.user_options,
-        };
-        Draft {
-            identity: self.identity.clone(),
-            account_type: answers.account_type,
-            email: answers.email.clone(),
-            name: answers.name.clone(),
-            language: self.language,
-            host: self.host.to_owned(),
-            typed: self.input.clone(),
-            plan: Plan::of(answers, basis),
-        }
-    }
-
-    fn receipts(&self, answers: &Answers) -> Vec<Receipt> {
-        let receipt = |accepted: &Acceptance| {
-            let agreements = &self.form.agreements;
-            let agreement = agreements.iter().find(|one| one.id == accepted.agreement)?;
-            Receipt::of(agreement, accepted.clone(), self.client)
-        };
-        answers.acceptances.iter().filter_map(receipt).collect()
-    }
-}
-
-/// What was typed, and the password apart: it is kept in another place, and never shown again.
-fn without_password(
-    form: &RegistrationForm,
-    input: &BTreeMap<String, String>,
-) -> (BTreeMap<String, String>, Option<SecretString>) {
-    let mut input = input.clone();
-    let password = form.password.and_then(|_| input.remove(PASSWORD));
-    (input, password.map(SecretString::from))
-}
-
 fn standing(newest: &Registration, is_slow: bool) -> Option<ProgressStanding> {
     match newest.state {
-        State::Provisioning | State::Undoing if is_slow => Some(ProgressStanding::Slow),
-        State::Provisioning | State::Undoing => Some(ProgressStanding::Working),
+        State::Undoing if newest.failure == Some(Failure::Rejected) => {
+            Some(ProgressStanding::Failed(Failure::Rejected))
+        }
+        State::AwaitingApproval | State::Provisioning | State::Undoing if is_slow => {
+            Some(ProgressStanding::Slow)
+        }
+        State::AwaitingApproval | State::Provisioning | State::Undoing => {
+            Some(ProgressStanding::Working)
+        }
         State::Completed => Some(ProgressStanding::Completed),
         State::Failed => newest.failure.clone().map(ProgressStanding::Failed),
         State::Abandoned => None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::OnboardingError;
 use super::progress::Failure;
+use crate::mail::CourierError;
 use crate::platform::PlatformError;
 
 /// How long the platform may take for one call.
@@ -15,6 +16,8 @@ pub(super) enum Stopped {
     NotOurs,
     /// The platform is to be asked again later.
     Later(PlatformError),
+    /// A letter is to be sent again later.
+    Unsent(CourierError),
     /// The step can never succeed.
     Never(Failure),
     /// The store cannot answer; the lease runs out by itself.

@@ -8,12 +8,16 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 
 use super::answers::Acceptance;
+use super::approval::{Asked, Asking};
+use super::invitation::InvitationId;
 use super::progress::{Failure, RecordedStep, RegistrationId, State, StepKind};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Node};
 use crate::identity::{Account, Issuer, PlatformId, Subject, UserId, VerifiedIdentity};
 use crate::outbox::Prepared;
 use crate::policy::Agreement;
+
+pub use super::proof_store::{NewCode, ProofLimits, ProofStore, TriedCode};
 
 /// The store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +117,10 @@ pub struct NewRegistration {
     pub receipts: Vec<Receipt>,
     /// A link that leads to a user that is gone, and goes with the submission.
     pub stale_link: Option<Account>,
+    /// Whose word it waits for first, and how far the asking is.
+    pub asking: Option<(Asked, Asking)>,
+    /// The invitation that it uses up.
+    pub invitation: Option<InvitationId>,
     /// When.
     pub at: Timestamp,
 }
@@ -191,6 +199,11 @@ impl Registration {
         let made = steps.find(|step| step.kind == StepKind::CreateUser)?;
         let user = made.outcome.clone().map(UserId::new);
         user.filter(|_| self.state == State::Completed)
+    }
+
+    /// Whether somebody who was asked said no.
+    pub fn was_rejected(&self) -> bool {
+        self.state == State::Failed && self.failure == Some(Failure::Rejected)
     }
 }
 
@@ -300,7 +313,7 @@ pub trait RegistrationStore: Send + Sync {
     async fn release(&self, node: &Node) -> Result<(), RegistrationStoreDown>;
 
     /// An operator's retry: a failed registration starts over, unless the identity is linked or
-    /// has another one under way (`Ok(false)`).
+    /// has another one under way, or somebody who was asked did not agree (`Ok(false)`).
     async fn retry(
         &self,
         id: &RegistrationId,

@@ -98,7 +98,7 @@ fn with_known_value(field: &Arc<Field>, profile: &Profile) -> Option<FormField> 
         FieldTarget::CustomerName => Some(customer?.name.clone()),
         FieldTarget::Customer => in_map(&customer?.fields),
         FieldTarget::Location => in_map(profile.location.as_ref()?),
-        FieldTarget::UserEmail => return None,
+        FieldTarget::UserEmail | FieldTarget::PartnerCode => return None,
     };
     Some(FormField {
         declared: Arc::clone(field),

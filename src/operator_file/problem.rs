@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::at::{Parsed, Span};
-use super::{At, SourceFile};
+use super::{At, SourceFile, closest};
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +163,24 @@ impl<'a> Findings<'a> {
             }
             seen.push(name.as_str());
         }
+    }
+
+    /// Reports a name in an expression to which nothing gives a value.
+    pub fn no_unknown_name(&mut self, span: &Span, unknown: Option<&str>, known: &[&str]) {
+        let Some(name) = unknown else {
+            return;
+        };
+        let all = || {
+            known
+                .iter()
+                .map(|one| format!("`{one}`"))
+                .collect::<Vec<_>>()
+        };
+        let advice = closest(name, known.iter().copied()).map_or_else(
+            || format!("it can speak of {}", all().join(", ")),
+            |meant| format!("write `{meant}`"),
+        );
+        self.error(span, format!("nothing here is called `{name}`"), advice);
     }
 
     /// The file.

@@ -6,12 +6,14 @@
 mod accept;
 mod agreement_text;
 mod agreements;
+mod approval;
 pub mod assets;
 mod autocomplete;
 mod brand;
 mod captcha;
 pub mod error_page;
 mod form_token;
+mod invitation;
 mod language_choice;
 mod local_login;
 mod login;
@@ -26,6 +28,7 @@ mod registration;
 mod registration_view;
 mod response_headers;
 mod self_registration;
+mod sentences;
 mod stop;
 mod submission;
 #[cfg(test)]
@@ -120,6 +123,8 @@ pub fn router(pages: Arc<Pages>) -> Router {
         )
         .route(paths::PROGRESS, get(progress::show))
         .route(paths::PROVE, get(prove::show).post(prove::submit))
+        .route(paths::APPROVAL, get(approval::show).post(approval::decide))
+        .route(paths::INVITATION, get(invitation::show))
         .route(paths::AGREEMENT, get(agreements::show))
         .route(paths::AGREEMENT_VERSION, get(agreements::show_version))
         .route(paths::ACCEPT, get(accept::show).post(accept::submit))

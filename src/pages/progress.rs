@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::http::{Response, StatusCode};
 
 use super::Pages;
+use super::login::page_link;
 use super::stop::{self, Stop};
 use super::views::{Outcome, ProgressPage, StepState, StepView, Way};
 use super::visit::Visit;
+use crate::access::ReturnTo;
 use crate::language::Texts;
 use crate::onboarding::{
-    Failure, ProgressReport, ProgressStanding, StepKind, StepState as Recorded,
+    Asked, Failure, ProgressReport, ProgressStanding, StepKind, StepState as Recorded,
 };
 use crate::paths;
 use crate::session::OpenSession;
@@ -36,6 +38,7 @@ impl Pages {
             ProgressStanding::Completed => return Err(Stop::at(paths::CONTINUE)),
             ProgressStanding::Working => Outcome::Open { slow: false },
             ProgressStanding::Slow => Outcome::Open { slow: true },
+            ProgressStanding::Waiting(asked) => self.waiting(visit, asked),
             ProgressStanding::Failed(failure) => failed(visit.texts(), &report, failure),
         };
         stop::show(
@@ -51,16 +54,37 @@ impl Pages {
         report: &ProgressReport,
         outcome: Outcome,
     ) -> ProgressPage {
-        let title = if matches!(outcome, Outcome::Open { .. }) {
-            "progress-title"
-        } else {
-            "progress-failed-title"
+        let frame = match &outcome {
+            Outcome::Open { .. } => self.titled(visit, "progress-title"),
+            Outcome::Waiting { title, .. } => self.frame(visit, title.clone()),
+            Outcome::Failed { title, .. } => self.titled(visit, title),
         };
         ProgressPage {
-            frame: self.titled(visit, title),
+            frame,
             who: self.who(visit, open),
             steps: steps(visit.texts(), &report.steps),
             outcome,
+        }
+    }
+}
+
+impl Pages {
+    /// Somebody else's turn: a customer's administrators, or the operator.
+    fn waiting(&self, visit: &Visit, asked: &Asked) -> Outcome {
+        let texts = visit.texts();
+        let operator = self.frame(visit, "").operator;
+        let (title, text, customer) = match asked {
+            Asked::Administrators(customer) => (
+                "waiting-title-customer",
+                "waiting-text-customer",
+                customer.name.as_str(),
+            ),
+            Asked::BackOffice => ("waiting-title-operator", "waiting-text-operator", ""),
+        };
+        let values = [("customer", customer), ("operator", operator.as_str())];
+        Outcome::Waiting {
+            title: texts.get_with(title, &values).into_owned(),
+            text: texts.get_with(text, &values).into_owned(),
         }
     }
 }
@@ -90,20 +114,31 @@ fn label_of(kind: StepKind) -> &'static str {
     }
 }
 
-/// What can be put right leads back to the form; for the rest the operator is needed.
+/// What can be put right leads back to the form; for the rest somebody else is needed.
 fn failed(texts: Texts, report: &ProgressReport, failure: &Failure) -> Outcome {
-    let (sentence, way) = match failure {
-        Failure::EmailTaken => ("error-email-taken", "progress-failed-again"),
-        Failure::NameTaken => ("error-name-taken", "progress-failed-again"),
-        Failure::CodeTaken => ("error-code-taken", "progress-failed-again"),
-        Failure::Refused { .. } => ("progress-failed-refused", "progress-failed-again"),
-        Failure::LinkedElsewhere => ("progress-failed-next", "error-try-again"),
+    let ours = ("progress-failed-title", "progress-failed-text");
+    let refused = ("refused-request-title", "refused-request-lead");
+    let expired = ("expired-request-title", "refused-request-lead");
+    let ((title, lead), sentence, way) = match failure {
+        Failure::EmailTaken => (ours, "error-email-taken", "progress-failed-again"),
+        Failure::NameTaken => (ours, "error-name-taken", "progress-failed-again"),
+        Failure::CodeTaken => (ours, "error-code-taken", "progress-failed-again"),
+        Failure::Refused { .. } => (ours, "progress-failed-refused", "progress-failed-again"),
+        Failure::LinkedElsewhere => (ours, "progress-failed-next", "error-try-again"),
+        Failure::Rejected => (refused, "refused-request-text", "refused-other-account"),
+        Failure::NotAnswered => (expired, "expired-request-text", "expired-request-again"),
+    };
+    let href = match failure {
+        Failure::Rejected => page_link(&ReturnTo::home(), true),
+        _ => paths::REGISTER.to_owned(),
     };
     Outcome::Failed {
-        sentence: texts.get(sentence).into_owned(),
+        title,
+        lead: texts.get(lead).into_owned(),
+        sentence,
         reference: report.id.as_str().to_owned(),
         way_on: Way {
-            href: paths::REGISTER.to_owned(),
+            href,
             text: texts.get(way).into_owned(),
         },
     }

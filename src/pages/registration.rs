@@ -223,15 +223,17 @@ impl Pages {
         let problems: Vec<_> = notice.into_iter().chain(view.problem_links()).collect();
         frame.has_problems = !problems.is_empty();
         frame.keeps_form = Some("registration");
+        let keys = WhatFor::of(&shown.form.scope);
+        let customer = shown.form.scope.joined();
+        let customer = customer.map_or("", |customer| customer.name.as_str());
+        let text = |key| texts.get_with(key, &[("customer", customer)]).into_owned();
         let page = RegistrationPage {
             frame,
             who: self.who(visit, open),
             problems,
-            joins: joins(shown.form).map(|customer| {
-                texts
-                    .get_with("registration-join", &[("customer", customer)])
-                    .into_owned()
-            }),
+            joins: keys.note.map(text),
+            next: text(keys.next),
+            submit: text(keys.submit),
             known: view.known(),
             known_source: match self.provider_name(&open.record.identity) {
                 Some(provider) => texts
@@ -305,11 +307,36 @@ fn wanted_language(visit: &Visit) -> Option<Language> {
     Language::from_tag(query.strip_prefix("language=")?)
 }
 
-/// The customer that somebody joins.
-fn joins(form: &RegistrationForm) -> Option<&str> {
-    match &form.scope {
-        Scope::Join(customer) => Some(&customer.name),
-        Scope::NewCustomer { .. } => None,
+/// The keys of what a form says about what it is for.
+struct WhatFor {
+    note: Option<&'static str>,
+    next: &'static str,
+    submit: &'static str,
+}
+
+impl WhatFor {
+    fn of(scope: &Scope) -> Self {
+        let usual = Self {
+            note: None,
+            next: "registration-next",
+            submit: "registration-submit",
+        };
+        match scope {
+            Scope::NewCustomer { .. } => usual,
+            Scope::Join(_) => Self {
+                note: Some("registration-join"),
+                ..usual
+            },
+            Scope::Invited(_) => Self {
+                note: Some("registration-invited"),
+                ..usual
+            },
+            Scope::AskToJoin(_) => Self {
+                note: Some("registration-ask"),
+                next: "registration-next-ask",
+                submit: "registration-submit-ask",
+            },
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::autocomplete::autocomplete;
 use super::password_view::{password_sentence, password_view};
+use super::sentences::sentence_key;
 use super::submission::Fields;
 use super::views::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
@@ -57,6 +58,9 @@ impl FormView<'_> {
             return Vec::new();
         }
         let sent = self.sent.and_then(|fields| fields.get(ACCOUNT_TYPE));
+        // Nothing is suggested to whoever has sent the form without a choice.
+        let likely = self.form.likely_account_type();
+        let likely = likely.filter(|_| self.sent.is_none());
         let choice = |kind: &AccountType| {
             let own = self.account_types.get(kind);
             let text = |own: Option<&BTreeMap<String, String>>, ending: &str| {
@@ -71,7 +75,7 @@ impl FormView<'_> {
                 value: kind.as_str(),
                 label: text(own.map(|own| &own.label), ""),
                 hint: text(own.map(|own| &own.hint), "-hint"),
-                chosen: sent.is_some_and(|sent| sent == kind.as_str()),
+                chosen: sent.map_or(likely == Some(*kind), |sent| sent == kind.as_str()),
             }
         };
         self.form.account_types.iter().map(choice).collect()
@@ -119,9 +123,20 @@ impl FormView<'_> {
             label: self.label_with_need(declared, required),
             hint: self.hint(declared),
             problem: self.problem_of(&declared.name),
-            only_for: declared.account_types.clone(),
+            only_for: self.only_for(declared),
             control: self.control(field),
         }
+    }
+
+    /// The account types on offer that it is asked for; empty for all.
+    fn only_for(&self, field: &Field) -> Vec<AccountType> {
+        let offered = &self.form.account_types;
+        let asked = offered.iter().filter(|kind| field.is_asked_for(**kind));
+        let asked: Vec<_> = asked.copied().collect();
+        if asked.len() == offered.len() && field.account_types.is_empty() {
+            return Vec::new();
+        }
+        asked
     }
 
     fn control(&self, field: &FormField) -> Control {
@@ -358,39 +373,5 @@ fn target_of(name: &str) -> String {
     match name.strip_prefix(AGREEMENT_PREFIX) {
         Some(id) => format!("agreement-{id}"),
         None => field_id(name),
-    }
-}
-
-fn sentence_key(
-    problem: &FieldProblemKind,
-    kind: Option<&FieldKind>,
-    is_locked: bool,
-) -> &'static str {
-    match (problem, kind) {
-        (FieldProblemKind::EmailTaken, _) => "error-email-taken",
-        (FieldProblemKind::NameTaken, _) => "error-name-taken",
-        (FieldProblemKind::CodeTaken, _) => "error-code-taken",
-        // What is shown and not asked cannot be put right on the page.
-        _ if is_locked => "error-elsewhere",
-        (FieldProblemKind::Missing, Some(FieldKind::Select(_) | FieldKind::Country)) => {
-            "error-choose"
-        }
-        (FieldProblemKind::Missing, Some(FieldKind::Checkbox)) => "error-tick",
-        (FieldProblemKind::Missing, _) => "error-missing",
-        (FieldProblemKind::TooLong { .. }, _) => "error-too-long",
-        (FieldProblemKind::Characters, _) => "error-characters",
-        (FieldProblemKind::NotAnEmail, _) => "error-not-an-email",
-        (FieldProblemKind::NotAPhone, _) => "error-not-a-phone",
-        (FieldProblemKind::NotAVatNumber, _) => "error-not-a-vat-number",
-        (FieldProblemKind::NewlyAsked, _) => "error-newly-asked",
-        (FieldProblemKind::NotACountry, _) => "error-not-a-country",
-        (FieldProblemKind::NotAnOption, _) => "error-not-an-option",
-        (FieldProblemKind::AccountType, _) => "error-account-type",
-        (FieldProblemKind::NotAccepted, _) => "error-agreement",
-        (FieldProblemKind::AgreementChanged, _) => "error-agreement-changed",
-        (
-            FieldProblemKind::Refused | FieldProblemKind::Said(_) | FieldProblemKind::Password(_),
-            _,
-        ) => "error-refused",
     }
 }

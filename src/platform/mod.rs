@@ -99,6 +99,9 @@ pub struct NewUser {
     pub account_type: AccountType,
     /// The language tag of the user (`en`, `it`, `de`).
     pub language: String,
+    /// Whether the user administers the customer.
+    #[serde(default)]
+    pub administrator: bool,
     /// Further declared fields by name.
     pub fields: Map<String, Value>,
     /// Roles, dashboards and the like.
@@ -154,6 +157,28 @@ pub struct PlatformCustomer {
     pub name: String,
     /// Business or Personal.
     pub account_type: AccountType,
+}
+
+/// A partner organisation that the platform has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformPartner {
+    /// The partner.
+    pub id: PartnerId,
+    /// Its name.
+    pub name: String,
+}
+
+/// Somebody who decides who belongs to a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Administrator {
+    /// The user.
+    pub user: UserId,
+    /// Where letters go.
+    pub email: EmailAddress,
+    /// The name to greet with.
+    pub name: String,
+    /// The language tag, where the platform says.
+    pub language: Option<String>,
 }
 
 /// Whether a thing was made or was already there by the same mark.
@@ -291,6 +316,16 @@ pub trait Platform: Send + Sync {
 
     /// The customer with this id.
     async fn customer(&self, id: &CustomerId) -> Result<Option<PlatformCustomer>, PlatformError>;
+
+    /// The partner with exactly this code.
+    async fn partner_by_code(&self, code: &str) -> Result<Option<PlatformPartner>, PlatformError>;
+
+    /// The enabled users who decide who belongs to a customer; none where the platform does not
+    /// know any.
+    async fn administrators(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<Administrator>, PlatformError>;
 
     /// Makes the customer, or finds the one that this mark made.
     async fn ensure_customer(

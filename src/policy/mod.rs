@@ -8,7 +8,9 @@ pub mod duties;
 mod files;
 pub mod folder;
 pub mod hooks;
+pub mod joining;
 pub mod onboarding;
+mod public_mail;
 pub mod route;
 pub mod signup_form;
 
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use crate::rate_limit::Limit;
 
 pub use compile::{Surroundings, compile};
+pub use joining::{ApprovalPolicy, PartnerPolicy};
 pub use onboarding::OnboardingPolicy;
 pub use route::{Access, Rule, Rules};
 pub use signup_form::{Agreement, Brand, Field, FieldKind, SignupForm};

@@ -6,6 +6,8 @@ use crate::identity::{AccountType, VerifiedIdentity};
 use crate::policy::addresses::AddressPolicy;
 use crate::policy::hooks::HookPolicy;
 
+use super::joining::{ApprovalPolicy, PartnerPolicy};
+
 /// The compiled onboarding policy.
 #[derive(Debug)]
 pub struct OnboardingPolicy {
@@ -31,6 +33,10 @@ pub struct OnboardingPolicy {
     pub duties: Duties,
     /// Signing in by the platform's own passwords.
     pub local_login: LocalLogin,
+    /// People of partner organisations.
+    pub partner: PartnerPolicy,
+    /// Registrations that wait for somebody's word.
+    pub approval: ApprovalPolicy,
 }
 
 impl OnboardingPolicy {
@@ -134,6 +140,8 @@ pub enum KnownBy {
 pub enum WhenKnown {
     /// The user is made inside that customer at once.
     Join,
+    /// The customer's own administrators are asked first.
+    AskToJoin,
     /// A new customer is made.
     Register,
     /// Nobody gets in this way.

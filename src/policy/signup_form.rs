@@ -131,9 +131,17 @@ pub struct Field {
 }
 
 impl Field {
-    /// Whether it is asked for this account type.
+    /// Whether it is asked for this account type. A partner's user has no customer and no location
+    /// that a value could go to.
     pub fn is_asked_for(&self, account_type: AccountType) -> bool {
-        self.account_types.is_empty() || self.account_types.contains(&account_type)
+        let has_a_place = match self.goes_to {
+            FieldTarget::CustomerName | FieldTarget::Customer | FieldTarget::Location => {
+                account_type != AccountType::Partner
+            }
+            FieldTarget::UserName | FieldTarget::UserEmail | FieldTarget::User => true,
+            FieldTarget::PartnerCode => account_type == AccountType::Partner,
+        };
+        has_a_place && (self.account_types.is_empty() || self.account_types.contains(&account_type))
     }
 }
 
@@ -180,6 +188,8 @@ pub enum FieldTarget {
     UserEmail,
     /// The user's fields.
     User,
+    /// Nothing gets it: it says which partner the user belongs to.
+    PartnerCode,
 }
 
 /// A versioned text that a user accepts.

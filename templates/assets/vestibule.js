@@ -81,7 +81,7 @@ addEventListener("pageshow", () => {
 });
 
 // Progress: the same page is fetched again, and what is live in it is brought up to date. A
-// redirect, or a page without live parts, means that there is something else to see.
+// redirect, or a page with other live parts or none, means that there is something else to see.
 const live = (page) => [...page.querySelectorAll("[data-live]")];
 let wait = 700;
 const look = async () => {
@@ -93,13 +93,14 @@ const look = async () => {
     }
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (live(page).length === 0) {
+      const parts = live(page);
+      if (parts.length === 0 || parts.some((fresh) => !document.getElementById(fresh.id))) {
         location.reload();
         return;
       }
-      for (const fresh of live(page)) {
+      for (const fresh of parts) {
         const shown = document.getElementById(fresh.id);
-        if (shown && shown.innerHTML !== fresh.innerHTML) {
+        if (shown.innerHTML !== fresh.innerHTML) {
           shown.replaceChildren(...fresh.childNodes);
         }
       }

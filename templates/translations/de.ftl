@@ -89,6 +89,10 @@ registration-why-mail = Ihre Adresse ist bestätigt. { $operator } braucht noch 
 registration-title = Ihr Konto einrichten
 registration-why = Sie sind angemeldet, aber { $operator } kennt Sie noch nicht. Wir brauchen ein paar Angaben, um Ihr Konto einzurichten. Das dauert etwa eine Minute.
 registration-join = Ihr Konto wird zu { $customer } gehören.
+registration-ask = Sie bitten um Aufnahme bei { $customer }. Darüber entscheiden die dortigen Administratoren; wir schreiben ihnen, sobald Sie das hier absenden.
+registration-invited = Sie sind zu { $customer } eingeladen. Ihr Konto wird dazugehören.
+registration-next-ask = Wie es weitergeht: Die Administratoren von { $customer } bekommen eine E-Mail und entscheiden. Sie können die Seite schließen; wir schreiben Ihnen, sobald es eine Antwort gibt.
+registration-submit-ask = Um Aufnahme bitten
 registration-next = Wie es weitergeht: Wir richten Ihr Konto ein, das dauert wenige Sekunden, und zeigen Ihnen dann die Seite, die Sie aufgerufen haben.
 registration-submit = Konto anlegen
 registration-known = Was wir schon wissen
@@ -161,6 +165,7 @@ error-agreement-changed = „{ $title }“ hat sich geändert. Lesen Sie es noch
 error-email-taken = Zu dieser E-Mail-Adresse gibt es schon ein Konto. Geben Sie eine andere an oder melden Sie sich mit jenem Konto an
 error-name-taken = Es gibt schon einen Kunden mit diesem Namen. Geben Sie einen anderen an oder lassen Sie sich von Kollegen einladen
 error-code-taken = Ihre Organisation wurde gerade eben registriert. Senden Sie dies noch einmal, um dazuzukommen
+error-partner-code = Dieser Partnercode gilt nicht. Prüfen Sie ihn mit Ihrem Partner, oder versuchen Sie es später noch einmal
 error-refused = „{ $label }“ wurde nicht angenommen. Prüfen Sie, was Sie geschrieben haben
 error-elsewhere = Etwas, das wir über Sie wissen, wurde nicht angenommen. Wenden Sie sich an { $operator }
 error-form-expired = Diese Seite war zu lange offen. Ihre Angaben sind noch da; senden Sie sie noch einmal
@@ -190,6 +195,55 @@ progress-failed-text = Auf unserer Seite ist etwas schiefgegangen. Ihre Angaben 
 progress-failed-next = Wir wissen Bescheid und kümmern uns darum. Sie bekommen eine E-Mail, sobald Ihr Konto bereit ist.
 progress-failed-refused = Eine Ihrer Angaben wurde nicht angenommen. Prüfen Sie sie und senden Sie sie noch einmal.
 progress-failed-again = Angaben prüfen
+
+## Warten auf eine Entscheidung
+
+waiting-title-customer = Wir haben bei { $customer } gefragt
+waiting-title-operator = { $operator } sieht sich Ihre Registrierung an
+waiting-text-customer = Die Administratoren von { $customer } haben eine E-Mail von uns und entscheiden, ob Sie dazugehören.
+waiting-text-operator = Bei { $operator } sieht sich jemand jede neue Registrierung dieser Art an, bevor sie freigegeben wird.
+waiting-safe = Sie können diese Seite schließen. Wir schreiben Ihnen, sobald es eine Antwort gibt. Die Seite sieht auch selbst wieder nach.
+waiting-check = Noch einmal nachsehen
+refused-request-title = Ihre Anfrage wurde nicht angenommen
+refused-request-lead = Es wurde nichts angelegt, und niemand sonst sieht, was Sie eingegeben haben.
+refused-request-text = Wer darüber entscheidet, hat abgelehnt. Wenn Sie das für einen Irrtum halten, fragen Sie dort direkt nach, oder holen Sie sich Hilfe von { $operator }.
+expired-request-title = Niemand hat Ihre Anfrage beantwortet
+expired-request-text = Die Zeit für eine Antwort ist um. Sie können noch einmal fragen; sagen Sie dort am besten vorher Bescheid.
+expired-request-again = Noch einmal fragen
+
+## Über eine Anfrage entscheiden
+
+approval-title = Jemand möchte zu { $customer } gehören
+approval-text = { $applicant } bittet darum, { $operator } als Teil von { $customer } zu nutzen.
+approval-email = E-Mail-Adresse
+approval-email-proven = { $provider } bestätigt, dass die Adresse dieser Person gehört.
+approval-email-unproven = Niemand hat geprüft, ob die Adresse dieser Person gehört.
+approval-through = Anmeldung mit
+approval-asked-on = Gefragt am
+approval-care = Stimmen Sie nur bei Menschen zu, die Sie kennen: Sie sehen dann, was { $customer } hier hat.
+approval-approve = Zustimmen
+approval-reject = Ablehnen
+approval-approved-title = Zugestimmt
+approval-approved-text = { $applicant } bekommt jetzt Zugang zu { $customer } und eine E-Mail, die das sagt.
+approval-rejected-title = Abgelehnt
+approval-rejected-text = { $applicant } bekommt keinen Zugang. Wir haben das per E-Mail mitgeteilt, ohne Ihren Namen.
+approval-before-title = Diese Anfrage ist schon beantwortet
+approval-before-approved = Ihr wurde zugestimmt.
+approval-before-rejected = Sie wurde abgelehnt.
+approval-before-expired = Niemand hat rechtzeitig geantwortet, sie ist erledigt.
+approval-gone-title = Dieser Link gilt nicht
+approval-gone-text = Vielleicht wurde er schon benutzt, oder seine Zeit ist um. Es ist nichts zu tun.
+
+## Einladungen
+
+invitation-title = Sie sind zu { $customer } eingeladen
+invitation-text = { $operator } hat bei { $customer } ein Konto für Sie. Machen Sie als { $email } weiter: Die Einladung gilt nur für diese Adresse.
+invitation-continue = Weiter
+invitation-used-title = Diese Einladung wurde benutzt
+invitation-used-text = Wenn Sie das waren, melden Sie sich an.
+invitation-gone-title = Diese Einladung gilt nicht
+invitation-gone-text = Ihre Zeit ist vielleicht um, oder sie wurde zurückgezogen. Bitten Sie die Person, die Sie eingeladen hat, um eine neue.
+invitation-sign-in = Anmelden
 
 ## Nachweis eines Kontos
 
@@ -296,6 +350,34 @@ letter-ready-button = { $operator } öffnen
 letter-failed-subject = Ihre Registrierung bei { $operator } braucht Hilfe
 letter-failed-text = Wir konnten Ihr Konto nicht fertig einrichten. Ihre Angaben sind gespeichert, und Sie müssen sie nicht noch einmal eingeben.
 letter-failed-next = Wir wissen Bescheid und kümmern uns darum. Wenn Sie nachfragen möchten, nennen Sie diese Kennung:
+letter-join-subject = { $applicant } möchte zu { $customer } gehören
+letter-join-reminder-subject = Erinnerung: { $applicant } möchte zu { $customer } gehören
+letter-join-text = { $applicant } bittet darum, { $operator } als Teil von { $customer } zu nutzen. Sie administrieren { $customer } und können zustimmen oder ablehnen.
+letter-join-button = Anfrage ansehen
+letter-join-care = Es geschieht nichts, bis Sie auf dieser Seite entscheiden. Behalten Sie den Link für sich: Wer ihn hat, kann entscheiden.
+letter-join-why = Sie bekommen diese E-Mail, weil Sie { $customer } bei { $operator } administrieren.
+letter-join-answered-subject = Beantwortet: { $applicant } und { $customer }
+letter-join-approved-text = Der Anfrage von { $applicant } an { $customer } wurde zugestimmt. Der Zugang ist eingerichtet.
+letter-join-rejected-text = Die Anfrage von { $applicant } an { $customer } wurde abgelehnt. Es gibt keinen Zugang.
+letter-join-expired-text = Niemand hat die Anfrage von { $applicant } an { $customer } beantwortet. Sie ist erledigt, und es gibt keinen Zugang.
+letter-approval-subject = { $applicant } wartet auf Freigabe
+letter-approval-text = { $applicant } hat sich registriert. Kontoart: { $type }.
+letter-approval-how = Um die Registrierung anzusehen und sie freizugeben oder abzulehnen:
+letter-approval-why = Sie bekommen diese E-Mail, weil Registrierungen bei { $operator }, die auf Freigabe warten, an diese Adresse gemeldet werden.
+letter-received-subject = Ihre Registrierung bei { $operator } ist da
+letter-received-customer = Die Administratoren von { $customer } wurden gefragt, ob Sie dazugehören.
+letter-received-operator = { $operator } sieht sie sich an, bevor Ihr Konto eröffnet wird.
+letter-received-next = Sie müssen nichts tun. Wir schreiben Ihnen, sobald es eine Antwort gibt.
+letter-refused-subject = Ihre Anfrage bei { $operator }
+letter-refused-customer = Die Administratoren von { $customer } haben Ihre Anfrage nicht angenommen. Wenn Sie das für einen Irrtum halten, fragen Sie dort direkt nach.
+letter-refused-operator = { $operator } hat Ihre Registrierung nicht angenommen. Wenn Sie das für einen Irrtum halten, wenden Sie sich dorthin.
+letter-expired-customer = Die Administratoren von { $customer } haben Ihre Anfrage nicht beantwortet, und die Zeit dafür ist um. Sie können sich anmelden und noch einmal fragen.
+letter-expired-operator = Ihre Registrierung wurde nicht rechtzeitig beantwortet. Sie können sich anmelden und sie noch einmal absenden.
+letter-invitation-subject = Sie sind zu { $customer } eingeladen
+letter-invitation-text = { $operator } hat bei { $customer } ein Konto für Sie. Öffnen Sie die Einladung, um es einzurichten; das dauert etwa eine Minute.
+letter-invitation-button = Einladung öffnen
+letter-invitation-care = Sie gilt nur für diese E-Mail-Adresse, funktioniert einmal und ist { $days } Tage gültig.
+letter-invitation-why = Sie bekommen diese E-Mail, weil jemand, der { $operator } administriert, diese Adresse eingeladen hat.
 
 ## Länder (Unicode CLDR 48)
 

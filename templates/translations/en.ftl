@@ -89,6 +89,10 @@ registration-why-mail = Your address is confirmed. { $operator } needs a few det
 registration-title = Set up your account
 registration-why = You are signed in, but { $operator } does not know you yet. We need a few details to set up your account. It takes about a minute.
 registration-join = Your account will belong to { $customer }.
+registration-ask = You are asking to join { $customer }. Its administrators decide; we write to them when you send this.
+registration-invited = You are invited to { $customer }. Your account will belong to it.
+registration-next-ask = What happens next: the administrators of { $customer } get an e-mail and decide. You can close the page; we write to you as soon as there is an answer.
+registration-submit-ask = Ask to join
 registration-next = What happens next: we set up your account, which takes a few seconds, and then show you the page you asked for.
 registration-submit = Create account
 registration-known = What we already know
@@ -161,6 +165,7 @@ error-agreement-changed = “{ $title }” has changed. Read it again and accept
 error-email-taken = This e-mail address already has an account. Enter another one, or sign in with that account
 error-name-taken = There already is a customer with this name. Enter another one, or ask a colleague to invite you
 error-code-taken = Your organisation was registered a moment ago. Send this once more to join it
+error-partner-code = This partner code is not valid. Check it with your partner, or try again later
 error-refused = “{ $label }” was not accepted. Check what you have written
 error-elsewhere = Something that we know about you was not accepted. Contact { $operator }
 error-form-expired = This page was open for too long. What you entered is still here; send it once more
@@ -190,6 +195,55 @@ progress-failed-text = Something went wrong on our side. What you entered is sav
 progress-failed-next = We have been notified and will take care of it. You will get an e-mail when your account is ready.
 progress-failed-refused = One of your details was not accepted. Check them and send them again.
 progress-failed-again = Check your details
+
+## Waiting for somebody's word
+
+waiting-title-customer = We have asked { $customer }
+waiting-title-operator = { $operator } will look at your registration
+waiting-text-customer = The administrators of { $customer } have an e-mail from us and decide whether you can join.
+waiting-text-operator = Somebody at { $operator } looks at every new registration of this kind before it is opened.
+waiting-safe = You can close this page. We write to you as soon as there is an answer. This page also looks again by itself.
+waiting-check = Look again
+refused-request-title = Your request was not accepted
+refused-request-lead = Nothing was made, and nobody else can see what you entered.
+refused-request-text = Whoever decides said no. If you think that this is a mistake, ask them directly, or get help from { $operator }.
+expired-request-title = Nobody has answered your request
+expired-request-text = The time for an answer is over. You can ask once more; better tell somebody there in advance.
+expired-request-again = Ask once more
+
+## Deciding about somebody's request
+
+approval-title = Somebody wants to join { $customer }
+approval-text = { $applicant } asks to use { $operator } as part of { $customer }.
+approval-email = E-mail address
+approval-email-proven = { $provider } says that the address is theirs.
+approval-email-unproven = Nobody has checked that the address is theirs.
+approval-through = Signs in with
+approval-asked-on = Asked on
+approval-care = Approve only people whom you know: they will see what { $customer } has here.
+approval-approve = Approve
+approval-reject = Reject
+approval-approved-title = Approved
+approval-approved-text = { $applicant } gets access to { $customer } now, and an e-mail that says so.
+approval-rejected-title = Rejected
+approval-rejected-text = { $applicant } gets no access. We have told them by e-mail, without your name.
+approval-before-title = This request is already answered
+approval-before-approved = It was approved.
+approval-before-rejected = It was rejected.
+approval-before-expired = Nobody answered in time, so that it is over.
+approval-gone-title = This link is not valid
+approval-gone-text = It may have been used, or its time is over. There is nothing to do.
+
+## Invitations
+
+invitation-title = You are invited to { $customer }
+invitation-text = { $operator } has an account for you in { $customer }. Continue as { $email }: the invitation is for that address only.
+invitation-continue = Continue
+invitation-used-title = This invitation was used
+invitation-used-text = If that was you, sign in.
+invitation-gone-title = This invitation is not valid
+invitation-gone-text = Its time may be over, or it was taken back. Ask whoever invited you for a new one.
+invitation-sign-in = Sign in
 
 ## Proving an account
 
@@ -296,6 +350,34 @@ letter-ready-button = Open { $operator }
 letter-failed-subject = Your registration at { $operator } needs a hand
 letter-failed-text = We could not finish setting up your account. What you entered is saved, and you do not need to enter it again.
 letter-failed-next = We have been notified and will take care of it. If you want to ask about it, quote this reference:
+letter-join-subject = { $applicant } wants to join { $customer }
+letter-join-reminder-subject = Reminder: { $applicant } wants to join { $customer }
+letter-join-text = { $applicant } asks to use { $operator } as part of { $customer }. You administer { $customer } and can approve or reject.
+letter-join-button = Look at the request
+letter-join-care = Nothing happens until you decide on that page. Keep the link to yourself: whoever has it can decide.
+letter-join-why = You get this e-mail because you administer { $customer } at { $operator }.
+letter-join-answered-subject = Answered: { $applicant } and { $customer }
+letter-join-approved-text = The request of { $applicant } to join { $customer } was approved. They have access now.
+letter-join-rejected-text = The request of { $applicant } to join { $customer } was rejected. They have no access.
+letter-join-expired-text = Nobody has answered the request of { $applicant } to join { $customer }. It is over, and they have no access.
+letter-approval-subject = { $applicant } waits for approval
+letter-approval-text = { $applicant } has registered. Account type: { $type }.
+letter-approval-how = To see the registration and to approve or reject it:
+letter-approval-why = You get this e-mail because registrations at { $operator } that wait for approval are announced to this address.
+letter-received-subject = We have your registration at { $operator }
+letter-received-customer = The administrators of { $customer } have been asked whether you can join.
+letter-received-operator = { $operator } looks at it before your account is opened.
+letter-received-next = You do not need to do anything. We write to you as soon as there is an answer.
+letter-refused-subject = Your request at { $operator }
+letter-refused-customer = The administrators of { $customer } did not accept your request to join. If you think that this is a mistake, ask them directly.
+letter-refused-operator = { $operator } did not accept your registration. If you think that this is a mistake, contact them.
+letter-expired-customer = The administrators of { $customer } have not answered your request to join, and its time is over. You can sign in and ask once more.
+letter-expired-operator = Your registration was not answered in time. You can sign in and send it once more.
+letter-invitation-subject = You are invited to { $customer }
+letter-invitation-text = { $operator } has an account for you in { $customer }. Open the invitation to set it up; it takes about a minute.
+letter-invitation-button = Open the invitation
+letter-invitation-care = It is for this e-mail address only, works once, and is valid for { $days } days.
+letter-invitation-why = You get this e-mail because somebody who administers { $operator } has invited this address.
 
 ## Countries (Unicode CLDR 48)
 

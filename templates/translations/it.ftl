@@ -89,6 +89,10 @@ registration-why-mail = Il tuo indirizzo è confermato. { $operator } ha bisogno
 registration-title = Configura il tuo account
 registration-why = Hai effettuato l’accesso, ma { $operator } non ti conosce ancora. Ci servono alcuni dati per configurare il tuo account. Basta circa un minuto.
 registration-join = Il tuo account farà parte di { $customer }.
+registration-ask = Chiedi di entrare in { $customer }. Decidono i suoi amministratori: scriviamo loro quando invii la richiesta.
+registration-invited = Hai un invito per { $customer }. Il tuo account ne farà parte.
+registration-next-ask = Che cosa succede dopo: gli amministratori di { $customer } ricevono un'e-mail e decidono. Puoi chiudere la pagina; ti scriviamo appena c'è una risposta.
+registration-submit-ask = Chiedi di entrare
 registration-next = Che cosa succede dopo: configuriamo il tuo account, in pochi secondi, e poi ti mostriamo la pagina che avevi richiesto.
 registration-submit = Crea account
 registration-known = Che cosa sappiamo già
@@ -161,6 +165,7 @@ error-agreement-changed = «{ $title }» è cambiato. Leggilo di nuovo e accetta
 error-email-taken = Questo indirizzo e-mail ha già un account. Inseriscine un altro, oppure accedi con quell’account
 error-name-taken = Esiste già un cliente con questo nome. Inseriscine un altro, oppure chiedi a un collega di invitarti
 error-code-taken = La tua organizzazione è stata registrata un momento fa. Invia di nuovo per farne parte
+error-partner-code = Questo codice partner non è valido. Verificalo con il tuo partner o riprova più tardi
 error-refused = «{ $label }» non è stato accettato. Controlla quello che hai scritto
 error-elsewhere = Qualcosa che sappiamo di te non è stato accettato. Contatta { $operator }
 error-form-expired = Questa pagina è rimasta aperta troppo a lungo. I tuoi dati sono ancora qui: inviali di nuovo
@@ -190,6 +195,55 @@ progress-failed-text = Qualcosa è andato storto da parte nostra. I tuoi dati so
 progress-failed-next = Siamo stati avvisati e ce ne occupiamo. Riceverai un’e-mail quando il tuo account sarà pronto.
 progress-failed-refused = Uno dei tuoi dati non è stato accettato. Controllali e inviali di nuovo.
 progress-failed-again = Controlla i tuoi dati
+
+## In attesa di una decisione
+
+waiting-title-customer = Abbiamo chiesto a { $customer }
+waiting-title-operator = { $operator } esaminerà la tua registrazione
+waiting-text-customer = Gli amministratori di { $customer } hanno ricevuto una nostra e-mail e decidono se puoi entrare.
+waiting-text-operator = Qualcuno di { $operator } esamina ogni nuova registrazione di questo tipo prima di aprirla.
+waiting-safe = Puoi chiudere questa pagina. Ti scriviamo appena c'è una risposta. La pagina controlla anche da sola.
+waiting-check = Controlla di nuovo
+refused-request-title = La tua richiesta non è stata accettata
+refused-request-lead = Non è stato creato nulla e nessun altro può vedere ciò che hai inserito.
+refused-request-text = Chi decide ha detto di no. Se pensi che sia un errore, chiedi direttamente a loro o rivolgiti a { $operator }.
+expired-request-title = Nessuno ha risposto alla tua richiesta
+expired-request-text = Il tempo per una risposta è scaduto. Puoi chiedere ancora una volta; meglio avvisare prima qualcuno.
+expired-request-again = Chiedi ancora
+
+## Decidere su una richiesta
+
+approval-title = Qualcuno vuole entrare in { $customer }
+approval-text = { $applicant } chiede di usare { $operator } come parte di { $customer }.
+approval-email = Indirizzo e-mail
+approval-email-proven = { $provider } conferma che l'indirizzo è suo.
+approval-email-unproven = Nessuno ha verificato che l'indirizzo sia suo.
+approval-through = Accede con
+approval-asked-on = Chiesto il
+approval-care = Approva solo persone che conosci: vedranno ciò che { $customer } ha qui.
+approval-approve = Approva
+approval-reject = Rifiuta
+approval-approved-title = Approvato
+approval-approved-text = { $applicant } ottiene ora l'accesso a { $customer } e un'e-mail che lo conferma.
+approval-rejected-title = Rifiutato
+approval-rejected-text = { $applicant } non ottiene l'accesso. L'abbiamo comunicato per e-mail, senza il tuo nome.
+approval-before-title = A questa richiesta è già stato risposto
+approval-before-approved = È stata approvata.
+approval-before-rejected = È stata rifiutata.
+approval-before-expired = Nessuno ha risposto in tempo, quindi è chiusa.
+approval-gone-title = Questo link non è valido
+approval-gone-text = Forse è già stato usato o è scaduto. Non c'è nulla da fare.
+
+## Inviti
+
+invitation-title = Hai un invito per { $customer }
+invitation-text = { $operator } ha un account per te in { $customer }. Continua come { $email }: l'invito vale solo per quell'indirizzo.
+invitation-continue = Continua
+invitation-used-title = Questo invito è stato usato
+invitation-used-text = Se sei stato tu, accedi.
+invitation-gone-title = Questo invito non è valido
+invitation-gone-text = Forse è scaduto o è stato ritirato. Chiedine uno nuovo a chi ti ha invitato.
+invitation-sign-in = Accedi
 
 ## Prova di un account
 
@@ -296,6 +350,34 @@ letter-ready-button = Apri { $operator }
 letter-failed-subject = La tua registrazione presso { $operator } richiede attenzione
 letter-failed-text = Non siamo riusciti a completare il tuo account. I tuoi dati sono salvati e non devi inserirli di nuovo.
 letter-failed-next = Siamo stati avvisati e ce ne occupiamo. Se vuoi chiedere informazioni, indica questo riferimento:
+letter-join-subject = { $applicant } vuole entrare in { $customer }
+letter-join-reminder-subject = Promemoria: { $applicant } vuole entrare in { $customer }
+letter-join-text = { $applicant } chiede di usare { $operator } come parte di { $customer }. Amministri { $customer } e puoi approvare o rifiutare.
+letter-join-button = Guarda la richiesta
+letter-join-care = Non succede nulla finché non decidi su quella pagina. Tieni il link per te: chi lo ha può decidere.
+letter-join-why = Ricevi questa e-mail perché amministri { $customer } presso { $operator }.
+letter-join-answered-subject = Risposta data: { $applicant } e { $customer }
+letter-join-approved-text = La richiesta di { $applicant } di entrare in { $customer } è stata approvata. Ora ha accesso.
+letter-join-rejected-text = La richiesta di { $applicant } di entrare in { $customer } è stata rifiutata. Non ha accesso.
+letter-join-expired-text = Nessuno ha risposto alla richiesta di { $applicant } di entrare in { $customer }. È chiusa e non ha accesso.
+letter-approval-subject = { $applicant } attende l'approvazione
+letter-approval-text = { $applicant } si è registrato. Tipo di account: { $type }.
+letter-approval-how = Per vedere la registrazione e approvarla o rifiutarla:
+letter-approval-why = Ricevi questa e-mail perché le registrazioni presso { $operator } in attesa di approvazione vengono annunciate a questo indirizzo.
+letter-received-subject = Abbiamo la tua registrazione presso { $operator }
+letter-received-customer = Abbiamo chiesto agli amministratori di { $customer } se puoi entrare.
+letter-received-operator = { $operator } la esamina prima di aprire il tuo account.
+letter-received-next = Non devi fare nulla. Ti scriviamo appena c'è una risposta.
+letter-refused-subject = La tua richiesta presso { $operator }
+letter-refused-customer = Gli amministratori di { $customer } non hanno accettato la tua richiesta di entrare. Se pensi che sia un errore, chiedi direttamente a loro.
+letter-refused-operator = { $operator } non ha accettato la tua registrazione. Se pensi che sia un errore, contattali.
+letter-expired-customer = Gli amministratori di { $customer } non hanno risposto alla tua richiesta di entrare e il tempo è scaduto. Puoi accedere e chiedere ancora.
+letter-expired-operator = Alla tua registrazione non è stato risposto in tempo. Puoi accedere e inviarla di nuovo.
+letter-invitation-subject = Hai un invito per { $customer }
+letter-invitation-text = { $operator } ha un account per te in { $customer }. Apri l'invito per configurarlo; basta circa un minuto.
+letter-invitation-button = Apri l'invito
+letter-invitation-care = Vale solo per questo indirizzo e-mail, funziona una volta e scade dopo { $days } giorni.
+letter-invitation-why = Ricevi questa e-mail perché chi amministra { $operator } ha invitato questo indirizzo.
 
 ## Paesi (Unicode CLDR 48)
 

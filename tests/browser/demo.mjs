@@ -49,6 +49,18 @@ export async function mailedCode({ mail }) {
   throw new Error(`no code in ${mail}`);
 }
 
+// The link in the newest letter to an address; letters take a moment.
+export async function mailedLink({ mail }, address, path) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const letters = readLetters(mail).filter((letter) => letter.includes(`To: ${address}`));
+    const plain = letters.at(-1)?.replaceAll(/=\r?\n/g, '').replaceAll('=3D', '=');
+    const link = plain?.match(/https?:\S+\/auth\/\S+\?link=[\w-]+/);
+    if (link && link[0].includes(path)) return link[0];
+    await new Promise((waited) => setTimeout(waited, 100));
+  }
+  throw new Error(`no link to ${path} for ${address} in ${mail}`);
+}
+
 function readLetters(folder) {
   try {
     const names = readdirSync(folder).filter((name) => name.endsWith('.eml')).sort();

@@ -60,6 +60,12 @@ async fn people_of_a_demo_on_shared_stores_see_the_same() {
 }
 
 #[tokio::test]
+async fn people_of_the_demo_join_by_code_and_by_asking() {
+    let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
+    runs("joining.test.mjs", [("VESTIBULE", program)]).await;
+}
+
+#[tokio::test]
 async fn journeys_on_one_embedded_node() {
     journeys("embedded", TestGateway::embedded()).await;
 }

@@ -110,6 +110,7 @@ impl Scene {
             name: "Giulia Ferraro".to_owned(),
             account_type: AccountType::Business,
             language: "it".to_owned(),
+            administrator: false,
             fields: serde_json::Map::new(),
             options: UserOptions::default(),
         };

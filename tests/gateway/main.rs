@@ -62,9 +62,15 @@ mod websocket;
 #[cfg(test)]
 mod agreements;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod customer_verification;
 #[cfg(test)]
 mod hooks;
+#[cfg(test)]
+mod invitations;
+#[cfg(test)]
+mod joining;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]

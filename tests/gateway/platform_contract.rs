@@ -104,6 +104,7 @@ fn user_of(customer: &CustomerId, address: &str) -> NewUser {
         name: "Mario Rossi".to_owned(),
         account_type: AccountType::Business,
         language: "it".to_owned(),
+        administrator: false,
         fields: Map::from_iter([("newsletter".to_owned(), json!(true))]),
         options: UserOptions::default(),
     }

@@ -46,6 +46,7 @@ pub async fn back_office_customer(office: &Office, address: &str) -> (CustomerId
         name: "Mario Rossi".to_owned(),
         account_type: AccountType::Business,
         language: "it".to_owned(),
+        administrator: false,
         fields: serde_json::Map::new(),
         options: UserOptions::default(),
     };
@@ -512,7 +513,7 @@ async fn how_far_applicants_come_is_counted_once_each() {
         let stage = |stage: &str, kind: &str| {
             let text = render(&office.metrics.registry());
             let line = format!(
-                "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{kind}\",host=\"other\"}} "
+                "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{kind}\",host=\"app.example.com\"}} "
             );
             let found = text.lines().find_map(|one| one.strip_prefix(&line));
             found.map_or(0, |count| count.parse::<u64>().unwrap())

@@ -89,6 +89,8 @@ pub(super) struct UserBody {
     language: Option<String>,
     password: Option<SecretText>,
     #[serde(default)]
+    administrator: bool,
+    #[serde(default)]
     fields: Map<String, Value>,
     #[serde(default)]
     options: UserOptions,
@@ -107,6 +109,7 @@ impl UserBody {
             name: text("name", self.name)?,
             account_type: self.account_type,
             language: text("language", self.language.unwrap_or_else(|| "en".to_owned()))?,
+            administrator: self.administrator,
             fields: self.fields,
             options: self.options,
         };
@@ -117,7 +120,8 @@ impl UserBody {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserChange {
-    pub(super) enabled: bool,
+    pub(super) enabled: Option<bool>,
+    pub(super) administrator: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -146,14 +150,7 @@ impl From<SecretText> for SecretString {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Part {
-    after: Option<String>,
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CustomerQuery {
+pub(super) struct CodeQuery {
     pub(super) code: Option<String>,
     after: Option<String>,
     limit: Option<u32>,
@@ -176,13 +173,7 @@ pub(super) struct UserQuery {
     limit: Option<u32>,
 }
 
-impl Part {
-    pub(super) fn part(&self) -> Listing {
-        part(self.after.as_deref(), self.limit)
-    }
-}
-
-impl CustomerQuery {
+impl CodeQuery {
     pub(super) fn part(&self) -> Listing {
         part(self.after.as_deref(), self.limit)
     }

@@ -19,6 +19,7 @@ pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
     let form = policy.forms.of(&host);
     let nothing_known = LookUps {
         has_locations: true,
+        has_partners: true,
         ..LookUps::default()
     };
     let by_policy_alone = || resolve(&identity, &nothing_known, &policy.onboarding, form);
@@ -96,6 +97,14 @@ fn outcome(resolution: &Resolution) -> String {
             Scope::Join(customer) => {
                 format!("registration inside the customer `{}`", customer.name)
             }
+            Scope::AskToJoin(customer) => format!(
+                "a request to the administrators of the customer `{}`",
+                customer.name
+            ),
+            Scope::Invited(invited) => format!(
+                "registration inside the customer `{}`, by invitation",
+                invited.customer.name
+            ),
         },
     };
     let _ = writeln!(text, "Next: {next}\nWhy: {}", resolution.reason);

@@ -4,9 +4,11 @@
 //! `open_key`, which is NULL once a registration is closed. A lease is taken by one conditional
 //! UPDATE; every later change names the lease in its WHERE.
 
+mod asking;
 mod batch;
 mod duties;
 mod funnel;
+mod invitations;
 mod opening;
 mod proof;
 mod rows;
@@ -113,7 +115,8 @@ impl RegistrationStore for SqlRegistrationStore {
             &self.database,
             (String,),
             "SELECT id FROM registrations
-             WHERE state IN ('provisioning', 'undoing') AND next_try_at <= $1 AND lease_until <= $1
+             WHERE state IN ('provisioning', 'undoing', 'awaiting_approval')
+               AND next_try_at <= $1 AND lease_until <= $1
              ORDER BY next_try_at LIMIT $2",
             now.millis(),
             i64::from(limit)
@@ -134,7 +137,7 @@ impl RegistrationStore for SqlRegistrationStore {
             &self.database,
             RegistrationRow,
             "UPDATE registrations SET lease_owner = $1, lease_until = $2, updated_at = $3
-             WHERE id = $4 AND state IN ('provisioning', 'undoing')
+             WHERE id = $4 AND state IN ('provisioning', 'undoing', 'awaiting_approval')
                AND next_try_at <= $3 AND lease_until <= $3
              RETURNING id, platform, issuer, subject, host, state, sealed, sealed_password, reason, attempts,
                        next_try_at, created_at, updated_at",

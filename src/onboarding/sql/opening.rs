@@ -7,10 +7,11 @@
 use super::SqlRegistrationStore;
 use super::batch::Batch;
 use super::duties::{Occasion, add_receipt};
+use super::invitations::USE_INVITATION;
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError};
 use crate::identity::{Account, AccountType, CustomerId};
-use crate::onboarding::progress::RegistrationId;
+use crate::onboarding::progress::{RegistrationId, State};
 use crate::onboarding::store::{
     NewLink, NewRegistration, Opened, RegistrationStore as _, RegistrationStoreDown, Who,
 };
@@ -43,6 +44,10 @@ async fn insert(database: &Database, new: &NewRegistration) -> Result<(), Databa
     batch.text(&new.email_digest).text(&new.host);
     batch.text(new.language).text(&new.sealed);
     batch.text(&new.policy_version).number(new.at.millis());
+    batch.text(match new.asking {
+        Some(_) => State::AwaitingApproval.as_str(),
+        None => State::Provisioning.as_str(),
+    });
     batch.maybe_text(new.sealed_password.as_deref());
     batch
         .add(STILL_UNLINKED)
@@ -64,6 +69,16 @@ async fn insert(database: &Database, new: &NewRegistration) -> Result<(), Databa
     for receipt in &new.receipts {
         add_receipt(&mut batch, &occasion, receipt);
     }
+    if let Some((asked, asking)) = &new.asking {
+        batch.add(INSERT_APPROVAL).text(new.id.as_str());
+        batch.text(asked.as_str()).number(asking.remind_at.millis());
+        batch.number(asking.expires_at.millis());
+    }
+    if let Some(invitation) = &new.invitation {
+        batch.add(USE_INVITATION).text(new.id.as_str());
+        batch.text(invitation.as_str()).number(new.at.millis());
+        batch.must_change(1);
+    }
     batch.run(database).await
 }
 
@@ -73,7 +88,7 @@ const FORGET_LINK: &str = "DELETE FROM account_links
 const INSERT_REGISTRATION: &str = "INSERT INTO registrations
         (id, platform, issuer, subject, email_digest, host, language, state, open_key, sealed,
          policy_version, created_at, updated_at, sealed_password)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 'provisioning', 'open', $8, $9, $10, $10, $11)";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $11, 'open', $8, $9, $10, $10, $12)";
 
 const STILL_UNLINKED: &str = "UPDATE registrations SET open_key = 'open'
     WHERE id = $1 AND NOT EXISTS (
@@ -85,6 +100,10 @@ const STILL_UNLINKED: &str = "UPDATE registrations SET open_key = 'open'
 const INSERT_STEP: &str = "INSERT INTO registration_steps
         (registration_id, position, step, state, updated_at)
     VALUES ($1, $2, $3, 'planned', $4)";
+
+const INSERT_APPROVAL: &str = "INSERT INTO approvals
+        (registration_id, asked, remind_at, expires_at)
+    VALUES ($1, $2, $3, $4)";
 
 /// Which unique key refused a submission: this identity's, or the address's.
 async fn why_taken(
@@ -161,7 +180,8 @@ pub(super) async fn retry(
             (
                 "UPDATE registrations SET state = 'provisioning', open_key = 'open', reason = NULL,
                      attempts = 0, next_try_at = $1, updated_at = $1
-                 WHERE id = $2 AND state = 'failed'",
+                 WHERE id = $2 AND state = 'failed'
+                   AND COALESCE(reason, '') NOT IN ('rejected', 'not_answered')",
                 now.millis(), id.as_str(); must change 1
             ),
             (STILL_UNLINKED, id.as_str(); must change 1),

@@ -53,6 +53,20 @@ impl ProofStore for SqlRegistrationStore {
         Ok(changed == 1)
     }
 
+    async fn count_code_guess(
+        &self,
+        guess: &NewCode,
+        limits: ProofLimits,
+    ) -> Result<bool, RegistrationStoreDown> {
+        self.insert_within("partner_code", guess, limits).await
+    }
+
+    async fn forgive_code_guess(&self, id: &str) -> Result<(), RegistrationStoreDown> {
+        let sql = "DELETE FROM verifications WHERE id = $1 AND purpose = 'partner_code'";
+        sql_execute!(&self.database, sql, id)?;
+        Ok(())
+    }
+
     async fn count_password_try(
         &self,
         attempt: &NewCode,

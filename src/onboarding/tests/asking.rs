@@ -133,6 +133,7 @@ fn whoever_joins_is_asked_nothing_about_customer_and_location() {
         scope: Scope::Join(customer()),
         account_types: vec![AccountType::Business],
         with_location: true,
+        code_is_required: true,
     });
     let names: Vec<_> = asked(&form).iter().map(|(name, ..)| *name).collect();
     assert_eq!(names, ["name", "email", "phone"]);
@@ -149,6 +150,7 @@ fn where_no_location_is_made_none_is_asked_about() {
         scope: new_customer(),
         account_types: vec![AccountType::Personal],
         with_location: false,
+        code_is_required: true,
     });
     let names: Vec<_> = asked(&form).iter().map(|(name, ..)| *name).collect();
     assert_eq!(names, ["name", "email"]);
@@ -169,6 +171,7 @@ fn a_form_whose_answers_are_all_known_asks_nothing() {
             scope: Scope::Join(customer()),
             account_types: account_types.to_vec(),
             with_location: true,
+            code_is_required: true,
         })
     };
     assert!(build(&declared, &[AccountType::Business]).asks_nothing());

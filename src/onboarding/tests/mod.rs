@@ -16,14 +16,14 @@ use super::form::{FormBasis, RegistrationForm, Scope};
 use crate::clock::Timestamp;
 use crate::expression::{Condition, Mapping};
 use crate::identity::{
-    Account, AccountType, CustomerId, EmailAddress, Issuer, PlatformId, ProvenEmail, ProviderId,
-    Subject, UserId, VerifiedClaims, VerifiedIdentity,
+    Account, AccountType, CustomerId, EmailAddress, Issuer, PartnerId, PlatformId, ProvenEmail,
+    ProviderId, Subject, UserId, VerifiedClaims, VerifiedIdentity,
 };
 use crate::platform::{PlatformCustomer, PlatformUser};
 use crate::policy::duties::Duties;
 use crate::policy::onboarding::{Exclusion, LocalLogin, SelfRegistration};
 use crate::policy::signup_form::{Agreement, AgreementText, Field, FieldKind, FieldTarget};
-use crate::policy::{OnboardingPolicy, SignupForm};
+use crate::policy::{ApprovalPolicy, OnboardingPolicy, PartnerPolicy, SignupForm};
 
 fn identity(claims: Value) -> VerifiedIdentity {
     identity_of("corp", true, claims)
@@ -65,6 +65,8 @@ fn policy() -> OnboardingPolicy {
         addresses: crate::policy::addresses::AddressPolicy::default(),
         hooks: crate::policy::hooks::HookPolicy::default(),
         local_login: LocalLogin::default(),
+        partner: PartnerPolicy::default(),
+        approval: ApprovalPolicy::default(),
     }
 }
 
@@ -160,6 +162,7 @@ fn form_for(claims: Value, declared: &SignupForm) -> RegistrationForm {
         scope: new_customer(),
         account_types: vec![AccountType::Business, AccountType::Personal],
         with_location: true,
+        code_is_required: true,
     })
 }
 

@@ -8,8 +8,10 @@ use crate::language::Language;
 use crate::onboarding::RegistrationId;
 use crate::onboarding::StepKind;
 use crate::onboarding::answers::Answers;
+use crate::onboarding::approval::Asked;
 use crate::onboarding::draft::Draft;
 use crate::onboarding::plan::{Plan, PlanBasis, Step};
+use crate::platform::BelongsTo;
 use crate::seal::{KeyRing, SealKey};
 
 fn answers(account_type: AccountType) -> Answers {
@@ -21,6 +23,7 @@ fn answers(account_type: AccountType) -> Answers {
         customer: Map::from_iter([("vat".to_owned(), json!("IT1"))]),
         location: Map::from_iter([("city".to_owned(), json!("Modena"))]),
         user: Map::new(),
+        partner_code: None,
         acceptances: vec![],
     }
 }
@@ -28,6 +31,7 @@ fn answers(account_type: AccountType) -> Answers {
 fn plan(scope: &Scope, location: Option<&str>, account_type: AccountType) -> Plan {
     let basis = PlanBasis {
         scope,
+        partner: None,
         location_name: location,
         language: "it",
         customer_options: &CustomerOptions::default(),
@@ -95,8 +99,37 @@ fn whoever_joins_gets_a_user_in_that_customer_and_nothing_else() {
         Some("Sede"),
         AccountType::Business,
     );
-    assert_eq!(plan.joins, Some(CustomerId::new("c-1")));
+    let joined = BelongsTo::Customer(CustomerId::new("c-1"));
+    assert_eq!(plan.joins, Some(joined));
     assert_eq!(plan.kinds().collect::<Vec<_>>(), [StepKind::CreateUser]);
+}
+
+#[test]
+fn a_partners_user_gets_no_customer() {
+    let partner = PartnerId::new("p-1");
+    let answers = answers(AccountType::Partner);
+    let basis = PlanBasis {
+        scope: &new_customer(),
+        partner: Some(&partner),
+        location_name: Some("Sede"),
+        language: "it",
+        customer_options: &CustomerOptions::default(),
+        user_options: &UserOptions::default(),
+    };
+    let plan = Plan::of(&answers, basis);
+    assert_eq!(plan.joins, Some(BelongsTo::Partner(partner)));
+    assert!(matches!(&plan.steps[..], [Step::CreateUser(user)] if !user.administrator));
+}
+
+#[test]
+fn whoever_founds_a_customer_administers_it_and_whoever_joins_does_not() {
+    let user = |scope: &Scope| match plan(scope, None, AccountType::Business).steps.pop() {
+        Some(Step::CreateUser(user)) => user,
+        other => panic!("the user comes last: {other:?}"),
+    };
+    assert!(user(&new_customer()).administrator);
+    assert!(!user(&Scope::Join(customer())).administrator);
+    assert!(!user(&Scope::AskToJoin(customer())).administrator);
 }
 
 #[test]
@@ -109,6 +142,7 @@ fn a_draft_opens_only_for_its_own_registration() {
         language: Language::It,
         host: "app.example.com".to_owned(),
         typed: typed(&[("company", "Acme")]),
+        asked: Some(Asked::Administrators(customer())),
         plan: plan(&coded(), Some("Sede"), AccountType::Business),
     };
     let keys = KeyRing::new(SealKey::random(), vec![]);

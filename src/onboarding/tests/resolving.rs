@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::onboarding::RegistrationId;
+use crate::onboarding::invitation::{InvitationId, Invited};
 use crate::onboarding::resolve::{
     KnownMatch, Linked, LookUps, Outcome, Reason, Resolution, TurnedAway, known_customer_queries,
     resolve,
@@ -201,6 +202,10 @@ fn the_policy_says_what_happens_at_a_known_customer() {
             "known-customer rule 1 found the customer: register",
         ),
         (
+            WhenKnown::AskToJoin,
+            "known-customer rule 1 found the customer: ask to join",
+        ),
+        (
             WhenKnown::Deny,
             "known-customer rule 1 found the customer: deny",
         ),
@@ -213,6 +218,10 @@ fn the_policy_says_what_happens_at_a_known_customer() {
             (WhenKnown::Join, Outcome::Register(form)) => {
                 assert_eq!(form.scope, Scope::Join(customer()));
                 assert_eq!(form.account_types, [AccountType::Business]);
+            }
+            (WhenKnown::AskToJoin, Outcome::Register(form)) => {
+                assert_eq!(form.scope, Scope::AskToJoin(customer()));
+                assert!(!form.asks_nothing(), "others are asked only on wish");
             }
             (WhenKnown::Register, Outcome::Register(form)) => {
                 assert_eq!(
@@ -283,7 +292,7 @@ fn a_domain_counts_only_proven_whole_and_through_its_own_provider() {
 }
 
 #[test]
-fn partner_accounts_are_not_offered_to_people_who_sign_in() {
+fn partner_accounts_are_not_offered_where_the_platform_has_no_partners() {
     let mut policy = policy();
     policy.account_types = vec![AccountType::Partner];
     let resolution = resolved(json!({}), &LookUps::default(), &policy);
@@ -292,6 +301,75 @@ fn partner_accounts_are_not_offered_to_people_who_sign_in() {
         Outcome::TurnedAway(TurnedAway::Denied)
     ));
     assert_eq!(resolution.reason, Reason::NoAccountType);
+}
+
+#[test]
+fn partner_accounts_are_offered_where_the_platform_has_partners() {
+    let mut policy = policy();
+    policy.account_types = vec![AccountType::Business, AccountType::Partner];
+    let lookups = LookUps {
+        has_partners: true,
+        ..LookUps::default()
+    };
+    let resolution = resolved(json!({ "company": "Acme" }), &lookups, &policy);
+    let Outcome::Register(form) = resolution.outcome else {
+        panic!("the registration page")
+    };
+    assert_eq!(form.account_types, policy.account_types);
+    let code = |form: &RegistrationForm| {
+        let mut fields = form.fields.iter();
+        let field = fields.find(|field| field.declared.name == "partner_code");
+        field.map(|field| field.declared.required)
+    };
+    assert_eq!(code(&form), Some(true));
+    policy.partner.without_code = Some(PartnerId::new("p-1"));
+    let resolution = resolved(json!({}), &lookups, &policy);
+    let Outcome::Register(form) = resolution.outcome else {
+        panic!("the registration page")
+    };
+    assert_eq!(code(&form), Some(false));
+}
+
+#[test]
+fn an_invitation_counts_before_the_rules_and_after_exclusions_and_existing_users() {
+    let mut policy = policy();
+    policy.known_customer.push(known(WhenKnown::Deny));
+    policy.create_customer_on_first_login = false;
+    let invited = Invited {
+        invitation: InvitationId::new("i-1"),
+        customer: customer(),
+        administrator: true,
+    };
+    let lookups = LookUps {
+        invited: Some(invited.clone()),
+        ..found(0)
+    };
+    let resolution = resolved(json!({ "org": "ACME" }), &lookups, &policy);
+    assert_eq!(resolution.reason, Reason::Invited);
+    assert!(matches!(resolution.outcome,
+        Outcome::Register(form) if form.scope == Scope::Invited(invited.clone())));
+    let with_user = LookUps {
+        user_by_email: Some(user(true)),
+        ..lookups.clone()
+    };
+    let resolution = resolved(json!({ "org": "ACME" }), &with_user, &policy);
+    assert!(matches!(resolution.outcome, Outcome::Prove(_)));
+    policy.exclude.push(exclusion("true"));
+    let resolution = resolved(json!({ "org": "ACME" }), &lookups, &policy);
+    assert!(matches!(resolution.outcome, Outcome::TurnedAway(_)));
+}
+
+#[test]
+fn who_was_rejected_lately_cannot_ask_again() {
+    let mut policy = policy();
+    policy.known_customer.push(known(WhenKnown::AskToJoin));
+    let lookups = LookUps {
+        rejected_lately: Some(RegistrationId::new("r-1")),
+        ..found(0)
+    };
+    let resolution = resolved(json!({ "org": "ACME" }), &lookups, &policy);
+    assert_eq!(resolution.reason, Reason::RejectedLately);
+    assert!(matches!(resolution.outcome, Outcome::UnderWay(_)));
 }
 
 fn any_lookups() -> impl Strategy<Value = LookUps> {
@@ -313,7 +391,7 @@ fn any_lookups() -> impl Strategy<Value = LookUps> {
             customer: customer(),
         }),
         has_locations: true,
-        password: None,
+        ..LookUps::default()
     })
 }
 

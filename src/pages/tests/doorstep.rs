@@ -41,8 +41,8 @@ use crate::policy::duties::Duties;
 use crate::policy::onboarding::{Exclusion, LocalLogin, SelfRegistration};
 use crate::policy::signup_form::{AgreementText, FieldTarget};
 use crate::policy::{
-    Agreement, Brand, Field, FieldKind, Forms, Limits, OnboardingPolicy, Policy, PolicySource,
-    Rules, SignupForm,
+    Agreement, ApprovalPolicy, Brand, Field, FieldKind, Forms, Limits, OnboardingPolicy,
+    PartnerPolicy, Policy, PolicySource, Rules, SignupForm,
 };
 use crate::rate_limit::NodeLimits;
 use crate::seal::{KeyRing, SealKey};
@@ -213,6 +213,8 @@ fn policy() -> Policy {
             addresses: crate::policy::addresses::AddressPolicy::default(),
             hooks: crate::policy::hooks::HookPolicy::default(),
             local_login: LocalLogin::default(),
+            partner: PartnerPolicy::default(),
+            approval: ApprovalPolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {
@@ -245,12 +247,14 @@ impl Ground {
             store: store.clone(),
             duties: store.clone(),
             proofs: store.clone(),
-            funnel: store,
+            funnel: store.clone(),
             abuse: Abuse::new(
                 Arc::new(NodeLimits::default()),
                 self.policy.clone(),
                 Metrics::default(),
             ),
+            approvals: store.clone(),
+            invitations: store,
             policy: self.policy.clone(),
             letters: Arc::new(TemplateLetters),
             courier: Arc::new(PickupCourier::new(PickupSettings {
@@ -368,6 +372,7 @@ impl House {
             name: "Giulia".to_owned(),
             account_type: AccountType::Business,
             language: "en".to_owned(),
+            administrator: false,
             fields: serde_json::Map::new(),
             options: UserOptions::default(),
         };

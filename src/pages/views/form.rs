@@ -17,6 +17,10 @@ pub struct RegistrationPage {
     pub problems: Vec<ProblemLink>,
     /// Which customer one joins, if so.
     pub joins: Option<String>,
+    /// What happens next.
+    pub next: String,
+    /// What the button says.
+    pub submit: String,
     /// What is known and not asked.
     pub known: Vec<KnownValue>,
     /// Where that is from.

@@ -1,6 +1,7 @@
 //! What each page shows, as plain values; the templates hold the markup.
 
 mod accept;
+mod approval;
 mod entry;
 mod form;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use super::assets::AssetUrls;
 use crate::language::Texts;
 
 pub use accept::{AcceptPage, VerifyPage};
+pub use approval::ApprovalPage;
 pub use entry::{
     EmailPage, LinkPage, LocalLoginView, LoginPage, NewPasswordPage, PasswordView, WorkView,
 };

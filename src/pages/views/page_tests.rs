@@ -151,10 +151,12 @@ fn progress() {
             "failed",
             [Done, Running, Waiting],
             Outcome::Failed {
-                sentence: Language::En
+                title: "progress-failed-title",
+                lead: Language::En
                     .texts()
-                    .get("progress-failed-next")
+                    .get("progress-failed-text")
                     .into_owned(),
+                sentence: "progress-failed-next",
                 reference: "r-7f3a".to_owned(),
                 way_on: way("/auth/register", "Try again"),
             },

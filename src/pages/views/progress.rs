@@ -68,10 +68,21 @@ pub enum Outcome {
         /// Whether it takes longer than people wait.
         slow: bool,
     },
+    /// It is somebody else's turn.
+    Waiting {
+        /// Whose.
+        title: String,
+        /// What they do.
+        text: String,
+    },
     /// It needs a hand.
     Failed {
-        /// What happens next, or what to put right.
-        sentence: String,
+        /// The key of the heading.
+        title: &'static str,
+        /// What is kept, and what is not.
+        lead: String,
+        /// The key of what happens next, or of what to put right.
+        sentence: &'static str,
         /// The reference to quote.
         reference: String,
         /// The way on.
@@ -80,7 +91,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn is_open(&self) -> bool {
-        matches!(self, Self::Open { .. })
+    /// After how many seconds the page looks again by itself, without a script.
+    fn looks_again_after(&self) -> Option<u8> {
+        match self {
+            Self::Open { .. } => Some(3),
+            Self::Waiting { .. } => Some(15),
+            Self::Failed { .. } => None,
+        }
     }
 }

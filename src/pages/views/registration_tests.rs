@@ -46,6 +46,8 @@ fn registration(language: Language) -> RegistrationPage {
         who: who(language),
         problems: vec![],
         joins: None,
+        next: language.texts().get("registration-next").into_owned(),
+        submit: language.texts().get("registration-submit").into_owned(),
         known: known(language),
         known_source: language
             .texts()

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::records::{CustomerRow, LocationRow, UserRow};
 use super::{
-    BuiltinPlatform, CustomerRecord, LocationRecord, PartnerRecord, UserRecord, garbled,
-    is_foreign_key_violation, unreachable,
+    BuiltinPlatform, CustomerRecord, LocationRecord, UserRecord, garbled, is_foreign_key_violation,
+    unreachable,
 };
 use crate::database::DatabaseError;
-use crate::identity::{CustomerId, EmailAddress, LocationId, PartnerId, UserId};
+use crate::identity::{CustomerId, EmailAddress, LocationId, UserId};
 use crate::platform::{BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, PlatformError};
 use crate::{sql_execute, sql_fetch_all, sql_fetch_optional};
 
@@ -22,13 +22,14 @@ pub struct Added<'a> {
     pub password: Option<SecretString>,
 }
 
-/// A partner organisation to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewPartner {
-    /// Its name.
-    pub name: String,
-    /// The code with which its people register.
-    pub code: String,
+impl<'a> Added<'a> {
+    /// By a registration, without a password.
+    pub fn by_mark(mark: &'a Mark) -> Self {
+        Self {
+            mark: Some(mark),
+            password: None,
+        }
+    }
 }
 
 /// Which part of a list: what comes after an id, at most so many.
@@ -128,8 +129,8 @@ impl BuiltinPlatform {
             &self.database,
             "INSERT INTO builtin_users
                  (id, email, email_folded, name, customer_id, partner_id, account_type, language,
-                  fields, options, password, enabled, mark, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                  fields, options, password, enabled, mark, created_at, administrator)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             &id,
             user.email.as_str(),
             user.email.folded(),
@@ -144,6 +145,7 @@ impl BuiltinPlatform {
             true,
             added.mark.map(Mark::as_str),
             self.clock.now().millis(),
+            user.administrator,
         );
         let insertion = Insertion {
             inserted,
@@ -153,24 +155,6 @@ impl BuiltinPlatform {
         };
         let made = self.made(insertion, PlatformError::EmailTaken);
         Ok(renamed(made.await?, UserId::new))
-    }
-
-    /// Makes a partner organisation.
-    pub async fn add_partner(&self, partner: &NewPartner) -> Result<PartnerId, PlatformError> {
-        let id = new_id();
-        let inserted = sql_execute!(
-            &self.database,
-            "INSERT INTO builtin_partners (id, name, code, created_at) VALUES ($1, $2, $3, $4)",
-            &id,
-            &partner.name,
-            &partner.code,
-            self.clock.now().millis(),
-        );
-        match inserted {
-            Ok(_) => Ok(PartnerId::new(id)),
-            Err(error) if error.is_unique_violation() => Err(PlatformError::CodeTaken),
-            Err(error) => Err(unreachable(error)),
-        }
     }
 
     /// Made, found by mark, or refused by another unique key.
@@ -240,7 +224,7 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    options, password, enabled, mark, created_at
+                    options, password, enabled, mark, created_at, administrator
              FROM builtin_users WHERE id = $1",
             id.as_str()
         );
@@ -256,7 +240,7 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    options, password, enabled, mark, created_at
+                    options, password, enabled, mark, created_at, administrator
              FROM builtin_users WHERE email_folded = $1",
             email.folded()
         );
@@ -274,19 +258,6 @@ impl BuiltinPlatform {
             i64::from(part.limit)
         );
         many(rows)
-    }
-
-    /// Partner organisations in the order of their ids.
-    pub async fn partners(&self, part: &Listing) -> Result<Vec<PartnerRecord>, PlatformError> {
-        let rows = sql_fetch_all!(
-            &self.database,
-            PartnerRecord,
-            "SELECT id, name, code, created_at
-             FROM builtin_partners WHERE id > $1 ORDER BY id LIMIT $2",
-            &part.after,
-            i64::from(part.limit)
-        );
-        rows.map_err(unreachable)
     }
 
     /// Locations, of one customer or of all, in the order of their ids.
@@ -317,11 +288,28 @@ impl BuiltinPlatform {
             &self.database,
             UserRow,
             "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
-                    options, password, enabled, mark, created_at FROM builtin_users
+                    options, password, enabled, mark, created_at, administrator FROM builtin_users
              WHERE id > $1 AND ($2 = '' OR customer_id = $2) ORDER BY id LIMIT $3",
             &part.after,
             customer.map_or("", CustomerId::as_str),
             i64::from(part.limit)
+        );
+        many(rows)
+    }
+
+    /// The enabled administrators of a customer, at most a hundred.
+    pub async fn administrator_records(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<UserRecord>, PlatformError> {
+        let rows = sql_fetch_all!(
+            &self.database,
+            UserRow,
+            "SELECT id, email, name, customer_id, partner_id, account_type, language, fields,
+                    options, password, enabled, mark, created_at, administrator
+             FROM builtin_users
+             WHERE customer_id = $1 AND administrator AND enabled ORDER BY id LIMIT 100",
+            customer.as_str()
         );
         many(rows)
     }
@@ -333,6 +321,13 @@ impl BuiltinPlatform {
         Ok(changed.map_err(unreachable)? > 0)
     }
 
+    /// Makes a user an administrator, or no longer; `false` when there is none.
+    pub async fn set_administrator(&self, id: &UserId, is: bool) -> Result<bool, PlatformError> {
+        let sql = "UPDATE builtin_users SET administrator = $1 WHERE id = $2";
+        let changed = sql_execute!(&self.database, sql, is, id.as_str());
+        Ok(changed.map_err(unreachable)? > 0)
+    }
+
     /// Deletes a user; `false` when there was none.
     pub async fn delete_user(&self, id: &UserId) -> Result<bool, PlatformError> {
         let sql = "DELETE FROM builtin_users WHERE id = $1";
@@ -341,7 +336,7 @@ impl BuiltinPlatform {
     }
 }
 
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 

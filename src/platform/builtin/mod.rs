@@ -5,6 +5,7 @@
 //! a unique key, so that any number of nodes may try at once.
 
 mod directory;
+mod partners;
 mod password;
 mod profile;
 mod records;
@@ -13,12 +14,14 @@ pub mod remote;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use directory::{Added, Listing, NewPartner};
+pub use directory::{Added, Listing};
+pub use partners::NewPartner;
 pub use records::{CustomerRecord, LocationRecord, PartnerRecord, UserRecord};
 
 use super::{
-    Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck, Platform,
-    PlatformCustomer, PlatformError, PlatformUser, Profile, ProfileChange, Undone,
+    Administrator, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
+    Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser, Profile,
+    ProfileChange, Undone,
 };
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError};
@@ -107,6 +110,19 @@ impl Platform for BuiltinPlatform {
     async fn customer(&self, id: &CustomerId) -> Result<Option<PlatformCustomer>, PlatformError> {
         let found = self.customer_record(id).await?;
         Ok(found.map(PlatformCustomer::from))
+    }
+
+    async fn partner_by_code(&self, code: &str) -> Result<Option<PlatformPartner>, PlatformError> {
+        let found = self.partner_record_by_code(code).await?;
+        Ok(found.map(PlatformPartner::from))
+    }
+
+    async fn administrators(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<Administrator>, PlatformError> {
+        let found = self.administrator_records(customer).await?;
+        found.into_iter().map(Administrator::try_from).collect()
     }
 
     async fn ensure_customer(

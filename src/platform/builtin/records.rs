@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 
 use super::garbled;
 use crate::identity::{
-    AccountType, CustomerId, CustomerOptions, EmailAddress, UserId, UserOptions,
+    AccountType, CustomerId, CustomerOptions, EmailAddress, PartnerId, UserId, UserOptions,
 };
-use crate::platform::{PlatformCustomer, PlatformError, PlatformUser};
+use crate::platform::{
+    Administrator, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
+};
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,9 @@ pub struct UserRecord {
     pub enabled: bool,
     /// Whether there is a password.
     pub has_password: bool,
+    /// Whether the user decides who belongs to the customer.
+    #[serde(default)]
+    pub administrator: bool,
     /// The registration that made it.
     pub mark: Option<String>,
     /// When it was made, UTC milliseconds.
@@ -107,6 +112,28 @@ impl UserRecord {
             enabled: self.enabled,
             has_password: self.has_password,
         })
+    }
+}
+
+impl TryFrom<UserRecord> for Administrator {
+    type Error = PlatformError;
+
+    fn try_from(record: UserRecord) -> Result<Self, PlatformError> {
+        Ok(Self {
+            user: UserId::new(record.id),
+            email: EmailAddress::parse(&record.email).map_err(garbled)?,
+            name: record.name,
+            language: record.language,
+        })
+    }
+}
+
+impl From<PartnerRecord> for PlatformPartner {
+    fn from(record: PartnerRecord) -> Self {
+        Self {
+            id: PartnerId::new(record.id),
+            name: record.name,
+        }
     }
 }
 
@@ -192,6 +219,7 @@ pub(super) struct UserRow {
     options: String,
     password: Option<String>,
     enabled: bool,
+    administrator: bool,
     mark: Option<String>,
     created_at: i64,
 }
@@ -212,6 +240,7 @@ impl TryFrom<UserRow> for UserRecord {
             partner: row.partner_id,
             language: row.language,
             enabled: row.enabled,
+            administrator: row.administrator,
             mark: row.mark,
             created_at: row.created_at,
             password: row.password,

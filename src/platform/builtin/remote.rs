@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{CustomerRecord, UserRecord, garbled};
+use super::{CustomerRecord, PartnerRecord, UserRecord, garbled};
 use crate::identity::{CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId};
 use crate::outbound::{AnswerLimits, Outbound, OutboundError};
 use crate::platform::{
-    BelongsTo, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
-    Platform, PlatformCustomer, PlatformError, PlatformUser, Profile, ProfileChange,
-    RemoteSettings, Undone,
+    Administrator, BelongsTo, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser,
+    PasswordCheck, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
+    Profile, ProfileChange, RemoteSettings, Undone,
 };
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -225,6 +225,22 @@ impl Platform for RemoteBuiltinPlatform {
         Ok(found.map(PlatformCustomer::from))
     }
 
+    async fn partner_by_code(&self, code: &str) -> Result<Option<PlatformPartner>, PlatformError> {
+        let question = Question::new(Method::GET, &["partners"]).by("code", code);
+        let found: Items<PartnerRecord> = self.get(question).await?;
+        Ok(found.items.into_iter().next().map(PlatformPartner::from))
+    }
+
+    async fn administrators(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<Administrator>, PlatformError> {
+        let path = ["customers", customer.as_str(), "administrators"];
+        let found: Items<UserRecord> = self.get(Question::new(Method::GET, &path)).await?;
+        let found = found.items.into_iter();
+        found.map(Administrator::try_from).collect()
+    }
+
     async fn ensure_customer(
         &self,
         mark: &Mark,
@@ -270,6 +286,7 @@ impl Platform for RemoteBuiltinPlatform {
             "partner": partner,
             "account_type": user.account_type,
             "language": user.language,
+            "administrator": user.administrator,
             "fields": user.fields,
             "options": user.options,
             "password": password.map(ExposeSecret::expose_secret),

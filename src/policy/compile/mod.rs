@@ -3,6 +3,7 @@
 mod abuse;
 mod agreements;
 mod hooks;
+mod joining;
 mod limits;
 mod onboarding;
 mod rules;
@@ -27,6 +28,8 @@ pub struct Surroundings {
     pub hosts: Vec<String>,
     /// The identity providers; empty when not known.
     pub providers: Vec<ProviderId>,
+    /// Whether letters are sent; none when not known.
+    pub sends_letters: Option<bool>,
 }
 
 impl Surroundings {

@@ -16,7 +16,7 @@ use crate::policy::onboarding::{
 use crate::policy::signup_form::{Field, FieldTarget};
 use crate::policy::{OnboardingPolicy, SignupForm};
 
-use super::{Surroundings, signup};
+use super::{Surroundings, joining, signup};
 
 pub fn compile(
     file: &OnboardingFile,
@@ -31,6 +31,8 @@ pub fn compile(
         addresses,
         hooks,
         local_login,
+        partner,
+        approval,
     } = file;
     let Sso {
         create_customer_on_first_login,
@@ -45,24 +47,32 @@ pub fn compile(
         .filter_map(|shape| known(shape, around, findings))
         .collect();
     let exclude = exclusions(exclude, findings);
+    let account_types = self::account_types(account_types.as_ref(), findings);
+    let approving = joining::approval(approval, around, findings);
+    let self_registration = self_registration_of(self_registration, findings);
+    let offered = [&account_types, &self_registration.account_types].map(Vec::as_slice);
+    joining::advise_on_partners(partner, (&offered.concat(), &approving), findings);
+    let by_password = local_login_of(local_login, self_registration.enabled, findings);
     let recheck = findings.take_optional(recheck_account_every.as_ref());
     OnboardingPolicy {
         create_customer_on_first_login: create_customer_on_first_login.unwrap_or(true),
-        account_types: account_types_of_sso(account_types.as_ref(), findings),
+        account_types,
         add_default_location: add_default_location.unwrap_or(true),
         known_customer,
         exclude,
         hooks: super::hooks::compile(hooks, findings),
         addresses: super::abuse::addresses(addresses, findings),
         recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
-        self_registration: self_registration_of(self_registration, findings),
+        self_registration,
+        partner: joining::partner(partner, findings),
+        approval: approving,
         duties: Duties {
             agreements: meanwhile(agreements.api),
             verification: customer_verification
                 .enabled
                 .then(|| meanwhile(customer_verification.api)),
         },
-        local_login: local_login_of(local_login, self_registration.enabled, findings),
+        local_login: by_password,
     }
 }
 
@@ -168,19 +178,6 @@ fn self_registration_of(
     }
 }
 
-fn account_types_of_sso(
-    declared: Option<&At<Vec<AccountType>>>,
-    findings: &mut Findings<'_>,
-) -> Vec<AccountType> {
-    if let Some(declared) = declared
-        && declared.contains(&AccountType::Partner)
-    {
-        let message = "a partner's users are not made at their first sign-on";
-        findings.error(&declared.span, message, "remove `partner`");
-    }
-    account_types(declared, findings)
-}
-
 fn account_types(
     declared: Option<&At<Vec<AccountType>>>,
     findings: &mut Findings<'_>,
@@ -217,13 +214,17 @@ fn known(
     } = shape;
     let then_what = match then.value {
         Then::Join => WhenKnown::Join,
+        Then::AskToJoin => {
+            joining::needs_letters(&then.span, around, findings);
+            WhenKnown::AskToJoin
+        }
         Then::Register => WhenKnown::Register,
         Then::Deny => WhenKnown::Deny,
     };
     let by = match (claim, domain, provider, customer) {
         (Some(claim), None, None, None) => KnownBy::Claim(claim.value.clone()),
         (None, Some(domain), Some(provider), Some(customer)) => {
-            check_domain(domain, findings);
+            joining::check_domain(domain, findings);
             check_provider(provider, around, findings);
             KnownBy::Domain {
                 domain: domain.to_lowercase(),
@@ -242,13 +243,6 @@ fn known(
         by,
         then: then_what,
     })
-}
-
-fn check_domain(domain: &At<String>, findings: &mut Findings<'_>) {
-    if domain.contains(['@', '*', '/', ' ']) || !domain.contains('.') {
-        let message = format!("`{}` is not a whole domain", domain.value);
-        findings.error(&domain.span, message, "write it like `example.com`");
-    }
 }
 
 fn check_provider(provider: &At<String>, around: &Surroundings, findings: &mut Findings<'_>) {
@@ -295,11 +289,13 @@ fn exclusion(
         let advice = "write `staff` for the shipped text, or what people shall do";
         findings.error(&message.span, "the message is empty", advice);
     }
-    let when = findings.take(when)?;
+    let condition = findings.take(when)?;
+    let known = ["identity"];
+    findings.no_unknown_name(&when.span, condition.unknown_variable(&known), &known);
     let name = name.as_ref().map(|name| name.value.clone());
     Some(Exclusion {
         name: name.unwrap_or_else(|| format!("exclude {}", place + 1)),
-        when,
+        when: condition,
         message: message.value.clone(),
     })
 }

@@ -60,6 +60,10 @@ fn compile_rule(
     let pattern = pattern(path, findings);
     let methods = methods.iter().map(|word| method(word, findings)).collect();
     let condition = findings.take_optional(require.as_ref());
+    if let (Some(require), Some(condition)) = (require, &condition) {
+        let known = ["identity", "account", "request"];
+        findings.no_unknown_name(&require.span, condition.unknown_variable(&known), &known);
+    }
     let limit = limit
         .as_ref()
         .zip(known)

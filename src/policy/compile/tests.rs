@@ -8,6 +8,7 @@ fn around() -> Surroundings {
     Surroundings {
         hosts: vec!["app.example.com".to_owned(), "iot.acme.example".to_owned()],
         providers: vec![ProviderId::new("corp")],
+        sends_letters: Some(true),
     }
 }
 

@@ -4,6 +4,7 @@
 mod abuse;
 mod addresses;
 mod hooks;
+mod joining;
 mod signup;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::rate_limit::Per;
 pub use abuse::{AbuseShape, CodeLanes, FormLanes, LinkLanes, MailLanes};
 pub use addresses::{Addresses, Welcome};
 pub use hooks::{HookShape, WhenDown};
+pub use joining::{ApprovalShape, PartnerShape};
 pub use signup::{
     AccountTypeShape, AgreementChoice, BrandShape, DefaultDashboardShape, FieldShape,
     HomeDashboardShape, Kind, LinkShape, Localised, NotifyShape, OptionShape, PlatformShape,
@@ -103,6 +105,12 @@ pub struct OnboardingFile {
     /// When the operator's hook is asked.
     #[serde(default)]
     pub hooks: HookShape,
+    /// People of partner organisations.
+    #[serde(default)]
+    pub partner: PartnerShape,
+    /// Registrations that wait for somebody's word before anything is made.
+    #[serde(default)]
+    pub approval: ApprovalShape,
     /// Signing in by the platform's own passwords.
     #[serde(default)]
     pub local_login: LocalLoginShape,
@@ -217,6 +225,8 @@ pub struct KnownShape {
 pub enum Then {
     /// The user is made inside that customer at once.
     Join,
+    /// The customer's own administrators are asked by letter first.
+    AskToJoin,
     /// A new customer is made.
     Register,
     /// Nobody gets in this way.

@@ -26,7 +26,8 @@ use vestibule::policy::duties::Duties;
 use vestibule::policy::onboarding::{LocalLogin, SelfRegistration};
 use vestibule::policy::route::PathPattern;
 use vestibule::policy::{
-    Access, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rule, Rules, SignupForm,
+    Access, ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Policy, PolicySource,
+    Rule, Rules, SignupForm,
 };
 use vestibule::proxy::{
     Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, Listener,
@@ -409,6 +410,8 @@ fn policy(limits: Limits) -> Policy {
             addresses: vestibule::policy::addresses::AddressPolicy::default(),
             hooks: vestibule::policy::hooks::HookPolicy::default(),
             local_login: LocalLogin::default(),
+            partner: PartnerPolicy::default(),
+            approval: ApprovalPolicy::default(),
         },
         limits,
         forms: Forms {

@@ -27,7 +27,8 @@ use vestibule::policy::duties::Duties;
 use vestibule::policy::onboarding::{LocalLogin, SelfRegistration};
 use vestibule::policy::signup_form::{Agreement, AgreementText};
 use vestibule::policy::{
-    Brand, Forms, Limits, OnboardingPolicy, Policy, PolicySource, Rules, SignupForm,
+    ApprovalPolicy, Brand, Forms, Limits, OnboardingPolicy, PartnerPolicy, Policy, PolicySource,
+    Rules, SignupForm,
 };
 use vestibule::rate_limit::NodeLimits;
 use vestibule::seal::{KeyRing, SealKey};
@@ -100,6 +101,8 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         addresses: vestibule::policy::addresses::AddressPolicy::default(),
         hooks: vestibule::policy::hooks::HookPolicy::default(),
         local_login: LocalLogin::default(),
+        partner: PartnerPolicy::default(),
+        approval: ApprovalPolicy::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {
@@ -281,6 +284,8 @@ fn parts(
         proofs: store.clone(),
         duties: store.clone(),
         funnel: store.clone(),
+        approvals: store.clone(),
+        invitations: store.clone(),
         store,
         abuse: Abuse::new(
             Arc::new(NodeLimits::default()),
@@ -297,7 +302,7 @@ fn parts(
         keys: Arc::new(KeyRing::new(SealKey::from_bytes([7; 32]), vec![])),
         clock,
         provider_names: BTreeMap::from([(ProviderId::new("corp"), "Corp login".to_owned())]),
-        origins: BTreeMap::new(),
+        origins: BTreeMap::from([(HOST.to_owned(), format!("https://{HOST}"))]),
         node: Node::at("office"),
     }
 }

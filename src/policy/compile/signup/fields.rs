@@ -13,7 +13,14 @@ use crate::policy::signup_form::{Choice, Field, FieldKind, FieldTarget};
 use super::localised;
 
 /// Names that the registration page uses itself.
-const RESERVED: [&str; 5] = ["account_type", "asked", "form_token", "language", "submit"];
+const RESERVED: [&str; 6] = [
+    "account_type",
+    "asked",
+    "form_token",
+    "language",
+    "partner_code",
+    "submit",
+];
 
 /// What a name says about a field.
 struct Known {
@@ -214,7 +221,10 @@ fn mapping(from: &At<Prefill>, findings: &mut Findings<'_>) -> Option<Mapping> {
                 span: from.span.clone(),
                 outcome: Expression::read(cel),
             };
-            findings.take(&parsed).map(Mapping::Expression)
+            let expression = findings.take(&parsed)?;
+            let known = ["identity"];
+            findings.no_unknown_name(&from.span, expression.unknown_variable(&known), &known);
+            Some(Mapping::Expression(expression))
         }
     }
 }

@@ -4,15 +4,20 @@
 //! What holds whatever the policy says: only a link signs in; an e-mail address alone never links;
 //! an exclusion that holds, or cannot be evaluated, turns away.
 
+mod outcome;
+
 use serde_json::Value;
 
 use super::form::{FormBasis, RegistrationForm, Scope};
+use super::invitation::Invited;
 use super::password::Demand;
 use super::progress::RegistrationId;
 use crate::identity::{Account, AccountType, CustomerId, VerifiedIdentity};
 use crate::platform::{PlatformCustomer, PlatformUser};
 use crate::policy::onboarding::{KnownBy, KnownCustomer, WhenKnown};
 use crate::policy::{OnboardingPolicy, SignupForm};
+
+pub use outcome::{Outcome, Reason, Resolution, TurnedAway};
 
 /// Longer claims are no organisation codes.
 const LONGEST_CODE: usize = 128;
@@ -24,14 +29,20 @@ pub struct LookUps {
     pub link: Option<Linked>,
     /// A registration of this identity that is under way.
     pub open_registration: Option<RegistrationId>,
+    /// A registration of this identity that was rejected so lately that it cannot ask again.
+    pub rejected_lately: Option<RegistrationId>,
     /// The platform user that has the identity's e-mail address.
     pub user_by_email: Option<PlatformUser>,
+    /// The newest invitation to the identity's proven address.
+    pub invited: Option<Invited>,
     /// The customer that the first fitting rule found.
     pub known_customer: Option<KnownMatch>,
     /// Whether the platform has locations.
     pub has_locations: bool,
     /// What is demanded of the password, where somebody is to choose one.
     pub password: Option<Demand>,
+    /// Whether the platform has partners.
+    pub has_partners: bool,
 }
 
 /// An account link, and the user that it leads to.
@@ -68,104 +79,6 @@ pub enum Wanted {
     Code(String),
     /// By the platform's id.
     Id(CustomerId),
-}
-
-/// What comes next, and why.
-#[derive(Debug, Clone)]
-pub struct Resolution {
-    /// What comes next.
-    pub outcome: Outcome,
-    /// Which rule says so.
-    pub reason: Reason,
-    /// The link, where it leads to a user that the platform no longer has.
-    pub stale_link: Option<Account>,
-}
-
-/// What comes next for an identity.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// Signed in with this account.
-    SignedIn(Account),
-    /// A registration is under way.
-    UnderWay(RegistrationId),
-    /// The registration form.
-    Register(RegistrationForm),
-    /// Proof that this platform user is theirs.
-    Prove(PlatformUser),
-    /// Nobody gets in this way.
-    TurnedAway(TurnedAway),
-}
-
-/// Why somebody is turned away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TurnedAway {
-    /// An exclusion holds; its message is a key of the language files or the text itself.
-    Excluded {
-        /// The message.
-        message: String,
-    },
-    /// The platform has disabled the account.
-    Disabled,
-    /// The policy lets nobody in this way.
-    Denied,
-    /// The proven address belongs to a user of the platform, who signs in.
-    HasAccount,
-}
-
-/// Which rule decided; its text is what `explain` shows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// The identity is linked to an enabled user.
-    #[error("the identity is linked to a user that the platform lets in")]
-    Linked,
-    /// The identity is linked to a disabled user.
-    #[error("the identity is linked to a user that the platform has disabled")]
-    LinkedToDisabled,
-    /// A registration is under way.
-    #[error("a registration of this identity is under way")]
-    RegistrationUnderWay,
-    /// An exclusion holds.
-    #[error("exclusion `{rule}` holds: {condition}")]
-    Excluded {
-        /// Its name.
-        rule: String,
-        /// Its condition.
-        condition: String,
-    },
-    /// An exclusion cannot be evaluated, so that nobody can say that it does not hold.
-    #[error("exclusion `{rule}` cannot be evaluated for these claims: {cause}")]
-    ExclusionFailed {
-        /// Its name.
-        rule: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The address belongs to a user that is not linked to this identity.
-    #[error("the e-mail address belongs to a user that is not linked to this identity")]
-    EmailInUse,
-    /// A known-customer rule holds.
-    #[error("known-customer rule {rule} found the customer: {then}")]
-    KnownCustomer {
-        /// Its place, from 1.
-        rule: usize,
-        /// What it says.
-        then: &'static str,
-    },
-    /// The first login of a new customer.
-    #[error("no rule knows the customer; create_customer_on_first_login is on")]
-    FirstLogin,
-    /// Customers are not made on first login.
-    #[error("no rule knows the customer; create_customer_on_first_login is off")]
-    FirstLoginIsOff,
-    /// No account type is on offer.
-    #[error("no account type is on offer to people who sign in")]
-    NoAccountType,
-    /// Nobody registers by a mailed link.
-    #[error("self_registration is off")]
-    SelfRegistrationOff,
-    /// A new customer by a mailed link.
-    #[error("self_registration is on")]
-    SelfRegistration,
 }
 
 /// The look-ups that known-customer rules want, in their order.
@@ -274,9 +187,14 @@ fn unlinked(
         identity,
         policy,
         form,
-        has_locations: lookups.has_locations,
-        password: lookups.password,
+        lookups,
     };
+    if let Some(invited) = &lookups.invited {
+        return applying.invited(invited);
+    }
+    if let Some(id) = &lookups.rejected_lately {
+        return (Outcome::UnderWay(id.clone()), Reason::RejectedLately);
+    }
     // A match counts only for a rule that asks for it with these claims.
     let known = lookups.known_customer.as_ref().and_then(|found| {
         let rule = policy.known_customer.get(found.rule)?;
@@ -321,11 +239,17 @@ struct Applying<'a> {
     identity: &'a VerifiedIdentity,
     policy: &'a OnboardingPolicy,
     form: &'a SignupForm,
-    has_locations: bool,
-    password: Option<Demand>,
+    lookups: &'a LookUps,
 }
 
 impl Applying<'_> {
+    /// An invitation counts before any rule: somebody named this address.
+    fn invited(&self, invited: &Invited) -> (Outcome, Reason) {
+        let account_types = vec![invited.customer.account_type];
+        let form = self.form(Scope::Invited(invited.clone()), account_types);
+        (Outcome::Register(form), Reason::Invited)
+    }
+
     fn known_customer(&self, found: &KnownMatch, then: WhenKnown) -> (Outcome, Reason) {
         let reason = |then| Reason::KnownCustomer {
             rule: found.rule + 1,
@@ -337,6 +261,11 @@ impl Applying<'_> {
                 let account_types = vec![found.customer.account_type];
                 let form = self.form(Scope::Join(found.customer.clone()), account_types);
                 (Outcome::Register(form), reason("join"))
+            }
+            WhenKnown::AskToJoin => {
+                let account_types = vec![found.customer.account_type];
+                let form = self.form(Scope::AskToJoin(found.customer.clone()), account_types);
+                (Outcome::Register(form), reason("ask to join"))
             }
             WhenKnown::Register => {
                 let (outcome, otherwise) = self.new_customer(None);
@@ -359,11 +288,9 @@ impl Applying<'_> {
         if !entrance.is_open {
             return (denied, closed);
         }
-        // A partner's user is made by partner code, which is not asked of people who sign in.
         let offered = entrance.account_types.iter().copied();
-        let account_types: Vec<_> = offered
-            .filter(|kind| *kind != AccountType::Partner)
-            .collect();
+        let has = |kind: &AccountType| *kind != AccountType::Partner || self.lookups.has_partners;
+        let account_types: Vec<_> = offered.filter(has).collect();
         if account_types.is_empty() {
             return (denied, Reason::NoAccountType);
         }
@@ -389,8 +316,9 @@ impl Applying<'_> {
             declared: self.form,
             scope,
             account_types,
-            with_location: entrance.add_default_location && self.has_locations,
+            with_location: entrance.add_default_location && self.lookups.has_locations,
+            code_is_required: self.policy.partner.without_code.is_none(),
         })
-        .with_password(self.password)
+        .with_password(self.lookups.password)
     }
 }
