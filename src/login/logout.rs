@@ -50,7 +50,8 @@ impl Login {
     ) -> Result<Option<Url>, LoginError> {
         let identity = &open.record.identity;
         let tokens = self.parts.sessions.tokens(id, &client.host).await?;
-        self.parts.sessions.end(id).await?;
+        // Those on other hosts first: should the store fail in between, this one is still there to
+        // try again with.
         if let Some(sid) = identity.provider_session() {
             let (issuer, subject) = (identity.issuer(), identity.subject());
             self.parts
@@ -58,6 +59,7 @@ impl Login {
                 .end_of(issuer, subject, Some(sid))
                 .await?;
         }
+        self.parts.sessions.end(id).await?;
         let mut event = self.event(EventKind::LoggedOut, identity);
         event.account = open.record.account().cloned();
         self.record(client, event).await;
