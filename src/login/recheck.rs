@@ -56,7 +56,7 @@ impl Login {
 
     /// Whether the platform answered; while it does not, sessions live on.
     async fn check_account(&self, who: &Who, account: &Account) -> bool {
-        match self.why_out(account).await {
+        match self.why_out(who, account).await {
             Ok(None) => true,
             Ok(Some(kind)) => self.sign_out(kind, who, account).await,
             Err(error) => {
@@ -66,9 +66,18 @@ impl Login {
         }
     }
 
-    async fn why_out(&self, account: &Account) -> Result<Option<EventKind>, OnboardingError> {
+    async fn why_out(
+        &self,
+        who: &Who,
+        account: &Account,
+    ) -> Result<Option<EventKind>, OnboardingError> {
         Ok(
-            match self.parts.onboarding.account_standing(account).await? {
+            match self
+                .parts
+                .onboarding
+                .account_standing((&who.0, &who.1), account)
+                .await?
+            {
                 AccountStanding::Active(today) if today == *account => None,
                 // Its sessions say what is no longer so; the next login says what is.
                 AccountStanding::Active(_) => Some(EventKind::AccountChanged),

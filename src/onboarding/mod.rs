@@ -55,7 +55,7 @@ use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
 use crate::database::Node;
 use crate::hooks::RegistrationHook;
-use crate::identity::{Account, ProviderId, VerifiedIdentity};
+use crate::identity::{Account, Issuer, ProviderId, Subject, VerifiedIdentity};
 use crate::mail::{Courier, CourierError, Letters};
 use crate::outbox::Outbox;
 use crate::platform::{Platform, PlatformError};
@@ -319,11 +319,21 @@ impl Onboarding {
         self.resolve_by(&policy, identity, host).await
     }
 
-    /// How a linked account stands with the platform today.
+    /// How the account of an identity stands today; one that it is no longer linked to is gone.
     pub async fn account_standing(
         &self,
+        (issuer, subject): (&Issuer, &Subject),
         account: &Account,
     ) -> Result<AccountStanding, OnboardingError> {
+        let who = Who {
+            platform: account.platform.clone(),
+            issuer: issuer.clone(),
+            subject: subject.clone(),
+        };
+        let link = self.parts.store.link(&who).await?;
+        if link.is_none_or(|linked| linked.user != account.user) {
+            return Ok(AccountStanding::Gone);
+        }
         Ok(match self.parts.platform.user(&account.user).await? {
             Some(user) if user.enabled => AccountStanding::Active(user.as_account_of(account)),
             Some(_) => AccountStanding::Disabled,

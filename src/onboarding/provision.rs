@@ -196,10 +196,17 @@ impl Job<'_> {
             account_type: Some(self.draft.account_type),
         };
         let applicant = &self.draft.identity;
+        let is_proven =
+            applicant.has_proven_email() && applicant.email().as_ref() == Some(&self.draft.email);
+        let by = if is_proven {
+            LinkedBy::Registration
+        } else {
+            LinkedBy::UnprovenRegistration
+        };
         let link = NewLink {
             who: (self.registration.who).registered_as(applicant, &finished.user),
             account: account.clone(),
-            by: LinkedBy::Registration,
+            by,
             at: parts.clock.now(),
         };
         let id = &self.registration.id;
@@ -216,7 +223,7 @@ impl Job<'_> {
         }
         self.count(Stage::Completed);
         tracing::info!(registration = %id, "a registration is complete");
-        let detail = serde_json::json!({ "by": LinkedBy::Registration.as_str() });
+        let detail = serde_json::json!({ "by": by.as_str() });
         self.event(EventKind::Linked, Some(&account), detail).await;
         let detail = serde_json::Value::Null;
         self.event(EventKind::RegistrationCompleted, Some(&account), detail)

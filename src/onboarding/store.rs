@@ -62,6 +62,9 @@ impl Who {
 pub enum LinkedBy {
     /// A registration made the user.
     Registration,
+    /// A registration made the user, with an address that nobody had proven: it gives way to
+    /// whoever proves it.
+    UnprovenRegistration,
     /// The owner of an existing user gave proof.
     Proof,
     /// An operator said so.
@@ -73,6 +76,7 @@ impl LinkedBy {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registration => "registration",
+            Self::UnprovenRegistration => "unproven_registration",
             Self::Proof => "proof",
             Self::Operator => "operator",
         }

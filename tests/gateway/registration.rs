@@ -302,6 +302,37 @@ async fn an_address_in_use_is_linked_only_by_a_mailed_code() {
     }
 }
 
+/// Somebody who typed an address does not share the user with whoever proves that it is theirs.
+#[tokio::test]
+async fn an_address_that_was_only_typed_gives_way_to_its_owner() {
+    for office in Office::on_both(&policy(|_| {})).await {
+        let eve = somebody("eve", json!({ "name": "Eve" }));
+        office.register(&eve).await;
+        let NextStep::SignedIn(account) = office.next_step(&eve).await else {
+            panic!("nobody else is there yet")
+        };
+        let of_eve = (eve.issuer(), eve.subject());
+        let standing = || office.onboarding.account_standing(of_eve, &account);
+        assert!(matches!(
+            standing().await.unwrap(),
+            AccountStanding::Active(_)
+        ));
+
+        send_code(&office, &mario()).await.unwrap();
+        let code = office.outbox.code();
+        let proven = office
+            .onboarding
+            .redeem_code(&mario(), &client(), &code)
+            .await;
+        assert_eq!(proven.unwrap().user, account.user);
+        assert_eq!(standing().await.unwrap(), AccountStanding::Gone);
+        assert!(matches!(
+            office.next_step(&eve).await,
+            NextStep::Register(_)
+        ));
+    }
+}
+
 async fn send_code(office: &Office, who: &VerifiedIdentity) -> Result<(), ProofError> {
     let sent = office
         .onboarding
@@ -413,7 +444,11 @@ async fn a_disabled_account_is_refused_and_a_gone_one_is_unknown_again() {
         let NextStep::SignedIn(account) = office.next_step(&mario()).await else {
             panic!("the account works")
         };
-        let standing = || office.onboarding.account_standing(&account);
+        let owner = mario();
+        let standing = || {
+            let who = (owner.issuer(), owner.subject());
+            office.onboarding.account_standing(who, &account)
+        };
         assert_eq!(
             standing().await.unwrap(),
             AccountStanding::Active(account.clone())

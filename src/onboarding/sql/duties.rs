@@ -38,7 +38,7 @@ const VERIFIED: &str = "SELECT user_id FROM customer_verifications
         WHERE platform = $1 AND user_id = $2
     UNION ALL
     SELECT user_id FROM account_links
-        WHERE platform = $1 AND user_id = $2 AND linked_by = 'registration'
+        WHERE platform = $1 AND user_id = $2 AND linked_by IN ('registration', 'unproven_registration')
     LIMIT 1";
 
 pub(super) const INSERT_AGREEMENT: &str =

@@ -130,6 +130,11 @@ async fn why_taken(
     })
 }
 
+/// Whoever typed an address into a registration does not share the user with whoever proves that
+/// the address is theirs.
+const UNPROVEN_GIVES_WAY: &str = "DELETE FROM account_links
+    WHERE platform = $1 AND user_id = $2 AND linked_by = 'unproven_registration' AND $3 = 'proof'";
+
 pub(super) async fn add_link(
     database: &Database,
     link: &NewLink,
@@ -145,6 +150,12 @@ pub(super) async fn add_link(
                 who.issuer.as_str(),
                 who.subject.as_str(),
                 stale.map(|stale| stale.user.as_str())
+            ),
+            (
+                UNPROVEN_GIVES_WAY,
+                who.platform.as_str(),
+                account.user.as_str(),
+                link.by.as_str()
             ),
             (
                 "INSERT INTO account_links (platform, issuer, subject, user_id, customer_id,
