@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
-use url::form_urlencoded;
 
 use super::Pages;
 use super::registration_view::FormView;
@@ -14,14 +13,12 @@ use super::stop::{self, Stop, see_other};
 use super::submission::{self, Fields};
 use super::views::{AcceptPage, GoingPage};
 use super::visit::Visit;
+use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::Cleared;
 use crate::onboarding::{DutyError, FieldProblem, RegistrationForm, SignedIn};
 use crate::session::{OpenSession, SessionId, SessionStanding};
 use crate::{login, paths};
-
-/// The field and the key of the query that say where somebody wanted to go.
-pub(super) const RETURN_TO: &str = "return_to";
 
 /// Shows what is to be accepted.
 pub async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
@@ -48,7 +45,7 @@ struct Sent<'a> {
 
 impl Pages {
     async fn acceptance(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
-        let return_to = asked_return_to(visit);
+        let return_to = way_back::asked(visit);
         let open = self.live(visit, &return_to).await?;
         let who = signed_in(visit, &open)?;
         let cleared = self.parts.onboarding.cleared(who.account).await?;
@@ -64,7 +61,7 @@ impl Pages {
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
         let mut fields = submission::read(visit, body)?;
-        let return_to = sent_return_to(visit, &mut fields);
+        let return_to = way_back::take(visit, &mut fields);
         let open = self.live(visit, &return_to).await?;
         self.check_token(visit, &open, &mut fields)?;
         let who = signed_in(visit, &open)?;
@@ -154,12 +151,8 @@ impl Pages {
         let problems = view.problem_links();
         let agreements = view.agreements();
         frame.has_problems = !problems.is_empty();
-        frame.here = page_link(paths::ACCEPT, return_to);
-        let status = if problems.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
-        };
+        frame.here = way_back::page_link(paths::ACCEPT, return_to);
+        let status = stop::status_of_form(frame.has_problems);
         let page = AcceptPage {
             frame,
             who: self.who(visit, open),
@@ -179,26 +172,4 @@ pub(super) fn signed_in<'a>(visit: &'a Visit, open: &'a OpenSession) -> Result<S
         account,
         client: &visit.client,
     })
-}
-
-/// Where the query says that somebody wanted to go.
-pub(super) fn asked_return_to(visit: &Visit) -> ReturnTo {
-    let query = visit.here.split_once('?').map_or("", |(_, query)| query);
-    let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == RETURN_TO);
-    asked.map_or_else(ReturnTo::home, |(_, place)| {
-        ReturnTo::parse(&place, &visit.client.own_origin)
-    })
-}
-
-/// Where the form says that somebody wanted to go.
-pub(super) fn sent_return_to(visit: &Visit, fields: &mut Fields) -> ReturnTo {
-    let place = fields.remove(RETURN_TO).unwrap_or_default();
-    ReturnTo::parse(&place, &visit.client.own_origin)
-}
-
-/// A page of ours that leads back.
-pub(super) fn page_link(page: &str, return_to: &ReturnTo) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair(RETURN_TO, return_to.as_str());
-    format!("{page}?{}", query.finish())
 }

@@ -9,10 +9,11 @@ use secrecy::SecretString;
 
 use super::Pages;
 use super::login::LoginQuery;
-use super::stop::{Stop, see_other, with_cookies};
+use super::stop::{Stop, go_on};
 use super::submission::{self, Fields};
 use super::views::{LocalLoginView, ProblemLink};
 use super::visit::Visit;
+use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::EmailAddress;
 use crate::login::{LocalLoginError, LoginError, PasswordLogin};
@@ -45,7 +46,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let mut fields = submission::read(visit, body)?;
         self.check_stranger_token(visit, &mut fields)?;
-        let return_to = return_to(visit, &fields);
+        let return_to = way_back::sent(visit, &fields);
         let wish = match read(&mut fields, return_to.clone()) {
             Ok(wish) => wish,
             Err(typed) => return self.login_page_again(visit, &return_to, &typed),
@@ -53,10 +54,7 @@ impl Pages {
         let email = wish.email.as_str().to_owned();
         let login = &self.parts.login;
         match login.by_password(&visit.client, wish, &visit.cookies).await {
-            Ok(finished) => Ok(with_cookies(
-                see_other(&finished.go_to),
-                &finished.set_cookies,
-            )),
+            Ok(finished) => Ok(go_on(&finished)),
             Err(error) => {
                 let typed = Typed {
                     email,
@@ -134,12 +132,6 @@ pub(super) fn problem_links(
         })
     };
     problems.into_iter().filter_map(link).collect()
-}
-
-/// Where a form of ours says that its way leads.
-pub(super) fn return_to(visit: &Visit, fields: &Fields) -> ReturnTo {
-    let wanted = fields.get("return_to").map_or("/", String::as_str);
-    ReturnTo::parse(wanted, &visit.client.own_origin)
 }
 
 fn read(fields: &mut Fields, return_to: ReturnTo) -> Result<PasswordLogin, Typed> {

@@ -6,13 +6,13 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Method, Response, StatusCode};
 use serde::Deserialize;
-use url::form_urlencoded;
 
 use super::Pages;
 use super::local_login::{Typed, problem_links};
-use super::stop::{Stop, see_other, show, with_cookies};
+use super::stop::{Stop, go_on, see_other, show, with_cookies};
 use super::views::{GoingPage, LocalLoginView, LoginPage, ProblemLink, Way};
 use super::visit::Visit;
+use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::ProviderId;
 use crate::login::{CallbackQuery, LoginError, ProviderChoice};
@@ -222,10 +222,7 @@ impl Pages {
             .login
             .finish(&visit.client, query, &visit.cookies)
             .await?;
-        Ok(with_cookies(
-            see_other(&finished.go_to),
-            &finished.set_cookies,
-        ))
+        Ok(go_on(&finished))
     }
 
     async fn carry_on(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
@@ -235,7 +232,7 @@ impl Pages {
             .login
             .carry_on(&visit.client, &visit.cookies)
             .await?;
-        Ok(with_cookies(see_other(&onward.go_to), &onward.set_cookies))
+        Ok(go_on(&onward))
     }
 }
 
@@ -258,25 +255,20 @@ pub(super) fn only_get(visit: &Visit) -> Result<(), Stop> {
 
 /// Starts a trip to a provider.
 pub(super) fn start_link(provider: &ProviderId, return_to: &ReturnTo, another: bool) -> String {
-    format!(
-        "{}?{}",
-        paths::login_start(provider.as_str()),
-        query(return_to, another)
-    )
+    leading_on(&paths::login_start(provider.as_str()), return_to, another)
 }
 
 /// The login page.
 pub(super) fn page_link(return_to: &ReturnTo, another: bool) -> String {
-    format!("{}?{}", paths::LOGIN, query(return_to, another))
+    leading_on(paths::LOGIN, return_to, another)
 }
 
-fn query(return_to: &ReturnTo, another: bool) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("return_to", return_to.as_str());
+fn leading_on(page: &str, return_to: &ReturnTo, another: bool) -> String {
+    let mut link = way_back::page_link(page, return_to);
     if another {
-        query.append_pair("another", "yes");
+        link.push_str("&another=yes");
     }
-    query.finish()
+    link
 }
 
 #[cfg(test)]

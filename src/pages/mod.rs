@@ -36,6 +36,7 @@ mod tests;
 mod verify;
 mod views;
 mod visit;
+mod way_back;
 
 use std::sync::Arc;
 

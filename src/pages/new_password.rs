@@ -4,23 +4,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 use secrecy::SecretString;
 
 use super::Pages;
 use super::local_login::problem_links;
 use super::password_view::password_view;
-use super::self_registration::{AnyLink, status_of};
-use super::stop::{Stop, see_other, show};
+use super::self_registration::{AnyLink, SENT, status_of};
+use super::stop::{Stop, see_other, show, status_of_form};
 use super::submission;
 use super::views::{EmailPage, NewPasswordPage, Way};
 use super::visit::Visit;
 use crate::onboarding::password::{PASSWORD, PasswordProblem};
 use crate::onboarding::{LinkError, LinkStep, NewPasswordError};
 use crate::paths;
-
-/// Marks the page that follows a letter; it changes only what is shown.
-const SENT: &str = "sent";
 
 /// Asks for the address.
 pub async fn ask(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
@@ -144,12 +141,7 @@ impl Pages {
             problems: problem_links([("field-password", password.problem.clone())]),
             password,
         };
-        let status = if problem.is_some() {
-            StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            StatusCode::OK
-        };
-        show(status, &page)
+        show(status_of_form(problem.is_some()), &page)
     }
 
     async fn take_new_password(

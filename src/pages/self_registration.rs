@@ -9,16 +9,16 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{Response, StatusCode};
 use serde::Deserialize;
-use url::form_urlencoded;
 
 use super::Pages;
 use super::captcha::NotAPerson;
-use super::local_login::{problem_links, return_to};
+use super::local_login::problem_links;
 use super::login::{LoginQuery, page_link};
-use super::stop::{Stop, see_other, show, with_cookies};
+use super::stop::{Stop, go_on, see_other, show};
 use super::submission::{self, Fields};
 use super::views::{EmailPage, LinkPage, MessagePage, Way};
 use super::visit::Visit;
+use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::EmailAddress;
 use crate::login::{LocalLoginError, LoginError};
@@ -27,7 +27,7 @@ use crate::paths;
 use crate::session::SessionStanding;
 
 /// Marks the page that follows a letter; it changes only what is shown.
-const SENT: &str = "sent";
+pub(super) const SENT: &str = "sent";
 
 /// The query of a mailed link.
 #[derive(Debug, Default, Deserialize)]
@@ -82,13 +82,9 @@ type Refusal = &'static str;
 impl Pages {
     /// Where an account is created without an identity provider.
     pub(super) fn create_link(&self, return_to: &ReturnTo) -> Option<String> {
+        let link = || way_back::page_link(paths::REGISTER_EMAIL, return_to);
         let onboarding = &self.parts.onboarding;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("return_to", return_to.as_str());
-        let query = query.finish();
-        onboarding
-            .has_self_registration()
-            .then(|| format!("{}?{query}", paths::REGISTER_EMAIL))
+        onboarding.has_self_registration().then(link)
     }
 
     fn ask_for_address(&self, visit: &Visit, return_to: &ReturnTo) -> Result<Response<Body>, Stop> {
@@ -142,7 +138,7 @@ impl Pages {
         if !self.parts.onboarding.has_self_registration() {
             return Err(Stop::NotFound);
         }
-        let return_to = return_to(visit, &fields);
+        let return_to = way_back::sent(visit, &fields);
         match self
             .mail_link(visit, LinkStep::Registration, &fields)
             .await?
@@ -182,7 +178,7 @@ impl Pages {
             email,
             host: visit.client.host.clone(),
             language: visit.language,
-            return_to: return_to(visit, fields).as_str().to_owned(),
+            return_to: way_back::sent(visit, fields).as_str().to_owned(),
         };
         let sent = self.parts.onboarding.send_link(request);
         Ok(sent.map_err(|_| "mail-busy"))
@@ -252,10 +248,7 @@ impl Pages {
         let token = fields.get("token").map_or("", String::as_str);
         let (login, client) = (&self.parts.login, &visit.client);
         match login.by_mailed_link(client, token, &visit.cookies).await {
-            Ok(finished) => Ok(with_cookies(
-                see_other(&finished.go_to),
-                &finished.set_cookies,
-            )),
+            Ok(finished) => Ok(go_on(&finished)),
             Err(LocalLoginError::Link(LinkError::Dead)) => {
                 self.dead_link(visit, paths::REGISTER_EMAIL).await
             }

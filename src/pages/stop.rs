@@ -15,7 +15,7 @@ use super::form_token::FormRefusal;
 use super::problem::Problem;
 use super::views::Way;
 use super::visit::Visit;
-use crate::login::{LoginError, ProviderRefusal, Retry};
+use crate::login::{Finished, LoginError, ProviderRefusal, Retry};
 use crate::onboarding::{OnboardingError, TurnedAway};
 use crate::paths;
 
@@ -285,6 +285,20 @@ pub fn see_other(place: &str) -> Response<Body> {
         Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
     response
+}
+
+/// To where a login leads, with the cookies that it sets.
+pub(super) fn go_on(finished: &Finished) -> Response<Body> {
+    with_cookies(see_other(&finished.go_to), &finished.set_cookies)
+}
+
+/// The status of a page that holds a form.
+pub(super) const fn status_of_form(has_problems: bool) -> StatusCode {
+    if has_problems {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    }
 }
 
 /// Shows a page.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 
 use super::Pages;
-use super::accept::{asked_return_to, page_link, sent_return_to, signed_in};
+use super::accept::signed_in;
 use super::registration_view::FormView;
 use super::stop::{self, Stop};
 use super::submission::{self, Fields};
 use super::views::VerifyPage;
 use super::visit::Visit;
+use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::Cleared;
 use crate::language::Country;
@@ -46,7 +47,7 @@ struct Shown<'a> {
 
 impl Pages {
     async fn verification(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
-        let return_to = asked_return_to(visit);
+        let return_to = way_back::asked(visit);
         let open = self.live(visit, &return_to).await?;
         match self.asked_to_verify(visit, &open).await? {
             (_, Some(form)) => {
@@ -82,7 +83,7 @@ impl Pages {
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
         let mut fields = submission::read(visit, body)?;
-        let return_to = sent_return_to(visit, &mut fields);
+        let return_to = way_back::take(visit, &mut fields);
         let open = self.live(visit, &return_to).await?;
         self.check_token(visit, &open, &mut fields)?;
         let who = signed_in(visit, &open)?;
@@ -124,12 +125,8 @@ impl Pages {
         };
         let (problems, fields) = (view.problem_links(), view.fields());
         frame.has_problems = !problems.is_empty();
-        frame.here = page_link(paths::VERIFY, return_to);
-        let status = if problems.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
-        };
+        frame.here = way_back::page_link(paths::VERIFY, return_to);
+        let status = stop::status_of_form(frame.has_problems);
         let page = VerifyPage {
             frame,
             who: self.who(visit, open),
