@@ -108,6 +108,7 @@ impl Problem {
                 PlatformError::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
                 PlatformError::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
                 PlatformError::Unreachable(_)
+                | PlatformError::Full { .. }
                 | PlatformError::Garbled(_)
                 | PlatformError::NotAllowed => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             },
@@ -195,7 +196,7 @@ async fn ensure_customer(
 }
 
 async fn remove_customer(State(platform): Builtin, Path(text): Path<String>) -> Answer<Response> {
-    Ok(undone(platform.remove_customer(&mark(text)?).await?))
+    Ok(undone(platform.undo_customer(&mark(text)?).await?))
 }
 
 async fn partners(
@@ -247,7 +248,7 @@ async fn ensure_location(
 }
 
 async fn remove_location(State(platform): Builtin, Path(text): Path<String>) -> Answer<Response> {
-    Ok(undone(platform.remove_location(&mark(text)?).await?))
+    Ok(undone(platform.undo_location(&mark(text)?).await?))
 }
 
 async fn users(
@@ -299,7 +300,7 @@ async fn ensure_user(
 }
 
 async fn remove_user(State(platform): Builtin, Path(text): Path<String>) -> Answer<Response> {
-    Ok(undone(platform.remove_user(&mark(text)?).await?))
+    Ok(undone(platform.undo_user(&mark(text)?).await?))
 }
 
 async fn change_user(

@@ -18,7 +18,7 @@ use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
 use crate::outbound::{Outbound, OutboundError};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
-use crate::platform::{Platform, PlatformSettings};
+use crate::platform::{Platform, PlatformKind, PlatformSettings};
 use crate::proxy::HostSettings;
 use crate::session::redis::{NotARedisAddress, RedisSessionStore};
 use crate::session::sql::SqlSessionStore;
@@ -38,7 +38,7 @@ pub(super) struct Office<'a> {
 pub(super) struct OpenPlatform {
     pub(super) used: Arc<dyn Platform>,
     pub(super) own: Arc<BuiltinPlatform>,
-    /// Whether another installation holds the one that is used.
+    /// Whether customers are made in another one than this installation's own.
     pub(super) is_elsewhere: bool,
 }
 
@@ -65,13 +65,15 @@ impl Foundation {
         &self,
         settings: PlatformSettings,
     ) -> Result<OpenPlatform, OutboundError> {
-        let PlatformSettings { id, elsewhere } = settings;
+        let PlatformSettings { id, kind } = settings;
         let database = self.database.clone();
         let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
-        let is_elsewhere = elsewhere.is_some();
-        let used: Arc<dyn Platform> = match elsewhere {
-            None => Arc::clone(&own) as _,
-            Some(remote) => Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?)),
+        let is_elsewhere = !matches!(kind, PlatformKind::Builtin);
+        let used: Arc<dyn Platform> = match kind {
+            PlatformKind::Builtin => Arc::clone(&own) as _,
+            PlatformKind::Shared(remote) => {
+                Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?))
+            }
         };
         Ok(OpenPlatform {
             used,

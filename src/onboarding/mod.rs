@@ -156,6 +156,8 @@ pub enum NextStep {
 pub struct ProofOffer {
     /// The address that the platform has, all but the first letter hidden.
     pub masked_email: String,
+    /// Whether a code mailed to that address proves anything.
+    pub by_mail: bool,
     /// Whether the platform can check that user's password.
     pub by_password: bool,
     /// How many digits a code has.

@@ -8,7 +8,7 @@ use super::form::Scope;
 use super::invitation::Invited;
 use super::progress::StepKind;
 use crate::identity::{AccountType, CustomerOptions, EmailAddress, PartnerId, UserOptions};
-use crate::platform::{BelongsTo, NewCustomer};
+use crate::platform::{BelongsTo, NewCustomer, NewLocation, NewUser};
 
 /// The steps of one registration, with all that they need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,43 @@ pub struct PlannedUser {
     pub options: UserOptions,
 }
 
+/// What a step makes, with what the steps before it made.
+#[derive(Debug, Clone)]
+pub enum Making<'a> {
+    /// A customer.
+    Customer(&'a NewCustomer),
+    /// A location.
+    Location(NewLocation),
+    /// A user.
+    User(NewUser),
+}
+
 impl Step {
+    /// What it makes, in what is there already; none where that is missing.
+    pub fn making(&self, belongs_to: Option<BelongsTo>) -> Option<Making<'_>> {
+        Some(match self {
+            Self::CreateCustomer(new) => Making::Customer(new),
+            Self::CreateLocation(planned) => match belongs_to? {
+                BelongsTo::Customer(customer) => Making::Location(NewLocation {
+                    customer,
+                    name: planned.name.clone(),
+                    fields: planned.fields.clone(),
+                }),
+                BelongsTo::Partner(_) => return None,
+            },
+            Self::CreateUser(planned) => Making::User(NewUser {
+                belongs_to: belongs_to?,
+                email: planned.email.clone(),
+                name: planned.name.clone(),
+                account_type: planned.account_type,
+                language: planned.language.clone(),
+                administrator: planned.administrator,
+                fields: planned.fields.clone(),
+                options: planned.options.clone(),
+            }),
+        })
+    }
+
     /// What it makes.
     pub const fn kind(&self) -> StepKind {
         match self {

@@ -1,4 +1,5 @@
-//! Proof that an existing platform user is one's own: a mailed code, or the platform's password.
+//! Proof that an existing platform user is one's own: a mailed code where the platform vouches for
+//! the address, or the platform's password.
 //!
 //! A code is bound to identity, user and host; its digest is kept sealed; tries and resends are
 //! limited; it is spent before the link is written. The address is the platform's, never one from
@@ -49,7 +50,7 @@ impl Onboarding {
         client: &ClientContext,
         language: Language,
     ) -> Result<ProofOffer, ProofError> {
-        let claim = self.claim(identity, client).await?;
+        let claim = self.claim_by_mail(identity, client).await?;
         let held_back = self.parts.abuse.may_mail(client.client, &claim.user.email);
         held_back.map_err(|_| ProofError::TooOften)?;
         let code = new_code();
@@ -88,7 +89,7 @@ impl Onboarding {
         let subject = identity.subject().as_str();
         let held_back = self.parts.abuse.may_try_code(client.client, Some(subject));
         held_back.map_err(|_| ProofError::TooOften)?;
-        let claim = self.claim(identity, client).await?;
+        let claim = self.claim_by_mail(identity, client).await?;
         let now = self.parts.clock.now();
         let proofs = &self.parts.proofs;
         let tried = proofs.try_code(&claim.context, now).await;
@@ -150,6 +151,7 @@ impl Onboarding {
     pub(super) fn offer(&self, user: &PlatformUser) -> ProofOffer {
         ProofOffer {
             masked_email: user.email.masked(),
+            by_mail: user.email_proves,
             by_password: user.has_password && self.parts.platform.capabilities().passwords,
             digits: DIGITS,
             minutes: minutes(),
@@ -176,6 +178,21 @@ impl Onboarding {
             stale_link: resolution.stale_link,
             user,
         })
+    }
+
+    /// [`Onboarding::claim`], where a mailed code proves anything: whoever changed their address in
+    /// the platform to somebody else's must not get that person into their account.
+    async fn claim_by_mail(
+        &self,
+        identity: &VerifiedIdentity,
+        client: &ClientContext,
+    ) -> Result<Claim, ProofError> {
+        let claim = self.claim(identity, client).await?;
+        claim
+            .user
+            .email_proves
+            .then_some(claim)
+            .ok_or(ProofError::NoCode)
     }
 
     async fn link_proven(

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::draft::Draft;
 use super::funnel::Stage;
-use super::plan::Step;
+use super::plan::Making;
 use super::progress::{Failure, Finished, Provisioned, Provisioning, State, StepKind, StepState};
 use super::registering::USUALLY_WITHIN;
 use super::stopped::{Stopped, in_time, judge};
@@ -19,7 +19,7 @@ use super::store::{Completion, Lease, LinkedBy, NewLink, Registration, StepChang
 use super::{Onboarding, OnboardingError, RegistrationId, fault_point, password, pause};
 use crate::audit::EventKind;
 use crate::identity::{Account, CustomerId};
-use crate::platform::{BelongsTo, Made, Mark, NewLocation, NewUser, PlatformError};
+use crate::platform::{BelongsTo, Made, Mark, PlatformError};
 use crate::seal;
 
 /// How long a lease lasts from the last recorded step.
@@ -137,42 +137,27 @@ impl Job<'_> {
     ) -> Result<Made<String>, Stopped> {
         let platform = &self.onboarding.parts.platform;
         let mark = self.mark();
-        let no_customer = || {
-            Stopped::Never(Failure::Refused {
-                field: "customer".to_owned(),
-            })
-        };
-        let made = match self.draft.plan.steps.get(position) {
-            Some(Step::CreateCustomer(new)) => {
+        let step = self.draft.plan.steps.get(position);
+        let made = match step.and_then(|step| step.making(belongs_to)) {
+            Some(Making::Customer(new)) => {
                 let made = in_time(platform.ensure_customer(&mark, new)).await;
                 made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
-            Some(Step::CreateLocation(planned)) => {
-                let new = NewLocation {
-                    customer: customer_of(belongs_to).ok_or_else(no_customer)?,
-                    name: planned.name.clone(),
-                    fields: planned.fields.clone(),
-                };
+            Some(Making::Location(new)) => {
                 let made = in_time(platform.ensure_location(&mark, &new)).await;
                 made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
-            Some(Step::CreateUser(planned)) => {
-                let new = NewUser {
-                    belongs_to: belongs_to.ok_or_else(no_customer)?,
-                    email: planned.email.clone(),
-                    name: planned.name.clone(),
-                    account_type: planned.account_type,
-                    language: planned.language.clone(),
-                    administrator: planned.administrator,
-                    fields: planned.fields.clone(),
-                    options: planned.options.clone(),
-                };
+            Some(Making::User(new)) => {
                 let password = self.chosen_password()?;
                 let made = platform.ensure_user(&mark, &new, password.as_ref());
                 let made = in_time(made).await;
                 made.map(|made| made.map(|id| id.as_str().to_owned()))
             }
-            None => return Err(no_customer()),
+            None => {
+                return Err(Stopped::Never(Failure::Refused {
+                    field: "customer".to_owned(),
+                }));
+            }
         };
         made.map_err(judge)
     }

@@ -173,6 +173,11 @@ impl Onboarding {
         submission: Submission<'_>,
         answers: &Answers,
     ) -> Result<RegistrationId, SubmitError> {
+        if !self.parts.platform.takes_email(&answers.email) {
+            let field = submission.form.email_field().to_owned();
+            let problem = FieldProblemKind::Refused;
+            return Err(submission.invalid(vec![FieldProblem { field, problem }]));
+        }
         let by_email = self.parts.platform.user_by_email(&answers.email).await;
         let is_taken = by_email.map_err(OnboardingError::from)?.is_some();
         if is_taken {

@@ -54,6 +54,7 @@ pub(super) fn judge(error: PlatformError) -> Stopped {
         PlatformError::Refused { field } => Stopped::Never(Failure::Refused { field }),
         passing @ (PlatformError::Unreachable(_)
         | PlatformError::Busy { .. }
+        | PlatformError::Full { .. }
         | PlatformError::NotAllowed
         | PlatformError::Garbled(_)) => Stopped::Later(passing),
     }

@@ -2,7 +2,8 @@
 
 use super::fault_point;
 use super::funnel::Stage;
-use super::progress::{Failure, StepKind, StepState, Undoing};
+use super::plan::Making;
+use super::progress::{Failure, Provisioning, StepKind, StepState, Undoing};
 use super::provision::Job;
 use super::stopped::{Stopped, in_time};
 use crate::audit::EventKind;
@@ -12,7 +13,7 @@ impl Job<'_> {
     pub(super) async fn undo(&mut self) -> Result<(), Stopped> {
         let mut undoing = Undoing::resume(self.registration.steps.clone());
         while let Some((position, kind)) = undoing.next() {
-            let outcome = self.take_back(kind).await?;
+            let outcome = self.take_back(position, kind).await?;
             fault_point::reach(kind.as_str(), "taken_back");
             self.record(position, StepState::Undone, None).await?;
             fault_point::reach(kind.as_str(), "undone");
@@ -29,13 +30,18 @@ impl Job<'_> {
         self.close_failed().await
     }
 
-    async fn take_back(&mut self, kind: StepKind) -> Result<Undone, Stopped> {
+    async fn take_back(&mut self, position: usize, kind: StepKind) -> Result<Undone, Stopped> {
         let platform = &self.onboarding.parts.platform;
         let mark = self.mark();
-        let undone = match kind {
-            StepKind::CreateCustomer => in_time(platform.remove_customer(&mark)).await,
-            StepKind::CreateLocation => in_time(platform.remove_location(&mark)).await,
-            StepKind::CreateUser => in_time(platform.remove_user(&mark)).await,
+        let plan = &self.draft.plan;
+        let made = Provisioning::resume(self.registration.steps.clone(), plan.joins.clone());
+        let step = plan.steps.get(position);
+        let undone = match step.and_then(|step| step.making(made.belongs_to())) {
+            Some(Making::Customer(new)) => in_time(platform.remove_customer(&mark, new)).await,
+            Some(Making::Location(new)) => in_time(platform.remove_location(&mark, &new)).await,
+            Some(Making::User(new)) => in_time(platform.remove_user(&mark, &new)).await,
+            // What it would have been made in was never there.
+            None => Ok(Undone::Absent),
         };
         match undone {
             Err(error) if !error.is_passing() => {

@@ -192,7 +192,7 @@ impl Pages {
             problems,
             code: code_proof(&offer, tried, sentence),
             password: offer.by_password.then(|| PasswordProof {
-                open: tried.password_problem.is_some(),
+                open: tried.password_problem.is_some() || !offer.by_mail,
                 problem: tried.password_problem.map(sentence),
             }),
             email: offer.masked_email,
@@ -216,7 +216,9 @@ fn code_proof(
     tried: Tried,
     sentence: impl Fn(&'static str) -> String,
 ) -> CodeProof {
-    if tried.is_sent {
+    if !offer.by_mail {
+        CodeProof::Never
+    } else if tried.is_sent {
         let problem = tried.code_problem.map(sentence);
         CodeProof::Sent {
             digits: offer.digits.to_string(),

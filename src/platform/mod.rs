@@ -6,118 +6,25 @@
 //! registration made.
 
 pub mod builtin;
+mod error;
+mod making;
 mod password_rules;
 mod profile;
-
-pub use password_rules::PasswordRules;
+mod settings;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use url::Url;
 
+pub use error::PlatformError;
+pub use making::{BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, Undone};
+pub use password_rules::PasswordRules;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
+pub use settings::{PlatformKind, PlatformSettings, RemoteSettings};
 
 use crate::identity::{
-    Account, AccountType, CustomerId, CustomerOptions, EmailAddress, LocationId, PartnerId,
-    PlatformId, UserId, UserOptions,
+    Account, AccountType, CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId,
 };
-
-/// Which platform, and how it is reached.
-#[derive(Debug, Clone)]
-pub struct PlatformSettings {
-    /// Its name in account links.
-    pub id: PlatformId,
-    /// Another installation whose builtin platform it is; none for this one's own.
-    pub elsewhere: Option<RemoteSettings>,
-}
-
-/// Where another installation's admin listener is, and what opens it.
-#[derive(Debug, Clone)]
-pub struct RemoteSettings {
-    /// The admin listener: `https://…`, or `http://` on a loopback address.
-    pub url: Url,
-    /// A bearer token of its `[[admin.token]]`.
-    pub token: SecretString,
-}
-
-/// The mark that a registration leaves on what it makes: its id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Mark(String);
-
-impl Mark {
-    /// The mark of a registration.
-    pub fn new(registration: impl Into<String>) -> Self {
-        Self(registration.into())
-    }
-
-    /// The mark as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A customer to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewCustomer {
-    /// Business or Personal.
-    pub account_type: AccountType,
-    /// The company's or the person's name.
-    pub name: String,
-    /// The organisation code by which colleagues find it, if one is known.
-    pub code: Option<String>,
-    /// Further declared fields by name.
-    pub fields: Map<String, Value>,
-    /// Its group, the customer above it.
-    #[serde(default)]
-    pub options: CustomerOptions,
-}
-
-/// A location to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewLocation {
-    /// The customer that it belongs to.
-    pub customer: CustomerId,
-    /// "Home" or "Location", in the customer's language.
-    pub name: String,
-    /// Further fields by name (address and the like).
-    pub fields: Map<String, Value>,
-}
-
-/// A user to be made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NewUser {
-    /// What the user belongs to.
-    pub belongs_to: BelongsTo,
-    /// The address, also the login name where the platform has passwords.
-    pub email: EmailAddress,
-    /// The name to show.
-    pub name: String,
-    /// The account type.
-    pub account_type: AccountType,
-    /// The language tag of the user (`en`, `it`, `de`).
-    pub language: String,
-    /// Whether the user administers the customer.
-    #[serde(default)]
-    pub administrator: bool,
-    /// Further declared fields by name.
-    pub fields: Map<String, Value>,
-    /// Roles, dashboards and the like.
-    #[serde(default)]
-    pub options: UserOptions,
-}
-
-/// What a user belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BelongsTo {
-    /// A customer.
-    Customer(CustomerId),
-    /// A partner organisation.
-    Partner(PartnerId),
-}
 
 /// A user that the platform has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +41,9 @@ pub struct PlatformUser {
     pub enabled: bool,
     /// Whether the platform holds a password with which the user can prove ownership.
     pub has_password: bool,
+    /// Whether a letter to `email` reaches nobody but the user. False where users may put down an
+    /// address without proving it: who reads its mail is then not known to be the user.
+    pub email_proves: bool,
 }
 
 impl PlatformUser {
@@ -181,44 +91,6 @@ pub struct Administrator {
     pub language: Option<String>,
 }
 
-/// Whether a thing was made or was already there by the same mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made<T> {
-    /// Made by this call.
-    Created(T),
-    /// Made earlier by the same registration.
-    Found(T),
-}
-
-impl<T> Made<T> {
-    /// The thing.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Created(thing) | Self::Found(thing) => thing,
-        }
-    }
-
-    /// The same about something else.
-    #[must_use]
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Made<U> {
-        match self {
-            Self::Created(thing) => Made::Created(change(thing)),
-            Self::Found(thing) => Made::Found(change(thing)),
-        }
-    }
-}
-
-/// What came of undoing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undone {
-    /// It was removed.
-    Removed,
-    /// It was not there.
-    Absent,
-    /// It was kept, because it is not ours (no such mark) or others use it meanwhile.
-    Kept,
-}
-
 /// What came of a password check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordCheck {
@@ -247,51 +119,6 @@ pub struct Capabilities {
     pub partners: bool,
 }
 
-/// Why a platform did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// It cannot be reached or did not answer in time; whether the call took effect is not known.
-    #[error("the platform is out of reach")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It asks to slow down.
-    #[error("the platform asks to slow down")]
-    Busy {
-        /// How long to wait, where it says.
-        retry_after: Option<std::time::Duration>,
-    },
-    /// A user with this address exists already and is not ours.
-    #[error("a user with this e-mail address exists already")]
-    EmailTaken,
-    /// A customer with this name exists already and is not ours.
-    #[error("a customer with this name exists already")]
-    NameTaken,
-    /// A customer with this code exists already and is not ours.
-    #[error("a customer with this code exists already")]
-    CodeTaken,
-    /// It refused the data; waiting does not help.
-    #[error("the platform refused the data of `{field}`")]
-    Refused {
-        /// The field that it names.
-        field: String,
-    },
-    /// It refused our own credentials.
-    #[error("the platform refused the gateway's own credentials")]
-    NotAllowed,
-    /// It answered something that cannot be understood.
-    #[error("the platform's answer cannot be understood")]
-    Garbled(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl PlatformError {
-    /// Whether trying again later can help.
-    pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(_) | Self::Busy { .. } | Self::Garbled(_) | Self::NotAllowed
-        )
-    }
-}
-
 /// The system behind us, seen as something that holds customers and users.
 #[async_trait]
 pub trait Platform: Send + Sync {
@@ -300,6 +127,11 @@ pub trait Platform: Send + Sync {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// Whether it would take this address for a new user.
+    fn takes_email(&self, _email: &EmailAddress) -> bool {
+        true
+    }
 
     /// The user with this id.
     async fn user(&self, id: &UserId) -> Result<Option<PlatformUser>, PlatformError>;
@@ -351,13 +183,22 @@ pub trait Platform: Send + Sync {
     ) -> Result<Made<UserId>, PlatformError>;
 
     /// Removes the customer that this mark made, unless it has users or other locations meanwhile.
-    async fn remove_customer(&self, mark: &Mark) -> Result<Undone, PlatformError>;
+    /// What was to be made is given for platforms that cannot look for marks.
+    async fn remove_customer(
+        &self,
+        mark: &Mark,
+        customer: &NewCustomer,
+    ) -> Result<Undone, PlatformError>;
 
     /// Removes the location that this mark made.
-    async fn remove_location(&self, mark: &Mark) -> Result<Undone, PlatformError>;
+    async fn remove_location(
+        &self,
+        mark: &Mark,
+        location: &NewLocation,
+    ) -> Result<Undone, PlatformError>;
 
     /// Removes the user that this mark made.
-    async fn remove_user(&self, mark: &Mark) -> Result<Undone, PlatformError>;
+    async fn remove_user(&self, mark: &Mark, user: &NewUser) -> Result<Undone, PlatformError>;
 
     /// What is known of a user, of their customer and of its first location. A platform that tells
     /// nothing has nothing that users could confirm.

@@ -10,7 +10,7 @@ use vestibule::onboarding::{
     BehindLink, Decided, Decision, Failure, NextStep, ProgressStanding, RegistrationId,
 };
 use vestibule::platform::builtin::{Added, Listing};
-use vestibule::platform::{BelongsTo, Mark, NewCustomer, NewUser, Platform as _};
+use vestibule::platform::{BelongsTo, Mark, NewCustomer, NewUser};
 use vestibule::policy::onboarding::{KnownBy, KnownCustomer, WhenKnown};
 use vestibule::sql_execute;
 
@@ -299,7 +299,7 @@ async fn the_address_taken_meanwhile_is_said_after_the_approval() {
             2
         );
         let mark = Mark::new(id.as_str());
-        let undone = office.platform.remove_user(&mark).await.unwrap();
+        let undone = office.platform.undo_user(&mark).await.unwrap();
         assert_eq!(undone, vestibule::platform::Undone::Absent);
     }
 }

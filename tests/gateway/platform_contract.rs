@@ -1,86 +1,29 @@
 //! The contract of platforms, one body for every adapter: the builtin platform on SQLite and on
 //! PostgreSQL, and another installation's builtin platform by its REST API.
 
+mod places;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::{Map, json};
-use vestibule::admin::platform_api;
-use vestibule::clock::SystemClock;
-use vestibule::database::{Database, DatabaseAddress};
 use vestibule::identity::{
-    AccountType, CustomerId, CustomerOptions, EmailAddress, PlatformId, UserId, UserOptions,
+    AccountType, CustomerId, CustomerOptions, EmailAddress, UserId, UserOptions,
 };
-use vestibule::outbound::Outbound;
-use vestibule::platform::RemoteSettings;
-use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
-use vestibule::platform::builtin::{Added, BuiltinPlatform};
 use vestibule::platform::{
     BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck, Platform,
     PlatformError, ProfileChange, Undone,
 };
 
-use crate::harness::Postgres;
+use places::{Place, places};
 
-/// A platform, and what keeps its neighbour alive.
-struct Place {
-    platform: Arc<dyn Platform>,
-    /// Where a user with a password can be put.
-    back_office: Arc<BuiltinPlatform>,
-    _folder: Option<tempfile::TempDir>,
-}
-
-async fn places() -> Vec<Place> {
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = DatabaseAddress::Sqlite(folder.path().join("platform.db"));
-    let sqlite = builtin(&sqlite).await;
-    let url = Postgres::shared().fresh_database().await;
-    let postgres = builtin(&DatabaseAddress::Postgres(url)).await;
-    let url = Postgres::shared().fresh_database().await;
-    let shared = builtin(&DatabaseAddress::Postgres(url)).await;
-    vec![
-        Place {
-            platform: sqlite.clone(),
-            back_office: sqlite,
-            _folder: Some(folder),
-        },
-        Place {
-            platform: postgres.clone(),
-            back_office: postgres,
-            _folder: None,
-        },
-        Place {
-            platform: Arc::new(remote(&shared).await),
-            back_office: shared,
-            _folder: None,
-        },
-    ]
-}
-
-async fn builtin(address: &DatabaseAddress) -> Arc<BuiltinPlatform> {
-    let database = Database::open(address).await.unwrap();
-    database.migrate().await.unwrap();
-    let id = PlatformId::new("builtin");
-    Arc::new(BuiltinPlatform::new(id, database, Arc::new(SystemClock)))
-}
-
-async fn remote(shared: &Arc<BuiltinPlatform>) -> RemoteBuiltinPlatform {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = platform_api::router(Arc::clone(shared));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let settings = RemoteSettings {
-        url: url.parse().unwrap(),
-        token: SecretString::from("not asked for without the admin listener"),
-    };
-    let outbound = Outbound::new().unwrap();
-    RemoteBuiltinPlatform::new(PlatformId::new("shared"), settings, outbound)
-}
-
+/// The mark of a registration of 2024; the same for the same name.
 fn mark(name: &str) -> Mark {
-    Mark::new(name)
+    let tail = name
+        .bytes()
+        .fold(0_u64, |tail, byte| tail << 8 | u64::from(byte));
+    Mark::new(format!("0190f5ea-0000-7000-8000-{tail:012x}"))
 }
 
 fn email(text: &str) -> EmailAddress {
@@ -88,9 +31,13 @@ fn email(text: &str) -> EmailAddress {
 }
 
 fn company(code: Option<&str>) -> NewCustomer {
+    company_called("Müller & Söhne", code)
+}
+
+fn company_called(name: &str, code: Option<&str>) -> NewCustomer {
     NewCustomer {
         account_type: AccountType::Business,
-        name: "Müller & Söhne".to_owned(),
+        name: name.to_owned(),
         code: code.map(str::to_owned),
         fields: Map::from_iter([("vat_number".to_owned(), json!("DE123"))]),
         options: CustomerOptions::default(),
@@ -119,7 +66,8 @@ fn home_of(customer: &CustomerId) -> NewLocation {
 }
 
 async fn made_customer(platform: &Arc<dyn Platform>, name: &str) -> CustomerId {
-    let made = platform.ensure_customer(&mark(name), &company(None)).await;
+    let company = company_called(name, None);
+    let made = platform.ensure_customer(&mark(name), &company).await;
     made.unwrap().into_inner()
 }
 
@@ -204,7 +152,7 @@ async fn what_was_made_is_found_again() {
         let found = platform.user(&user).await.unwrap().unwrap();
         assert_eq!(found.customer.as_ref(), Some(&customer));
         assert_eq!(found.account_type, Some(AccountType::Business));
-        assert!(found.enabled && !found.has_password);
+        assert!(found.enabled);
         let folded = platform.user_by_email(&email("mARIO@ACME.example")).await;
         assert_eq!(folded.unwrap(), Some(found));
     }
@@ -254,9 +202,8 @@ async fn an_address_and_a_code_belong_to_one() {
             .ensure_customer(&mark("r-1"), &company(Some("M-1")))
             .await;
         let customer = first.unwrap().into_inner();
-        let second = platform
-            .ensure_customer(&mark("r-2"), &company(Some("M-1")))
-            .await;
+        let other = company_called("Meier", Some("M-1"));
+        let second = platform.ensure_customer(&mark("r-2"), &other).await;
         assert!(matches!(second, Err(PlatformError::CodeTaken)));
         let new = user_of(&customer, "mario@acme.example");
         platform
@@ -282,38 +229,48 @@ async fn a_user_of_a_customer_that_is_not_there_is_refused() {
 #[tokio::test]
 async fn undoing_takes_back_what_the_mark_made_and_nothing_else() {
     for Place { platform, .. } in &places().await {
-        let (ours, other) = (mark("r-1"), mark("r-2"));
+        let ours = mark("r-1");
         let customer = made_customer(platform, "r-1").await;
         made_customer(platform, "r-2").await;
-        platform
-            .ensure_location(&ours, &home_of(&customer))
-            .await
-            .unwrap();
+        let home = home_of(&customer);
+        platform.ensure_location(&ours, &home).await.unwrap();
         let new = user_of(&customer, "mario@acme.example");
         platform.ensure_user(&ours, &new, None).await.unwrap();
+        let company = company_called("r-1", None);
+        for expected in [Undone::Removed, Undone::Absent] {
+            let undone = platform.remove_user(&ours, &new).await.unwrap();
+            assert_eq!(undone, expected, "the user");
+            let undone = platform.remove_location(&ours, &home).await.unwrap();
+            assert_eq!(undone, expected, "the location");
+            let undone = platform.remove_customer(&ours, &company).await.unwrap();
+            assert_eq!(undone, expected, "the customer");
+        }
+        let (other, company) = (mark("r-2"), company_called("r-2", None));
+        let undone = platform.remove_customer(&other, &company).await.unwrap();
+        assert_eq!(undone, Undone::Removed);
+    }
+}
 
-        assert_eq!(platform.remove_user(&ours).await.unwrap(), Undone::Removed);
-        assert_eq!(
-            platform.remove_location(&ours).await.unwrap(),
-            Undone::Removed
-        );
-        assert_eq!(
-            platform.remove_customer(&ours).await.unwrap(),
-            Undone::Removed
-        );
-        assert_eq!(platform.remove_user(&ours).await.unwrap(), Undone::Absent);
-        assert_eq!(
-            platform.remove_location(&ours).await.unwrap(),
-            Undone::Absent
-        );
-        assert_eq!(
-            platform.remove_customer(&ours).await.unwrap(),
-            Undone::Absent
-        );
-        assert_eq!(
-            platform.remove_customer(&other).await.unwrap(),
-            Undone::Removed
-        );
+#[tokio::test]
+async fn what_another_mark_made_is_never_removed() {
+    for Place { platform, .. } in &places().await {
+        let customer = made_customer(platform, "r-1").await;
+        let (home, new) = (home_of(&customer), user_of(&customer, "mario@acme.example"));
+        platform.ensure_location(&mark("r-1"), &home).await.unwrap();
+        let made = platform.ensure_user(&mark("r-1"), &new, None).await;
+        let user = made.unwrap().into_inner();
+        let (other, company) = (mark("r-2"), company_called("r-1", None));
+        for undone in [
+            platform.remove_user(&other, &new).await.unwrap(),
+            platform.remove_location(&other, &home).await.unwrap(),
+            platform.remove_customer(&other, &company).await.unwrap(),
+        ] {
+            assert_ne!(undone, Undone::Removed);
+        }
+        assert!(platform.user(&user).await.unwrap().is_some());
+        assert!(platform.customer(&customer).await.unwrap().is_some());
+        let again = platform.ensure_location(&mark("r-1"), &home).await;
+        assert!(matches!(again, Ok(Made::Found(_))));
     }
 }
 
@@ -326,11 +283,38 @@ async fn a_customer_that_others_use_meanwhile_is_kept() {
             .ensure_user(&mark("r-2"), &colleague, None)
             .await
             .unwrap();
-        assert_eq!(
-            platform.remove_customer(&mark("r-1")).await.unwrap(),
-            Undone::Kept
-        );
+        let company = company_called("r-1", None);
+        let undone = platform.remove_customer(&mark("r-1"), &company).await;
+        assert_eq!(undone.unwrap(), Undone::Kept);
         assert!(platform.customer(&customer).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_unique_belongs_to_one() {
+    for Place {
+        platform, traits, ..
+    } in &places().await
+    {
+        let first = platform.ensure_customer(&mark("r-1"), &company(None)).await;
+        first.unwrap();
+        let second = platform.ensure_customer(&mark("r-2"), &company(None)).await;
+        let is_taken = matches!(second, Err(PlatformError::NameTaken));
+        assert_eq!(is_taken, traits.unique_names);
+        let person = NewCustomer {
+            account_type: AccountType::Personal,
+            ..company_called("Mario Rossi", None)
+        };
+        for name in ["r-3", "r-4"] {
+            let made = platform.ensure_customer(&mark(name), &person).await;
+            let made = made.unwrap_or_else(|error| panic!("persons share names: {error}"));
+            let again = platform.ensure_customer(&mark(name), &person).await;
+            assert_eq!(again.unwrap(), Made::Found(made.into_inner()));
+        }
+        for name in ["r-3", "r-4"] {
+            let undone = platform.remove_customer(&mark(name), &person).await;
+            assert_eq!(undone.unwrap(), Undone::Removed);
+        }
     }
 }
 
@@ -349,8 +333,10 @@ async fn a_chosen_password_comes_with_the_user_and_can_be_replaced() {
         };
         assert!(is_right(&chosen).await);
         let other = SecretString::from("copper lantern meadow");
-        assert!(platform.set_password(&user, &other).await.unwrap());
-        assert!(is_right(&other).await && !is_right(&chosen).await);
+        let is_set = platform.set_password(&user, &other).await.unwrap();
+        assert_eq!(is_set, platform.capabilities().new_passwords);
+        assert_eq!(is_right(&other).await, is_set);
+        assert_eq!(is_right(&chosen).await, !is_set);
         let nobody = UserId::new("nobody");
         assert!(!platform.set_password(&nobody, &other).await.unwrap());
     }
@@ -361,13 +347,12 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
     for place in &places().await {
         let platform = &place.platform;
         let customer = made_customer(platform, "r-1").await;
-        let added = Added {
-            mark: None,
-            password: Some(SecretString::from("correct horse")),
-        };
         let new = user_of(&customer, "mario@acme.example");
-        let made = place.back_office.add_user(&new, added).await.unwrap();
-        let user = made.into_inner();
+        let chosen = SecretString::from("correct horse");
+        let made = platform
+            .ensure_user(&mark("r-1"), &new, Some(&chosen))
+            .await;
+        let user = made.unwrap().into_inner();
         let check = async |address: &str, password: &str| {
             let password = SecretString::from(password);
             platform
@@ -375,11 +360,13 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
                 .await
                 .unwrap()
         };
-        let PasswordCheck::Right(right) = check("mario@acme.example", "correct horse").await else {
-            panic!("the password is right")
-        };
-        assert_eq!(right.id, user);
-        assert!(right.has_password);
+        for address in ["mario@acme.example", "MARIO@acme.example"] {
+            let PasswordCheck::Right(right) = check(address, "correct horse").await else {
+                panic!("the password is right")
+            };
+            assert_eq!(right.id, user);
+            assert!(right.has_password);
+        }
         assert_eq!(
             check("mario@acme.example", "wrong").await,
             PasswordCheck::Wrong
@@ -388,10 +375,63 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
             check("luigi@acme.example", "correct horse").await,
             PasswordCheck::Wrong
         );
-        place.back_office.set_enabled(&user, false).await.unwrap();
+        place.back_office.set_enabled(&user, false).await;
         let disabled = check("mario@acme.example", "correct horse").await;
         assert_eq!(disabled, PasswordCheck::Wrong);
         assert!(!platform.user(&user).await.unwrap().unwrap().enabled);
+        let found = platform.user_by_email(&new.email).await.unwrap().unwrap();
+        assert!(!found.enabled);
+        let again = platform
+            .ensure_user(&mark("r-1"), &new, Some(&chosen))
+            .await;
+        assert_eq!(again.unwrap(), Made::Found(user.clone()));
+        assert!(!platform.user(&user).await.unwrap().unwrap().enabled);
+    }
+}
+
+#[tokio::test]
+async fn published_rules_are_those_that_passwords_are_judged_by() {
+    for place in &places().await {
+        let platform = &place.platform;
+        let Some(rules) = platform.password_rules().await.unwrap() else {
+            continue;
+        };
+        assert!(rules.min_length > 1 && rules.max_length >= rules.min_length);
+        let customer = made_customer(platform, "r-1").await;
+        let new = user_of(&customer, "mario@acme.example");
+        let short = SecretString::from("x".repeat(rules.min_length - 1));
+        let refused = platform.ensure_user(&mark("r-1"), &new, Some(&short)).await;
+        assert!(matches!(refused, Err(PlatformError::Refused { field }) if field == "password"));
+    }
+}
+
+#[tokio::test]
+async fn the_enabled_administrators_of_a_customer_are_known() {
+    for place in &places().await {
+        let platform = &place.platform;
+        let customer = made_customer(platform, "r-1").await;
+        let mut ids = Vec::new();
+        for (name, address, administrator) in [
+            ("r-1", "mario@acme.example", true),
+            ("r-2", "luigi@acme.example", false),
+            ("r-3", "peach@acme.example", true),
+        ] {
+            let new = NewUser {
+                administrator,
+                ..user_of(&customer, address)
+            };
+            let made = platform.ensure_user(&mark(name), &new, None).await;
+            ids.push(made.unwrap().into_inner());
+        }
+        place.back_office.set_enabled(&ids[2], false).await;
+        let found = platform.administrators(&customer).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].user, ids[0]);
+        assert_eq!(found[0].email, email("mario@acme.example"));
+        assert_eq!(found[0].name, "Mario Rossi");
+        assert_eq!(found[0].language.as_deref(), Some("it"));
+        let nobody = CustomerId::new("none");
+        assert_eq!(platform.administrators(&nobody).await.unwrap(), vec![]);
     }
 }
 

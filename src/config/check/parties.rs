@@ -10,7 +10,7 @@ use super::{Check, Sound};
 use crate::config::MailSettings;
 use crate::config::file::{
     Admin, AdminToken, ClientAuthentication as Authentication, IdentityProvider, Mail, Platform,
-    PlatformKind, SecretReference, TrustEmail,
+    PlatformWord, SecretReference, TrustEmail,
 };
 use crate::identity::{Issuer, PlatformId, ProviderId};
 use crate::login::jwt::Algorithm;
@@ -19,7 +19,7 @@ use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::{Protection, SmtpSettings};
 use crate::operator_file::{At, Parsed};
 use crate::outbound::is_secure;
-use crate::platform::{PlatformSettings, RemoteSettings};
+use crate::platform::{PlatformKind, PlatformSettings, RemoteSettings};
 
 const SHORTEST_TOKEN: usize = 24;
 
@@ -163,11 +163,14 @@ impl Check<'_> {
             token,
         } = platform;
         match kind {
-            PlatformKind::Builtin => {}
+            PlatformWord::Builtin => {}
         }
-        let elsewhere = match (url, token) {
-            (None, None) => Some(None),
-            (Some(url), Some(token)) => self.shared_directory(url, token).map(Some),
+        let kind = match (url, token) {
+            (None, None) => Some(PlatformKind::Builtin),
+            (Some(url), Some(token)) => {
+                let shared = self.shared_directory(url, token);
+                shared.map(PlatformKind::Shared)
+            }
             (Some(url), None) => {
                 let message = "the other installation asks for a token";
                 let advice = "write `token = { file = \"…\" }`, a token of its `[[admin.token]]`";
@@ -189,7 +192,7 @@ impl Check<'_> {
         };
         Some(PlatformSettings {
             id: name?,
-            elsewhere: elsewhere?,
+            kind: kind?,
         })
     }
 

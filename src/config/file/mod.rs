@@ -161,7 +161,7 @@ pub enum TrustEmail {
 pub struct Platform {
     /// What kind of platform it is. Default: `builtin`.
     #[serde(default)]
-    pub kind: PlatformKind,
+    pub kind: PlatformWord,
     /// Its name in account links: never change it once people have signed in. Default: `main`.
     pub id: Option<At<String>>,
     /// The admin listener of another installation whose builtin platform is shared: `https://…`,
@@ -174,7 +174,7 @@ pub struct Platform {
 /// What kind of platform it is.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PlatformKind {
+pub enum PlatformWord {
     /// Customers and users live in the gateway's own database; the platform asks for them by the
     /// API on the admin listener.
     #[default]

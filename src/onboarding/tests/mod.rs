@@ -86,6 +86,7 @@ fn user(enabled: bool) -> PlatformUser {
         account_type: Some(AccountType::Business),
         enabled,
         has_password: false,
+        email_proves: true,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct ProvePage {
 /// Proof by a mailed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeProof {
+    /// A code would prove nothing.
+    Never,
     /// A code can be sent.
     NotSent {
         /// For how many minutes it will be valid.

@@ -48,6 +48,37 @@ impl BuiltinPlatform {
         }
     }
 
+    /// Removes the customer that a mark made, unless it is in use.
+    pub async fn undo_customer(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+        let removed = sql_execute!(
+            &self.database,
+            "DELETE FROM builtin_customers WHERE mark = $1
+             AND NOT EXISTS (SELECT 1 FROM builtin_users
+                             WHERE customer_id = builtin_customers.id)
+             AND NOT EXISTS (SELECT 1 FROM builtin_locations
+                             WHERE customer_id = builtin_customers.id)",
+            mark.as_str()
+        );
+        let count = "SELECT COUNT(*) FROM builtin_customers WHERE mark = $1";
+        self.undone(removed, count, mark).await
+    }
+
+    /// Removes the location that a mark made.
+    pub async fn undo_location(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+        let sql = "DELETE FROM builtin_locations WHERE mark = $1";
+        let removed = sql_execute!(&self.database, sql, mark.as_str());
+        let count = "SELECT COUNT(*) FROM builtin_locations WHERE mark = $1";
+        self.undone(removed, count, mark).await
+    }
+
+    /// Removes the user that a mark made.
+    pub async fn undo_user(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+        let sql = "DELETE FROM builtin_users WHERE mark = $1";
+        let removed = sql_execute!(&self.database, sql, mark.as_str());
+        let count = "SELECT COUNT(*) FROM builtin_users WHERE mark = $1";
+        self.undone(removed, count, mark).await
+    }
+
     async fn count(&self, sql: &'static str, mark: &Mark) -> Result<i64, PlatformError> {
         let row = sql_fetch_optional!(&self.database, (i64,), sql, mark.as_str());
         Ok(row.map_err(unreachable)?.map_or(0, |(count,)| count))
@@ -154,32 +185,24 @@ impl Platform for BuiltinPlatform {
         self.add_user(user, added).await
     }
 
-    async fn remove_customer(&self, mark: &Mark) -> Result<Undone, PlatformError> {
-        let removed = sql_execute!(
-            &self.database,
-            "DELETE FROM builtin_customers WHERE mark = $1
-             AND NOT EXISTS (SELECT 1 FROM builtin_users
-                             WHERE customer_id = builtin_customers.id)
-             AND NOT EXISTS (SELECT 1 FROM builtin_locations
-                             WHERE customer_id = builtin_customers.id)",
-            mark.as_str()
-        );
-        let count = "SELECT COUNT(*) FROM builtin_customers WHERE mark = $1";
-        self.undone(removed, count, mark).await
+    async fn remove_customer(
+        &self,
+        mark: &Mark,
+        _customer: &NewCustomer,
+    ) -> Result<Undone, PlatformError> {
+        self.undo_customer(mark).await
     }
 
-    async fn remove_location(&self, mark: &Mark) -> Result<Undone, PlatformError> {
-        let sql = "DELETE FROM builtin_locations WHERE mark = $1";
-        let removed = sql_execute!(&self.database, sql, mark.as_str());
-        let count = "SELECT COUNT(*) FROM builtin_locations WHERE mark = $1";
-        self.undone(removed, count, mark).await
+    async fn remove_location(
+        &self,
+        mark: &Mark,
+        _location: &NewLocation,
+    ) -> Result<Undone, PlatformError> {
+        self.undo_location(mark).await
     }
 
-    async fn remove_user(&self, mark: &Mark) -> Result<Undone, PlatformError> {
-        let sql = "DELETE FROM builtin_users WHERE mark = $1";
-        let removed = sql_execute!(&self.database, sql, mark.as_str());
-        let count = "SELECT COUNT(*) FROM builtin_users WHERE mark = $1";
-        self.undone(removed, count, mark).await
+    async fn remove_user(&self, mark: &Mark, _user: &NewUser) -> Result<Undone, PlatformError> {
+        self.undo_user(mark).await
     }
 
     async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PlatformError> {

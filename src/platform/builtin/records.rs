@@ -111,6 +111,7 @@ impl UserRecord {
             account_type: self.account_type,
             enabled: self.enabled,
             has_password: self.has_password,
+            email_proves: true,
         })
     }
 }

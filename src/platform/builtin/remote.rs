@@ -1,6 +1,8 @@
 //! The builtin platform of another installation, by its REST API: a directory that several
 //! gateways share.
 
+mod question;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use question::Question;
 
 use super::{CustomerRecord, PartnerRecord, UserRecord, garbled};
 use crate::identity::{CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId};
@@ -38,14 +42,6 @@ struct UnexpectedAnswer {
     status: StatusCode,
 }
 
-/// What is asked.
-struct Question {
-    method: Method,
-    path: Vec<String>,
-    query: Option<(&'static str, String)>,
-    body: Option<Value>,
-}
-
 #[derive(Deserialize)]
 struct Items<T> {
     items: Vec<T>,
@@ -72,27 +68,6 @@ struct CheckAnswer {
 struct ProblemAnswer {
     code: String,
     field: Option<String>,
-}
-
-impl Question {
-    fn new(method: Method, path: &[&str]) -> Self {
-        Self {
-            method,
-            path: path.iter().map(|&part| part.to_owned()).collect(),
-            query: None,
-            body: None,
-        }
-    }
-
-    fn by(mut self, key: &'static str, value: &str) -> Self {
-        self.query = Some((key, value.to_owned()));
-        self
-    }
-
-    fn with(mut self, body: Value) -> Self {
-        self.body = Some(body);
-        self
-    }
 }
 
 impl RemoteBuiltinPlatform {
@@ -294,15 +269,23 @@ impl Platform for RemoteBuiltinPlatform {
         self.ensure(mark, "user", body, UserId::new).await
     }
 
-    async fn remove_customer(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+    async fn remove_customer(
+        &self,
+        mark: &Mark,
+        _customer: &NewCustomer,
+    ) -> Result<Undone, PlatformError> {
         self.remove(mark, "customer").await
     }
 
-    async fn remove_location(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+    async fn remove_location(
+        &self,
+        mark: &Mark,
+        _location: &NewLocation,
+    ) -> Result<Undone, PlatformError> {
         self.remove(mark, "location").await
     }
 
-    async fn remove_user(&self, mark: &Mark) -> Result<Undone, PlatformError> {
+    async fn remove_user(&self, mark: &Mark, _user: &NewUser) -> Result<Undone, PlatformError> {
         self.remove(mark, "user").await
     }
 

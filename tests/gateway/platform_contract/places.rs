@@ -1,0 +1,97 @@
+//! Every platform that the contract is for, with what keeps it running.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use vestibule::admin::platform_api;
+use vestibule::clock::SystemClock;
+use vestibule::database::{Database, DatabaseAddress};
+use vestibule::identity::{PlatformId, UserId};
+use vestibule::outbound::Outbound;
+use vestibule::platform::builtin::BuiltinPlatform;
+use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
+use vestibule::platform::{Platform, RemoteSettings};
+
+use crate::harness::Postgres;
+
+/// A platform, and what keeps it running.
+pub struct Place {
+    pub platform: Arc<dyn Platform>,
+    pub back_office: Arc<dyn BackOffice>,
+    pub traits: Traits,
+    _keeps: Option<Box<dyn Any + Send>>,
+}
+
+/// In what platforms may differ.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traits {
+    /// No two companies have one name.
+    pub unique_names: bool,
+}
+
+/// What the platform's own staff does, past the gateway.
+#[async_trait]
+pub trait BackOffice: Send + Sync {
+    async fn set_enabled(&self, user: &UserId, enabled: bool);
+}
+
+#[async_trait]
+impl BackOffice for BuiltinPlatform {
+    async fn set_enabled(&self, user: &UserId, enabled: bool) {
+        Self::set_enabled(self, user, enabled).await.unwrap();
+    }
+}
+
+/// One of each, empty.
+pub async fn places() -> Vec<Place> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = DatabaseAddress::Sqlite(folder.path().join("platform.db"));
+    let sqlite = builtin(&sqlite).await;
+    let url = Postgres::shared().fresh_database().await;
+    let postgres = builtin(&DatabaseAddress::Postgres(url)).await;
+    let url = Postgres::shared().fresh_database().await;
+    let shared = builtin(&DatabaseAddress::Postgres(url)).await;
+    vec![
+        Place {
+            platform: sqlite.clone(),
+            back_office: sqlite,
+            traits: Traits::default(),
+            _keeps: Some(Box::new(folder)),
+        },
+        Place {
+            platform: postgres.clone(),
+            back_office: postgres,
+            traits: Traits::default(),
+            _keeps: None,
+        },
+        Place {
+            platform: Arc::new(remote(&shared).await),
+            back_office: shared,
+            traits: Traits::default(),
+            _keeps: None,
+        },
+    ]
+}
+
+async fn builtin(address: &DatabaseAddress) -> Arc<BuiltinPlatform> {
+    let database = Database::open(address).await.unwrap();
+    database.migrate().await.unwrap();
+    let id = PlatformId::new("builtin");
+    Arc::new(BuiltinPlatform::new(id, database, Arc::new(SystemClock)))
+}
+
+async fn remote(shared: &Arc<BuiltinPlatform>) -> RemoteBuiltinPlatform {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = platform_api::router(Arc::clone(shared));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = RemoteSettings {
+        url: url.parse().unwrap(),
+        token: SecretString::from("not asked for without the admin listener"),
+    };
+    let outbound = Outbound::new().unwrap();
+    RemoteBuiltinPlatform::new(PlatformId::new("shared"), settings, outbound)
+}
