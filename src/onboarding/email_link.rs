@@ -24,9 +24,8 @@ use crate::seal::{self, Purpose};
 pub(super) const AT_ONCE: usize = 64;
 /// How long a link to a new password counts.
 const NEW_PASSWORD_WITHIN: Duration = Duration::from_mins(30);
-/// Letters are counted over this time.
+/// Letters without a check are counted over this time.
 const COUNTED_OVER: Duration = Duration::from_hours(1);
-const LETTERS_PER_ADDRESS: u32 = 5;
 /// Letters for a network from whose browsers no check came, and for all such networks.
 const UNCHECKED_PER_NETWORK: u32 = 5;
 const UNCHECKED_IN_ALL: u32 = 200;
@@ -119,6 +118,9 @@ impl Onboarding {
     pub fn send_link(self: &Arc<Self>, request: LinkRequest) -> Result<(), TooBusy> {
         let turn = Arc::clone(&self.errands).try_acquire_owned();
         let turn = turn.map_err(|_| TooBusy)?;
+        if request.step == LinkStep::Registration {
+            self.link_asked_for(&request.host);
+        }
         let onboarding = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = onboarding.write_link(&request).await {
@@ -235,19 +237,8 @@ impl Onboarding {
         let known = known.filter(|user| user.enabled || request.step == LinkStep::Registration);
         let token = seal::random_token();
         let entry = self.link_entry(request, known.as_ref(), &token);
-        let limits = ProofLimits {
-            since: entry.at.minus(COUNTED_OVER),
-            per_context: u32::MAX,
-            per_target: LETTERS_PER_ADDRESS,
-        };
         let proofs = &self.parts.proofs;
-        if !proofs.remember_link(request.step, &entry, limits).await? {
-            tracing::info!(
-                step = request.step.as_str(),
-                "an address got enough letters"
-            );
-            return Ok(());
-        }
+        proofs.remember_link(request.step, &entry).await?;
         let Some(letter) = self.link_letter(request, known.is_some(), &token) else {
             return Ok(());
         };
@@ -278,7 +269,7 @@ impl Onboarding {
         Ok(self.parts.platform.user_by_email(email).await?)
     }
 
-    /// What is kept of a letter. Where it holds no link, what is kept only counts.
+    /// What is kept of a letter. Where it holds no link, what is kept never counts.
     fn link_entry(
         &self,
         request: &LinkRequest,

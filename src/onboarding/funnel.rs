@@ -67,7 +67,7 @@ pub trait FunnelStore: Send + Sync {
 
 impl Onboarding {
     /// A link was asked for. That is only counted: anybody can ask for any number.
-    pub fn link_asked_for(&self, host: &str) {
+    pub(super) fn link_asked_for(&self, host: &str) {
         self.count_stage(Stage::Started, None, host);
     }
 

@@ -13,12 +13,13 @@ use crate::access::ClientContext;
 use crate::audit::EventKind;
 use crate::identity::{Account, EmailAddress, LocalUser, VerifiedIdentity};
 use crate::platform::{PasswordCheck, PlatformUser};
+use crate::rate_limit::Network;
 use crate::seal;
 
 /// Tries are counted over this time.
 const COUNTED_OVER: Duration = Duration::from_mins(15);
-/// Tries for one account from one address.
-const TRIES_FROM_ADDRESS: u32 = 10;
+/// Tries for one account from one network.
+const TRIES_FROM_NETWORK: u32 = 10;
 /// Tries for one account from anywhere. It is more, so that nobody is easily locked out by others.
 const TRIES_PER_ACCOUNT: u32 = 50;
 
@@ -138,10 +139,11 @@ impl Onboarding {
     fn password_try(&self, client: &ClientContext, email: &EmailAddress) -> (NewCode, ProofLimits) {
         let now = self.parts.clock.now();
         let platform = self.parts.platform.id().as_str();
-        let (account, address) = (email.folded(), client.client.to_string());
+        let account = email.folded();
+        let network = Network::of(client.client).to_string();
         let entry = NewCode {
             id: uuid::Uuid::now_v7().to_string(),
-            context: seal::digest_parts(&["local", platform, &account, &address]),
+            context: seal::digest_parts(&["local", platform, &account, &network]),
             target: seal::digest_parts(&["local", platform, &account]),
             sealed: String::new(),
             tries: 0,
@@ -150,7 +152,7 @@ impl Onboarding {
         };
         let limits = ProofLimits {
             since: now.minus(COUNTED_OVER),
-            per_context: TRIES_FROM_ADDRESS,
+            per_context: TRIES_FROM_NETWORK,
             per_target: TRIES_PER_ACCOUNT,
         };
         (entry, limits)

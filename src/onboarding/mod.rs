@@ -223,6 +223,9 @@ pub enum SubmitError {
     /// There is a field that the form does not have: not sent by our page.
     #[error("the form has no such field")]
     UnknownField,
+    /// Too many partner codes were tried.
+    #[error("too many codes were tried")]
+    HeldBack(HeldBack),
     /// The operator's hook lets nobody in this way.
     #[error("the operator's hook has blocked it")]
     Blocked {
@@ -249,6 +252,9 @@ pub enum ProofError {
     /// Too many codes or tries.
     #[error("too many codes or tries")]
     TooOften,
+    /// Too much was asked for from this network, for this address or by this identity.
+    #[error("too much was asked for at once")]
+    HeldBack(HeldBack),
     /// Something else comes next than a proof.
     #[error("a proof is not what comes next")]
     Elsewhere(Box<NextStep>),

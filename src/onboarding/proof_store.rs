@@ -79,16 +79,6 @@ pub trait ProofStore: Send + Sync {
     /// Spends a code; `Ok(false)` when it was spent already.
     async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown>;
 
-    /// Counts a try at a partner code; `Ok(false)` when there were too many.
-    async fn count_code_guess(
-        &self,
-        guess: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown>;
-
-    /// Takes back the count of a code that was right.
-    async fn forgive_code_guess(&self, id: &str) -> Result<(), RegistrationStoreDown>;
-
     /// Counts a password try; `Ok(false)` when there were too many.
     async fn count_password_try(
         &self,
@@ -96,13 +86,12 @@ pub trait ProofStore: Send + Sync {
         limits: ProofLimits,
     ) -> Result<bool, RegistrationStoreDown>;
 
-    /// Keeps a link; `Ok(false)` when too many were sent.
+    /// Keeps a link.
     async fn remember_link(
         &self,
         step: LinkStep,
         link: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown>;
+    ) -> Result<(), RegistrationStoreDown>;
 
     /// The link of a context, unless it is spent or over.
     async fn find_link(

@@ -52,7 +52,7 @@ impl Onboarding {
     ) -> Result<ProofOffer, ProofError> {
         let claim = self.claim_by_mail(identity, client).await?;
         let held_back = self.parts.abuse.may_mail(client.client, &claim.user.email);
-        held_back.map_err(|_| ProofError::TooOften)?;
+        held_back.map_err(ProofError::HeldBack)?;
         let code = new_code();
         let now = self.parts.clock.now();
         let remembered = NewCode {
@@ -88,7 +88,7 @@ impl Onboarding {
     ) -> Result<Account, ProofError> {
         let subject = identity.subject().as_str();
         let held_back = self.parts.abuse.may_try_code(client.client, Some(subject));
-        held_back.map_err(|_| ProofError::TooOften)?;
+        held_back.map_err(ProofError::HeldBack)?;
         let claim = self.claim_by_mail(identity, client).await?;
         let now = self.parts.clock.now();
         let proofs = &self.parts.proofs;

@@ -117,9 +117,9 @@ impl Onboarding {
             Err(SubmitError::Blocked { message }) => {
                 Ok(NextStep::TurnedAway(TurnedAway::Excluded { message }))
             }
-            Err(SubmitError::Invalid { .. } | SubmitError::UnknownField) => {
-                Ok(NextStep::Register(form))
-            }
+            Err(
+                SubmitError::Invalid { .. } | SubmitError::UnknownField | SubmitError::HeldBack(_),
+            ) => Ok(NextStep::Register(form)),
         }
     }
 
@@ -217,13 +217,17 @@ impl Onboarding {
         &self,
         submission: &Submission<'_>,
         answers: &Answers,
-    ) -> Result<Option<CodeSays>, OnboardingError> {
+    ) -> Result<Option<CodeSays>, SubmitError> {
         if answers.account_type != AccountType::Partner {
             return Ok(None);
         }
+        if answers.partner_code.is_some() {
+            let subject = submission.identity.subject().as_str();
+            let tried = self.abuse().may_try_code(submission.client, Some(subject));
+            tried.map_err(SubmitError::HeldBack)?;
+        }
         let policy = &submission.policy.onboarding.partner;
-        let says = self.partner_of(answers, policy, submission.client).await?;
-        Ok(Some(says))
+        Ok(Some(self.partner_of(answers, policy).await?))
     }
 
     async fn refuse_code(&self, submission: &Submission<'_>) {

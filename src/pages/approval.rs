@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use super::Pages;
 use super::form_token::{self, Binding};
+use super::held_back::Waiting;
 use super::stop::{self, Stop};
 use super::submission;
 use super::views::{ApprovalPage, KnownValue, MessagePage};
@@ -35,6 +36,7 @@ pub async fn decide(
 
 impl Pages {
     async fn approval_page(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
+        self.may_open_link(visit)?;
         let link = link_in(visit);
         let onboarding = &self.parts.onboarding;
         match onboarding.behind_link(&link, &visit.client).await? {
@@ -52,11 +54,14 @@ impl Pages {
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
         let mut fields = submission::read(visit, body)?;
-        let link = fields.remove("link").unwrap_or_default();
+        let link = fields.get("link").cloned().unwrap_or_default();
         let token = fields.remove(submission::TOKEN).unwrap_or_default();
         let owner = owner_of(&link);
         let now = self.parts.clock.now();
         form_token::check_token(&self.parts.keys, binding(visit, &owner), &token, now)?;
+        self.may_submit(visit, None).map_err(|held_back| {
+            Waiting::with_form(held_back, &fields, self.decision_token(visit, &link))
+        })?;
         let decision = match fields.get("do").map(String::as_str) {
             Some("approve") => Decision::Approved,
             Some("reject") => Decision::Rejected,
@@ -89,8 +94,6 @@ impl Pages {
             label: text(key),
             value: value.to_owned(),
         };
-        let owner = owner_of(&link);
-        let now = self.parts.clock.now();
         ApprovalPage {
             text: text("approval-text"),
             facts: vec![
@@ -104,10 +107,16 @@ impl Pages {
                 "approval-email-unproven"
             }),
             care: text("approval-care"),
-            form_token: form_token::issue(&self.parts.keys, binding(visit, &owner), now),
+            form_token: self.decision_token(visit, &link),
             frame: self.frame(visit, text("approval-title")),
             link,
         }
+    }
+
+    fn decision_token(&self, visit: &Visit, link: &str) -> String {
+        let owner = owner_of(link);
+        let now = self.parts.clock.now();
+        form_token::issue(&self.parts.keys, binding(visit, &owner), now)
     }
 
     fn decided(

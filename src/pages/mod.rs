@@ -13,6 +13,7 @@ mod brand;
 mod captcha;
 pub mod error_page;
 mod form_token;
+mod held_back;
 mod invitation;
 mod language_choice;
 mod local_login;
@@ -95,7 +96,7 @@ impl Pages {
 }
 
 /// All pages. The door in front puts a [`crate::access::ClientContext`] into each request's
-/// extensions, and has drawn from the limits on logins and registrations.
+/// extensions, and has drawn from the limit on logins.
 pub fn router(pages: Arc<Pages>) -> Router {
     Router::new()
         .route(paths::LOGIN, get(login::choose).post(local_login::submit))

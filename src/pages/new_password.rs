@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::Pages;
 use super::local_login::problem_links;
 use super::password_view::password_view;
-use super::self_registration::{AnyLink, SENT, status_of};
+use super::self_registration::{AnyLink, Refusal, SENT, show_refused};
 use super::stop::{Stop, see_other, show, status_of_form};
 use super::submission;
 use super::views::{EmailPage, NewPasswordPage, Way};
@@ -43,7 +43,7 @@ pub async fn send(
 /// Where the link leads: asks for the new password.
 pub async fn look(State(pages): State<Arc<Pages>>, visit: Visit, query: AnyLink) -> Response<Body> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
-    let outcome = pages.new_password_page(&visit, &query.token, None).await;
+    let outcome = pages.look_at_password_link(&visit, &query.token).await;
     pages.answer(&visit, outcome)
 }
 
@@ -62,11 +62,11 @@ impl Pages {
         &self,
         visit: &Visit,
         typed: &str,
-        refusal: Option<&'static str>,
+        refusal: Option<Refusal>,
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let say = |key: &str| texts.get(key).into_owned();
-        let problem = refusal.map(say);
+        let problem = refusal.map(|refusal| refusal.sentence(texts));
         let mut frame = self.titled(visit, "password-title");
         frame.has_problems = refusal.is_some();
         let page = EmailPage {
@@ -86,7 +86,7 @@ impl Pages {
                 text: say("signup-sign-in"),
             },
         };
-        show(status_of(refusal), &page)
+        show_refused(refusal, &page)
     }
 
     async fn send_password_link(
@@ -94,8 +94,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let mut fields = submission::read(visit, body)?;
-        self.check_stranger_token(visit, &mut fields)?;
+        let fields = self.stranger_form(visit, body)?;
         if !self.parts.onboarding.gives_new_passwords() {
             return Err(Stop::NotFound);
         }
@@ -109,6 +108,15 @@ impl Pages {
                 self.forgotten_page(visit, typed, Some(refusal))
             }
         }
+    }
+
+    async fn look_at_password_link(
+        &self,
+        visit: &Visit,
+        token: &str,
+    ) -> Result<Response<Body>, Stop> {
+        self.may_open_link(visit)?;
+        self.new_password_page(visit, token, None).await
     }
 
     async fn new_password_page(
@@ -149,8 +157,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let mut fields = submission::read(visit, body)?;
-        self.check_stranger_token(visit, &mut fields)?;
+        let mut fields = self.stranger_form(visit, body)?;
         let token = fields.remove("token").unwrap_or_default();
         let password = SecretString::from(fields.remove(PASSWORD).unwrap_or_default());
         let login = &self.parts.login;

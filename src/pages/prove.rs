@@ -62,21 +62,30 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let (open, mut fields) = self.pending_form(visit, body).await?;
         self.check_token(visit, &open, &mut fields)?;
-        match fields.remove("do").as_deref() {
-            Some("send") => self.send_code(visit, &open).await,
+        self.applicant_may_submit(visit, &open, &fields)?;
+        match fields.get("do").map(String::as_str) {
+            Some("send") => self.send_code(visit, &open, &fields).await,
             Some("code") => self.redeem_code(visit, &open, &fields).await,
             Some("password") => self.prove_by_password(visit, &open, &mut fields).await,
             _ => Err(Stop::Malformed),
         }
     }
 
-    async fn send_code(&self, visit: &Visit, open: &OpenSession) -> Result<Response<Body>, Stop> {
+    async fn send_code(
+        &self,
+        visit: &Visit,
+        open: &OpenSession,
+        fields: &Fields,
+    ) -> Result<Response<Body>, Stop> {
         let (onboarding, identity) = (&self.parts.onboarding, &open.record.identity);
         match onboarding
             .send_code(identity, &visit.client, visit.language)
             .await
         {
             Ok(_) => Ok(see_other(&format!("{}?{SENT}", paths::PROVE))),
+            Err(ProofError::HeldBack(held_back)) => Err(self
+                .applicant_waits(visit, open, (held_back, fields))
+                .into()),
             Err(error) => {
                 let is_sent = matches!(error, ProofError::TooOften);
                 self.not_proven(visit, open, error, |problem| Tried {
@@ -110,6 +119,9 @@ impl Pages {
         let (onboarding, identity) = (&self.parts.onboarding, &open.record.identity);
         match onboarding.redeem_code(identity, &visit.client, &code).await {
             Ok(_) => Err(Stop::at(paths::CONTINUE)),
+            Err(ProofError::HeldBack(held_back)) => Err(self
+                .applicant_waits(visit, open, (held_back, fields))
+                .into()),
             Err(error) => self.not_proven(visit, open, error, tried).await,
         }
     }
@@ -158,6 +170,7 @@ impl Pages {
             ProofError::Wrong => ("prove-code-wrong", StatusCode::UNPROCESSABLE_ENTITY),
             ProofError::NoCode => ("prove-code-expired", StatusCode::UNPROCESSABLE_ENTITY),
             ProofError::TooOften => ("prove-too-often", StatusCode::TOO_MANY_REQUESTS),
+            ProofError::HeldBack(held_back) => return Err(held_back.into()),
             ProofError::Elsewhere(next) => return Err(Stop::at(page_of(&next))),
             ProofError::Down(error) => return Err(OnboardingError::into(error)),
             ProofError::Mail(error) => {

@@ -95,6 +95,7 @@ impl Pages {
             }
             Err(refusal) => return Err(refusal.into()),
         }
+        self.applicant_may_submit(visit, &open, &fields)?;
         if let Some(language) = wanted_language(visit) {
             return self.translate(visit, &open, &fields, language).await;
         }
@@ -137,6 +138,9 @@ impl Pages {
                 self.show_form(visit, open, &shown)
             }
             Err(SubmitError::UnknownField) => Err(Stop::Malformed),
+            Err(SubmitError::HeldBack(held_back)) => Err(self
+                .applicant_waits(visit, open, (held_back, fields))
+                .into()),
             Err(SubmitError::Blocked { message }) => Err(Stop::Blocked(message)),
             Err(SubmitError::Elsewhere(next)) => Err(Stop::at(page_of(&next))),
             Err(SubmitError::Down(error)) => self.resend_page(visit, open, &error, fields),
@@ -265,6 +269,8 @@ impl Pages {
         tracing::error!(reference, cause, "a registration could not be saved");
         let page = ResendPage {
             frame: self.titled(visit, "resend-title"),
+            lead: visit.texts().get("resend-text").into_owned(),
+            action: paths::REGISTER.to_owned(),
             form_token: self.form_token(visit, open),
             fields: fields
                 .iter()
@@ -274,7 +280,7 @@ impl Pages {
             reference: reference.to_owned(),
         };
         let mut response = stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)?;
-        stop::ask_to_wait(&mut response);
+        stop::ask_to_wait(&mut response, stop::PAUSE);
         Ok(response)
     }
 

@@ -12,18 +12,21 @@ use serde::Deserialize;
 
 use super::Pages;
 use super::captcha::NotAPerson;
+use super::held_back;
 use super::local_login::problem_links;
 use super::login::{LoginQuery, page_link};
-use super::stop::{Stop, go_on, see_other, show};
+use super::stop::{Stop, ask_to_wait, go_on, see_other, show};
 use super::submission::{self, Fields};
 use super::views::{EmailPage, LinkPage, MessagePage, Way};
 use super::visit::Visit;
 use super::way_back;
 use crate::access::ReturnTo;
 use crate::identity::EmailAddress;
+use crate::language::Texts;
 use crate::login::{LocalLoginError, LoginError};
-use crate::onboarding::{LinkError, LinkRequest, LinkStep};
+use crate::onboarding::{HeldBack, LinkError, LinkRequest, LinkStep};
 use crate::paths;
+use crate::policy::addresses::Unwelcome;
 use crate::session::SessionStanding;
 
 /// Marks the page that follows a letter; it changes only what is shown.
@@ -76,8 +79,41 @@ pub async fn confirm(
     pages.answer(&visit, outcome)
 }
 
-/// Why no link is mailed: a key of the language files.
-type Refusal = &'static str;
+/// Why no link is mailed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refusal {
+    /// What was sent is not to be taken: a key of the language files.
+    Problem(&'static str),
+    /// Too many letters were asked for.
+    HeldBack(HeldBack),
+}
+
+impl Refusal {
+    /// What the page says.
+    pub(super) fn sentence(self, texts: Texts) -> String {
+        match self {
+            Self::Problem(key) => texts.get(key).into_owned(),
+            Self::HeldBack(held_back) => held_back::when(texts, held_back),
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Problem("mail-busy") => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Problem("captcha-slow") | Self::HeldBack(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Problem(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+impl From<Unwelcome> for Refusal {
+    fn from(unwelcome: Unwelcome) -> Self {
+        Self::Problem(match unwelcome {
+            Unwelcome::Disposable => "signup-disposable",
+            Unwelcome::Role => "signup-role",
+        })
+    }
+}
 
 impl Pages {
     /// Where an account is created without an identity provider.
@@ -105,7 +141,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let say = |key: &str| texts.get(key).into_owned();
-        let problem = refusal.map(say);
+        let problem = refusal.map(|refusal| refusal.sentence(texts));
         let mut frame = self.titled(visit, "signup-title");
         frame.has_problems = refusal.is_some();
         let page = EmailPage {
@@ -125,7 +161,7 @@ impl Pages {
                 text: say("signup-sign-in"),
             },
         };
-        show(status_of(refusal), &page)
+        show_refused(refusal, &page)
     }
 
     async fn send_registration_link(
@@ -133,8 +169,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let mut fields = submission::read(visit, body)?;
-        self.check_stranger_token(visit, &mut fields)?;
+        let fields = self.stranger_form(visit, body)?;
         if !self.parts.onboarding.has_self_registration() {
             return Err(Stop::NotFound);
         }
@@ -164,14 +199,26 @@ impl Pages {
     ) -> Result<Result<(), Refusal>, Stop> {
         let typed = fields.get("email").map_or("", String::as_str);
         let Ok(email) = EmailAddress::parse(typed) else {
-            return Ok(Err("login-email-missing"));
+            return Ok(Err(Refusal::Problem("login-email-missing")));
         };
+        let onboarding = &self.parts.onboarding;
+        if step == LinkStep::Registration
+            && let Err(unwelcome) = onboarding.abuse().welcomes(&email)
+        {
+            return Ok(Err(unwelcome.into()));
+        }
         match self.check_captcha(visit, fields).await {
             Ok(()) => {}
-            Err(NotAPerson::Wrong) => return Ok(Err("captcha-wrong")),
-            Err(NotAPerson::TooMany) => return Ok(Err("captcha-slow")),
+            Err(NotAPerson::Wrong) => return Ok(Err(Refusal::Problem("captcha-wrong"))),
+            Err(NotAPerson::TooMany) => return Ok(Err(Refusal::Problem("captcha-slow"))),
             Err(NotAPerson::Down(error)) => return Err(error.into()),
             Err(NotAPerson::StoreDown(down)) => return Err(LoginError::from(down).into()),
+        }
+        // Only those who passed the check draw from what there is for an address, and for all.
+        match onboarding.abuse().may_mail(visit.client.client, &email) {
+            Ok(()) => {}
+            Err(held_back) if visit.wants_page => return Ok(Err(Refusal::HeldBack(held_back))),
+            Err(held_back) => return Err(held_back.into()),
         }
         let request = LinkRequest {
             step,
@@ -180,8 +227,8 @@ impl Pages {
             language: visit.language,
             return_to: way_back::sent(visit, fields).as_str().to_owned(),
         };
-        let sent = self.parts.onboarding.send_link(request);
-        Ok(sent.map_err(|_| "mail-busy"))
+        let sent = onboarding.send_link(request);
+        Ok(sent.map_err(|_| Refusal::Problem("mail-busy")))
     }
 
     /// The same page for everybody who asked for a link.
@@ -211,6 +258,7 @@ impl Pages {
     }
 
     async fn look_at_link(&self, visit: &Visit, query: LinkQuery) -> Result<Response<Body>, Stop> {
+        self.may_open_link(visit)?;
         let (onboarding, host) = (&self.parts.onboarding, &visit.client.host);
         let looked = onboarding.look_at_link(LinkStep::Registration, host, &query.token);
         let link = match looked.await {
@@ -243,8 +291,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let mut fields = submission::read(visit, body)?;
-        self.check_stranger_token(visit, &mut fields)?;
+        let fields = self.stranger_form(visit, body)?;
         let token = fields.get("token").map_or("", String::as_str);
         let (login, client) = (&self.parts.login, &visit.client);
         match login.by_mailed_link(client, token, &visit.cookies).await {
@@ -288,12 +335,15 @@ impl Pages {
     }
 }
 
-/// The status of a page that is shown again for this reason.
-pub(super) fn status_of(refusal: Option<Refusal>) -> StatusCode {
-    match refusal {
-        None => StatusCode::OK,
-        Some("mail-busy") => StatusCode::SERVICE_UNAVAILABLE,
-        Some("captcha-slow") => StatusCode::TOO_MANY_REQUESTS,
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+/// Shows the page that asks for an address, again for this reason.
+pub(super) fn show_refused(
+    refusal: Option<Refusal>,
+    page: &EmailPage,
+) -> Result<Response<Body>, Stop> {
+    let status = refusal.map_or(StatusCode::OK, Refusal::status);
+    let mut response = show(status, page)?;
+    if let Some(Refusal::HeldBack(held_back)) = refusal {
+        ask_to_wait(&mut response, held_back.retry_after);
     }
+    Ok(response)
 }

@@ -12,6 +12,7 @@ use axum::http::{Response, StatusCode};
 use super::Pages;
 use super::error_page::ErrorText;
 use super::form_token::FormRefusal;
+use super::held_back::Waiting;
 use super::problem::Problem;
 use super::views::Way;
 use super::visit::Visit;
@@ -20,7 +21,7 @@ use crate::onboarding::{OnboardingError, TurnedAway};
 use crate::paths;
 
 /// After how long to ask again where a store or the platform is down.
-const PAUSE: Duration = Duration::from_secs(3);
+pub(super) const PAUSE: Duration = Duration::from_secs(3);
 
 /// Why a handler stops early.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum Stop {
     Blocked(String),
     /// The form does not come from our page.
     Form(FormRefusal),
+    /// Too much was asked for at once.
+    HeldBack(Waiting),
     /// What was sent has not the form of what our pages send.
     Malformed,
     /// What was sent is too large.
@@ -87,6 +90,7 @@ impl Stop {
         match self {
             Self::GoTo(_) => StatusCode::SEE_OTHER,
             Self::Form(_) | Self::Blocked(_) => StatusCode::FORBIDDEN,
+            Self::HeldBack(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -127,6 +131,9 @@ impl Pages {
             return see_other(&place);
         }
         log(&stop, visit);
+        if let Stop::HeldBack(waiting) = &stop {
+            return self.asks_to_wait(visit, waiting);
+        }
         let status = stop.status();
         let mut response = if visit.wants_page {
             let text = self.text_of(&stop, visit);
@@ -135,7 +142,7 @@ impl Pages {
             problem_of(&stop, visit).into_response()
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            ask_to_wait(&mut response);
+            ask_to_wait(&mut response, PAUSE);
         }
         response
     }
@@ -210,10 +217,15 @@ fn way_on(error: &LoginError, visit: &Visit) -> Way {
     }
 }
 
-/// Says when it may work again.
-pub(super) fn ask_to_wait(response: &mut Response<Body>) {
-    let pause = HeaderValue::from(PAUSE.as_secs());
+/// Says after how long it may work again (RFC 9110, section 10.2.3).
+pub(super) fn ask_to_wait(response: &mut Response<Body>, pause: Duration) {
+    let pause = HeaderValue::from(whole_seconds(pause));
     response.headers_mut().insert(RETRY_AFTER, pause);
+}
+
+/// Seconds, rounded up.
+pub(super) const fn whole_seconds(pause: Duration) -> u64 {
+    pause.as_secs() + (pause.subsec_nanos() > 0) as u64
 }
 
 /// The texts for somebody who is not let in. An exclusion's message is a word of ours (`staff`)
@@ -255,7 +267,12 @@ fn log(stop: &Stop, visit: &Visit) {
     match stop {
         Stop::StoreDown | Stop::Onboarding(_) | Stop::Template(_) => log_fault(stop, visit),
         Stop::Login(_) | Stop::Form(_) | Stop::Blocked(_) => log_refusal(stop, visit),
-        Stop::GoTo(_) | Stop::Malformed | Stop::TooLarge | Stop::NotFound | Stop::WrongMethod => {}
+        Stop::GoTo(_)
+        | Stop::HeldBack(_)
+        | Stop::Malformed
+        | Stop::TooLarge
+        | Stop::NotFound
+        | Stop::WrongMethod => {}
     }
 }
 

@@ -5,24 +5,10 @@ use std::time::Duration;
 use crate::identity::{AccountType, EmailAddress, PartnerId};
 
 /// People of partner organisations.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartnerPolicy {
     /// Who takes in people who give no code; none where a code is required.
     pub without_code: Option<PartnerId>,
-    /// How many wrong codes one network may give in an hour.
-    pub wrong_codes_per_network: u32,
-    /// How many wrong codes may be given in an hour in all.
-    pub wrong_codes_in_total: u32,
-}
-
-impl Default for PartnerPolicy {
-    fn default() -> Self {
-        Self {
-            without_code: None,
-            wrong_codes_per_network: 10,
-            wrong_codes_in_total: 300,
-        }
-    }
 }
 
 /// Registrations that wait for somebody's word before anything is made.

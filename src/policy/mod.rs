@@ -51,8 +51,6 @@ pub struct Limits {
     pub forwarded_per_user: Option<Arc<Limit>>,
     /// Starting and finishing logins, per network.
     pub login: Option<Arc<Limit>>,
-    /// Submitting registrations and proofs, per network.
-    pub registration: Option<Arc<Limit>>,
     /// What strangers may do to others through us.
     pub abuse: abuse::AbuseLimits,
 }

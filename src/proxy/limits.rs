@@ -36,7 +36,8 @@ impl Lanes {
         Ok(())
     }
 
-    /// For a request to the gateway's own pages.
+    /// For a request to the gateway's own pages: those of logins. The forms of strangers draw from
+    /// limits of their own, when their page is reached.
     pub(super) fn draw_page(
         &self,
         path: &str,
@@ -44,14 +45,11 @@ impl Lanes {
         limits: &Limits,
         client: IpAddr,
     ) -> Result<(), SlowDown> {
-        let (lane, limit) = match lane_of(path, is_submit) {
-            Some(PageLane::Login) => ("login", &limits.login),
-            Some(PageLane::Registration) => ("registration", &limits.registration),
-            None => return Ok(()),
-        };
-        match limit {
-            Some(limit) => self.draw(lane, limit, &bucket(Per::Ip, None, client)),
-            None => Ok(()),
+        match &limits.login {
+            Some(limit) if is_login(path, is_submit) => {
+                self.draw("login", limit, &bucket(Per::Ip, None, client))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -62,25 +60,12 @@ impl Lanes {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum PageLane {
-    Login,
-    Registration,
-}
-
-/// Looking at a page is free; starting and finishing logins, and sending forms, is not.
-fn lane_of(path: &str, is_submit: bool) -> Option<PageLane> {
+/// Looking at a page is free; starting and finishing logins is not.
+fn is_login(path: &str, is_submit: bool) -> bool {
     let begins_login = path
         .strip_prefix(paths::LOGIN)
         .is_some_and(|rest| !rest.is_empty());
-    if begins_login || path == paths::CALLBACK || (path == paths::LOGIN && is_submit) {
-        return Some(PageLane::Login);
-    }
-    let is_form = [paths::REGISTER, paths::PASSWORD]
-        .iter()
-        .any(|form| path.starts_with(form))
-        && path != paths::PROGRESS;
-    (is_form && is_submit).then_some(PageLane::Registration)
+    begins_login || path == paths::CALLBACK || (path == paths::LOGIN && is_submit)
 }
 
 /// Whose bucket; the first letter keeps kinds apart.
@@ -106,20 +91,12 @@ mod tests {
 
     #[test]
     fn looking_is_free_and_doing_is_not() {
-        assert_eq!(lane_of("/auth/login", false), None);
-        assert_eq!(lane_of("/auth/login/corp", false), Some(PageLane::Login));
-        assert_eq!(lane_of("/auth/callback", false), Some(PageLane::Login));
-        assert_eq!(lane_of("/auth/register", false), None);
-        assert_eq!(
-            lane_of("/auth/register", true),
-            Some(PageLane::Registration)
-        );
-        assert_eq!(
-            lane_of("/auth/register/prove", true),
-            Some(PageLane::Registration)
-        );
-        assert_eq!(lane_of("/auth/register/progress", false), None);
-        assert_eq!(lane_of("/auth/assets/x.css", false), None);
+        assert!(!is_login("/auth/login", false));
+        assert!(is_login("/auth/login", true));
+        assert!(is_login("/auth/login/corp", false));
+        assert!(is_login("/auth/callback", false));
+        assert!(!is_login("/auth/register", true));
+        assert!(!is_login("/auth/assets/x.css", false));
     }
 
     #[test]

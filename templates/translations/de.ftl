@@ -45,6 +45,8 @@ signup-title = Konto anlegen
 signup-lead = Wir schicken Ihnen einen Link, der Ihre Adresse bestätigt. Danach fragen wir nach wenigen Angaben.
 signup-email = Ihre E-Mail-Adresse
 signup-email-hint = Mit ihr melden Sie sich an
+signup-disposable = Mit Wegwerf-Adressen kann man sich nicht registrieren. Geben Sie eine Adresse an, die Sie behalten
+signup-role = Das ist die Adresse eines Büros. Geben Sie Ihre eigene an, denn das Konto wird Ihres sein
 signup-send = Link schicken
 signup-has-account = Sie haben schon ein Konto?
 signup-sign-in = Anmelden
@@ -311,6 +313,18 @@ error-421-title = Unter diesem Namen ist hier nichts
 error-421-text = Diese Adresse ist nicht eingerichtet. Prüfen Sie sie auf Tippfehler.
 error-429-title = Zu viele Versuche
 error-429-text = Zum Schutz aller halten wir kurz an. Nichts geht verloren. Bitte warten Sie ein wenig und versuchen Sie es dann noch einmal.
+held-back-seconds = Zum Schutz aller halten wir kurz an. Nichts geht verloren: Versuchen Sie es in { $number ->
+    [one] einer Sekunde
+   *[other] { $number } Sekunden
+} noch einmal.
+held-back-minutes = Zum Schutz aller halten wir an. Nichts geht verloren: Versuchen Sie es in { $number ->
+    [one] einer Minute
+   *[other] { $number } Minuten
+} noch einmal.
+held-back-hours = Zum Schutz aller halten wir an. Nichts geht verloren: Versuchen Sie es in { $number ->
+    [one] einer Stunde
+   *[other] { $number } Stunden
+} noch einmal.
 error-500-title = Auf unserer Seite ist etwas schiefgegangen
 error-500-text = Es liegt nicht an Ihnen, und nichts ist verloren. Bitte versuchen Sie es gleich noch einmal.
 error-502-title = { $operator } antwortet nicht

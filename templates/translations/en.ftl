@@ -45,6 +45,8 @@ signup-title = Create your account
 signup-lead = We mail you a link that confirms your address. After that we ask for a few details.
 signup-email = Your e-mail address
 signup-email-hint = You will sign in with it
+signup-disposable = Mailboxes that are thrown away cannot register. Give an address that you keep
+signup-role = This is the address of an office. Give your own, because the account will be yours
 signup-send = Send me the link
 signup-has-account = You have an account already?
 signup-sign-in = Sign in
@@ -311,6 +313,18 @@ error-421-title = There is nothing here under this name
 error-421-text = This address is not set up. Check it for typing errors.
 error-429-title = Too many attempts
 error-429-text = To protect everybody, we stop for a moment. Nothing is lost. Please wait a little, then try again.
+held-back-seconds = To protect everybody, we stop for a moment. Nothing is lost: try again in { $number ->
+    [one] one second
+   *[other] { $number } seconds
+}.
+held-back-minutes = To protect everybody, we stop for a while. Nothing is lost: try again in { $number ->
+    [one] one minute
+   *[other] { $number } minutes
+}.
+held-back-hours = To protect everybody, we stop for a while. Nothing is lost: try again in { $number ->
+    [one] one hour
+   *[other] { $number } hours
+}.
 error-500-title = Something went wrong on our side
 error-500-text = It is not your fault, and nothing is lost. Please try again in a moment.
 error-502-title = { $operator } does not answer

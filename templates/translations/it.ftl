@@ -45,6 +45,8 @@ signup-title = Crea il tuo account
 signup-lead = Ti inviamo per e-mail un collegamento che conferma il tuo indirizzo. Poi chiediamo alcuni dati.
 signup-email = Il tuo indirizzo e-mail
 signup-email-hint = Lo userai per accedere
+signup-disposable = Con gli indirizzi usa e getta non ci si può registrare. Indica un indirizzo che conservi
+signup-role = Questo è l’indirizzo di un ufficio. Indica il tuo, perché l’account sarà tuo
 signup-send = Inviami il collegamento
 signup-has-account = Hai già un account?
 signup-sign-in = Accedi
@@ -311,6 +313,18 @@ error-421-title = Qui non c’è nulla con questo nome
 error-421-text = Questo indirizzo non è configurato. Controlla che sia scritto bene.
 error-429-title = Troppi tentativi
 error-429-text = Per proteggere tutti ci fermiamo un momento. Non si perde nulla. Aspetta un poco, poi riprova.
+held-back-seconds = Per proteggere tutti ci fermiamo un momento. Non si perde nulla: riprova tra { $number ->
+    [one] un secondo
+   *[other] { $number } secondi
+}.
+held-back-minutes = Per proteggere tutti ci fermiamo un po’. Non si perde nulla: riprova tra { $number ->
+    [one] un minuto
+   *[other] { $number } minuti
+}.
+held-back-hours = Per proteggere tutti ci fermiamo un po’. Non si perde nulla: riprova tra { $number ->
+    [one] un’ora
+   *[other] { $number } ore
+}.
 error-500-title = Qualcosa è andato storto da parte nostra
 error-500-text = Non è colpa tua e non si è perso nulla. Riprova tra un momento.
 error-502-title = { $operator } non risponde

@@ -45,6 +45,8 @@ mod session_stores;
 #[cfg(test)]
 mod header_hygiene;
 #[cfg(test)]
+mod held_back;
+#[cfg(test)]
 mod http2_attacks;
 #[cfg(test)]
 mod limits;

@@ -53,20 +53,6 @@ impl ProofStore for SqlRegistrationStore {
         Ok(changed == 1)
     }
 
-    async fn count_code_guess(
-        &self,
-        guess: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown> {
-        self.insert_within("partner_code", guess, limits).await
-    }
-
-    async fn forgive_code_guess(&self, id: &str) -> Result<(), RegistrationStoreDown> {
-        let sql = "DELETE FROM verifications WHERE id = $1 AND purpose = 'partner_code'";
-        sql_execute!(&self.database, sql, id)?;
-        Ok(())
-    }
-
     async fn count_password_try(
         &self,
         attempt: &NewCode,
@@ -79,9 +65,22 @@ impl ProofStore for SqlRegistrationStore {
         &self,
         step: LinkStep,
         link: &NewCode,
-        limits: ProofLimits,
-    ) -> Result<bool, RegistrationStoreDown> {
-        self.insert_within(step.as_str(), link, limits).await
+    ) -> Result<(), RegistrationStoreDown> {
+        sql_execute!(
+            &self.database,
+            "INSERT INTO verifications
+                 (id, purpose, context, target, sealed, tries_left, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &link.id,
+            step.as_str(),
+            &link.context,
+            &link.target,
+            &link.sealed,
+            i64::from(link.tries),
+            link.at.millis(),
+            link.expires_at.millis()
+        )?;
+        Ok(())
     }
 
     async fn find_link(

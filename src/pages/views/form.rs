@@ -41,13 +41,17 @@ pub struct RegistrationPage {
     pub agreements: Vec<AgreementView>,
 }
 
-/// What was typed could not be saved; it travels in the page, to be sent again.
+/// What was sent could not be taken yet; it travels in the page, to be sent again.
 #[derive(Debug, Template)]
 #[template(path = "pages/resend.html")]
 pub struct ResendPage {
     /// Around the content.
     pub frame: Frame,
-    /// The token of this session's forms.
+    /// Why, and what to do.
+    pub lead: String,
+    /// Where the form is sent.
+    pub action: String,
+    /// The form's token.
     pub form_token: String,
     /// What was sent.
     pub fields: Vec<(String, String)>,

@@ -8,29 +8,11 @@ use crate::policy::public_mail;
 
 use super::Surroundings;
 
-pub fn partner(shape: &PartnerShape, findings: &mut Findings<'_>) -> PartnerPolicy {
-    let PartnerShape {
-        without_code,
-        wrong_codes_per_network,
-        wrong_codes_in_total,
-    } = shape;
-    let usual = PartnerPolicy::default();
+pub fn partner(shape: &PartnerShape) -> PartnerPolicy {
+    let PartnerShape { without_code } = shape;
     PartnerPolicy {
         without_code: without_code.as_ref().map(|id| PartnerId::new(&id.value)),
-        wrong_codes_per_network: at_least_one(wrong_codes_per_network.as_ref(), findings)
-            .unwrap_or(usual.wrong_codes_per_network),
-        wrong_codes_in_total: at_least_one(wrong_codes_in_total.as_ref(), findings)
-            .unwrap_or(usual.wrong_codes_in_total),
     }
-}
-
-fn at_least_one(number: Option<&At<u32>>, findings: &mut Findings<'_>) -> Option<u32> {
-    let number = number?;
-    if number.value == 0 {
-        let message = "nobody could ever give a code";
-        findings.error(&number.span, message, "write a number from 1 on");
-    }
-    Some(number.value)
 }
 
 pub fn approval(

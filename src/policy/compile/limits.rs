@@ -26,7 +26,6 @@ pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
         network,
         user,
         login,
-        registration,
     } = apply;
     let mut of = |name: Option<&At<String>>, shipped: Option<Limit>| match name {
         None => shipped.map(Arc::new),
@@ -36,13 +35,11 @@ pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
     let forwarded_per_network = of(network.as_ref(), None);
     let forwarded_per_user = of(user.as_ref(), None);
     let login = of(login.as_ref(), Some(shipped("login", 120)));
-    let registration = of(registration.as_ref(), Some(shipped("registration", 60)));
     Limits {
         abuse: super::abuse::limits(abuse, findings),
         forwarded_per_network: forwarded_per_network.map(|limit| counted(limit, Per::Ip)),
         forwarded_per_user: forwarded_per_user.map(|limit| counted(limit, Per::User)),
         login: login.map(|limit| counted(limit, Per::Ip)),
-        registration: registration.map(|limit| counted(limit, Per::Ip)),
         named,
     }
 }

@@ -64,7 +64,7 @@ pub fn compile(
         addresses: super::abuse::addresses(addresses, findings),
         recheck_account_every: recheck.unwrap_or(Duration::from_mins(5)),
         self_registration,
-        partner: joining::partner(partner, findings),
+        partner: joining::partner(partner),
         approval: approving,
         duties: Duties {
             agreements: meanwhile(agreements.api),

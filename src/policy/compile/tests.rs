@@ -44,7 +44,6 @@ fn an_empty_folder_is_the_shipped_policy() {
     assert_eq!(names, ["name", "company", "phone", "country"]);
     assert_eq!(policy.forms.default.fields[2].kind, FieldKind::Phone);
     assert!(policy.limits.login.is_some());
-    assert!(policy.limits.registration.is_some());
     assert!(policy.limits.forwarded_per_user.is_none());
 }
 

@@ -15,10 +15,6 @@ pub struct PartnerShape {
     /// The partner, as the platform names it, that takes in people who give no code. Default:
     /// none, so that a code is required.
     pub without_code: Option<At<String>>,
-    /// How many wrong codes one network may give in an hour. Default: 10.
-    pub wrong_codes_per_network: Option<At<u32>>,
-    /// How many wrong codes may be given in an hour in all. Default: 300.
-    pub wrong_codes_in_total: Option<At<u32>>,
 }
 
 /// Registrations that wait for somebody's word before anything is made.

@@ -283,8 +283,6 @@ pub struct Apply {
     pub user: Option<At<String>>,
     /// To starting and finishing logins, per network. Default: 120 a minute.
     pub login: Option<At<String>>,
-    /// To submitting registrations and proofs, per network. Default: 60 a minute.
-    pub registration: Option<At<String>>,
 }
 
 /// The policy files that have a schema.

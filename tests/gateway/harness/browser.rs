@@ -17,6 +17,7 @@ pub struct Browser {
     client: reqwest::Client,
     jar: Arc<Mutex<CookieJar>>,
     language: String,
+    forwarded_for: Option<String>,
 }
 
 /// One request of a navigation.
@@ -49,6 +50,7 @@ impl Browser {
             client,
             jar: Arc::default(),
             language: "en".to_owned(),
+            forwarded_for: None,
         }
     }
 
@@ -56,6 +58,13 @@ impl Browser {
     #[must_use]
     pub fn speaking(mut self, language: &str) -> Self {
         language.clone_into(&mut self.language);
+        self
+    }
+
+    /// Comes from this address, as a proxy in front says.
+    #[must_use]
+    pub fn coming_from(mut self, address: &str) -> Self {
+        self.forwarded_for = Some(address.to_owned());
         self
     }
 
@@ -183,6 +192,9 @@ impl Browser {
     async fn send(&self, mut request: reqwest::RequestBuilder, url: &Url) -> reqwest::Response {
         if let Some(cookies) = self.jar().field_for(url) {
             request = request.header(header::COOKIE, cookies);
+        }
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("X-Forwarded-For", address);
         }
         let answer = request
             .send()

@@ -318,6 +318,12 @@ impl<'a> GatewayBuilder<'a> {
         self
     }
 
+    /// Believes what is said of clients' addresses, as behind a proxy.
+    pub fn behind_a_proxy(mut self) -> Self {
+        self.files.trusts_proxies = true;
+        self
+    }
+
     /// Writes a file below `policies/`.
     pub fn policy(mut self, file: &str, text: &str) -> Self {
         self.files.policies.push((file.to_owned(), text.to_owned()));

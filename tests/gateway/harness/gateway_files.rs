@@ -39,6 +39,8 @@ pub struct Files {
     pub database: String,
     pub sessions: Option<String>,
     pub mail: Option<String>,
+    /// Whether `X-Forwarded-For` of the tests' own machine counts.
+    pub trusts_proxies: bool,
     pub providers: Vec<Provider>,
     /// Appended to `vestibule.toml`.
     pub further: String,
@@ -99,9 +101,14 @@ impl Files {
             further,
             ..
         } = self;
+        let proxies = if self.trusts_proxies {
+            "trusted_proxies = [\"127.0.0.0/8\"]\n"
+        } else {
+            ""
+        };
         let mut text = format!(
             "[[host]]\norigin = \"{origin}\"\n\
-             [listen]\naddress = \"127.0.0.1:{traffic}\"\nadmin = \"127.0.0.1:{admin}\"\n\
+             [listen]\naddress = \"127.0.0.1:{traffic}\"\nadmin = \"127.0.0.1:{admin}\"\n{proxies}\
              [upstream]\nservers = [\"{upstream}\"]\n\
              [keys]\nseal = [{{ file = \"seal\" }}]\n\
              [[admin.token]]\nname = \"tests\"\nsecret = {{ file = \"operator\" }}\n\
