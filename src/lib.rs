@@ -10,6 +10,7 @@ pub mod clock;
 pub mod database;
 pub mod expression;
 pub mod identity;
+pub mod in_hand;
 pub mod language;
 pub mod operator_file;
 pub mod outbound;

@@ -19,6 +19,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (0, "seal", "the other words"),
     (0, "database", "the other words"),
     (0, "expression", "the other words"),
+    (0, "in_hand", "the other words"),
     (0, "language", "the other words"),
     (0, "operator_file", "the other words"),
     (0, "outbound", "the other words"),

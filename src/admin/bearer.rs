@@ -1,14 +1,16 @@
 //! The bearer tokens of the admin listener (RFC 6750), compared as digests.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
+use super::problem::ProblemDetails;
 use crate::seal;
+
+const HOW_TO: &str =
+    "This needs `Authorization: Bearer` with a token of [admin] in vestibule.toml.";
 
 /// Digests of the tokens that open the admin API; none opens nothing.
 #[derive(Debug, Clone, Default)]
@@ -56,20 +58,13 @@ pub(super) async fn require(
     if tokens.opens(request.headers()) {
         return next.run(request).await;
     }
-    let problem = json!({
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "This needs `Authorization: Bearer` with a token of [admin] in vestibule.toml.",
-    });
-    let mut answer = (StatusCode::UNAUTHORIZED, Json(problem)).into_response();
-    let headers = answer.headers_mut();
-    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    answer
+    let details = ProblemDetails {
+        status: StatusCode::UNAUTHORIZED,
+        detail: HOW_TO.to_owned(),
+        ..ProblemDetails::default()
+    };
+    let challenge = HeaderValue::from_static("Bearer");
+    ([(header::WWW_AUTHENTICATE, challenge)], details).into_response()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod health;
 pub mod operator_api;
 pub mod outbox_api;
 pub mod platform_api;
+mod problem;
 pub mod receipts;
 
 use std::sync::Arc;

@@ -9,10 +9,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::problem::ProblemDetails;
 use crate::identity::{CustomerId, EmailAddress};
 use crate::language::Language;
 use crate::onboarding::{
@@ -114,17 +115,13 @@ impl IntoResponse for Problem {
                 "the operator API could not answer"
             );
         }
-        let problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": code,
-            "detail": self.to_string(),
-        });
-        let mut answer = (status, Json(problem)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
-        answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-        answer
+        let details = ProblemDetails {
+            status,
+            detail: self.to_string(),
+            code: Some(code),
+            ..ProblemDetails::default()
+        };
+        details.into_response()
     }
 }
 

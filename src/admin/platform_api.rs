@@ -15,9 +15,10 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::json;
 
+use super::problem::ProblemDetails;
 use crate::identity::{CustomerId, EmailAddress, UserId};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange};
@@ -133,18 +134,13 @@ impl IntoResponse for Problem {
                 "the builtin platform's API could not answer"
             );
         }
-        let problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": code,
-            "field": self.field(),
-            "detail": self.to_string(),
-        });
-        let mut answer = (status, Json(problem)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
-        answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-        answer
+        let details = ProblemDetails {
+            status,
+            detail: self.to_string(),
+            code: Some(code),
+            field: self.field().map(str::to_owned),
+        };
+        details.into_response()
     }
 }
 

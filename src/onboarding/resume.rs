@@ -1,14 +1,13 @@
 //! Picks up registrations that are due, whichever node left them; any number of nodes run this.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Onboarding, RegistrationId};
+use super::Onboarding;
+use crate::in_hand::InHand;
 
 /// How often due registrations are looked for; a submission on this node is taken up at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +21,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(15);
 impl Onboarding {
     /// Carries on whatever is due, until `shutdown`.
     pub async fn keep_going(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut in_hand = InHand::default();
+        let mut in_hand = InHand::up_to(AT_ONCE);
         let mut swept: Option<Instant> = None;
         while !shutdown.is_cancelled() {
             in_hand.reap();
@@ -33,7 +32,9 @@ impl Onboarding {
             self.take_up(&mut in_hand).await;
             self.wait_for_work(&shutdown).await;
         }
-        in_hand.finish().await;
+        if !in_hand.finish(FINISH_WITHIN).await {
+            tracing::warn!("registrations in hand are left for another node");
+        }
     }
 
     /// Frees what earlier processes at this node's place held. To be called once they are gone:
@@ -63,50 +64,13 @@ impl Onboarding {
             }
         };
         for id in due {
-            let onboarding = Arc::clone(self);
-            in_hand.add(id, |id| async move {
-                if let Err(error) = onboarding.carry_on(&id).await {
-                    tracing::error!(registration = %id, error = %error,
+            let (onboarding, registration) = (Arc::clone(self), id.clone());
+            in_hand.add(id.as_str(), async move {
+                if let Err(error) = onboarding.carry_on(&registration).await {
+                    tracing::error!(%registration, error = %error,
                         "a registration could not be carried on");
                 }
-                id
             });
-        }
-    }
-}
-
-/// The registrations that this node is carrying on.
-#[derive(Default)]
-struct InHand {
-    ids: HashSet<String>,
-    tasks: JoinSet<RegistrationId>,
-}
-
-impl InHand {
-    fn add<F>(&mut self, id: RegistrationId, work: impl FnOnce(RegistrationId) -> F)
-    where
-        F: Future<Output = RegistrationId> + Send + 'static,
-    {
-        if self.tasks.len() < AT_ONCE && self.ids.insert(id.as_str().to_owned()) {
-            self.tasks.spawn(work(id));
-        }
-    }
-
-    fn reap(&mut self) {
-        while let Some(ended) = self.tasks.try_join_next() {
-            match ended {
-                Ok(id) => _ = self.ids.remove(id.as_str()),
-                // A task that ended otherwise does not say which it was.
-                Err(_) if self.tasks.is_empty() => self.ids.clear(),
-                Err(_) => {}
-            }
-        }
-    }
-
-    async fn finish(mut self) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
-            tracing::warn!("registrations in hand are left for another node");
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Delivers what is due, whichever node took it; any number of nodes run this.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +11,7 @@ use super::schedule::pause_after;
 use super::{Carrier, Delivery, Kind, NotDelivered, Outbox};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
+use crate::in_hand::InHand;
 use crate::seal;
 
 /// How often due deliveries are looked for; what this node takes in is taken up at once.
@@ -42,7 +41,7 @@ impl Outbox {
         shutdown: CancellationToken,
     ) {
         let carriers: Carriers = carriers.into();
-        let mut in_hand = InHand::default();
+        let mut in_hand = InHand::up_to(AT_ONCE);
         let mut swept: Option<Instant> = None;
         while !shutdown.is_cancelled() {
             in_hand.reap();
@@ -53,7 +52,9 @@ impl Outbox {
             }
             self.wait_for_work(&mut in_hand, &shutdown).await;
         }
-        in_hand.finish().await;
+        if !in_hand.finish(FINISH_WITHIN).await {
+            tracing::warn!("deliveries in hand are left for another node");
+        }
     }
 
     /// Delivers one thing, if it is due and free; says whether it was.
@@ -168,7 +169,7 @@ impl Outbox {
     async fn take_up(self: &Arc<Self>, carriers: &Carriers, in_hand: &mut InHand) {
         let now = self.parts.clock.now();
         // Those in hand are under a lease, so that they are not among the due ones.
-        let room = AT_ONCE.saturating_sub(in_hand.tasks.len());
+        let room = in_hand.room();
         if room == 0 {
             return;
         }
@@ -179,11 +180,11 @@ impl Outbox {
         };
         for id in due {
             let (outbox, carriers) = (Arc::clone(self), Arc::clone(carriers));
-            in_hand.add(id, |id| async move {
-                if let Err(error) = outbox.deliver(&carriers, &id).await {
+            let delivery = id.clone();
+            in_hand.add(&id, async move {
+                if let Err(error) = outbox.deliver(&carriers, &delivery).await {
                     log_down(&error);
                 }
-                id
             });
         }
     }
@@ -228,52 +229,4 @@ impl Outbox {
 fn log_down(error: &DatabaseError) {
     let error: &dyn std::error::Error = error;
     tracing::error!(error, "the outbox cannot be read or written");
-}
-
-/// What this node is delivering.
-#[derive(Default)]
-struct InHand {
-    ids: HashSet<String>,
-    tasks: JoinSet<String>,
-}
-
-impl InHand {
-    fn add<F>(&mut self, id: String, work: impl FnOnce(String) -> F)
-    where
-        F: Future<Output = String> + Send + 'static,
-    {
-        if self.ids.insert(id.clone()) {
-            self.tasks.spawn(work(id));
-        }
-    }
-
-    /// Waits for one of them; for ever while there is none.
-    async fn one_done(&mut self) {
-        match self.tasks.join_next().await {
-            Some(ended) => self.ended(ended),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn reap(&mut self) {
-        while let Some(ended) = self.tasks.try_join_next() {
-            self.ended(ended);
-        }
-    }
-
-    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
-        match ended {
-            Ok(id) => _ = self.ids.remove(&id),
-            // A task that ended otherwise does not say which it was.
-            Err(_) if self.tasks.is_empty() => self.ids.clear(),
-            Err(_) => {}
-        }
-    }
-
-    async fn finish(mut self) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
-            tracing::warn!("deliveries in hand are left for another node");
-        }
-    }
 }
