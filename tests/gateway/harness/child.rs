@@ -12,7 +12,8 @@ use std::{
 };
 
 /// Waits until its input closes, which it does when the test process is gone, then cleans up.
-/// `$1` is the folder to remove, if any, the rest is the server.
+/// `$1` is the folder to remove, if any, the rest is the server. The output is the server's alone,
+/// so that its end is seen.
 const WATCHER: &str = r#"
 trap : INT TERM
 folder=$1; shift
@@ -20,6 +21,7 @@ exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
 echo "$server"
+exec >&-
 cat <&3 >/dev/null
 kill -INT "$server" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$server" 2>/dev/null || break; sleep 0.1; done
