@@ -14,7 +14,7 @@ use super::stop::{self, Stop};
 use super::submission::{self, Fields};
 use super::views::{ProblemLink, RegistrationPage, ResendPage};
 use super::visit::Visit;
-use crate::identity::VerifiedIdentity;
+use crate::identity::{AccountType, VerifiedIdentity};
 use crate::language::{Country, Language, Texts};
 use crate::onboarding::password::PASSWORD;
 use crate::onboarding::{
@@ -227,10 +227,14 @@ impl Pages {
         let problems: Vec<_> = notice.into_iter().chain(view.problem_links()).collect();
         frame.has_problems = !problems.is_empty();
         frame.keeps_form = Some("registration");
-        let keys = WhatFor::of(&shown.form.scope);
+        let keys = WhatFor::of(shown.form, &policy.onboarding.approval.account_types);
         let customer = shown.form.scope.joined();
         let customer = customer.map_or("", |customer| customer.name.as_str());
-        let text = |key| texts.get_with(key, &[("customer", customer)]).into_owned();
+        let known = [
+            ("customer", customer),
+            ("operator", &frame.operator.clone()),
+        ];
+        let text = |key| texts.get_with(key, &known).into_owned();
         let page = RegistrationPage {
             frame,
             who: self.who(visit, open),
@@ -321,13 +325,23 @@ struct WhatFor {
 }
 
 impl WhatFor {
-    fn of(scope: &Scope) -> Self {
+    /// The back office looks at registrations of some account types first.
+    fn of(form: &RegistrationForm, looked_at: &[AccountType]) -> Self {
+        let waits = |kind| looked_at.contains(kind);
         let usual = Self {
             note: None,
             next: "registration-next",
             submit: "registration-submit",
         };
-        match scope {
+        match &form.scope {
+            Scope::NewCustomer { .. } if form.account_types.iter().all(waits) => Self {
+                next: "registration-next-looked-at",
+                ..usual
+            },
+            Scope::NewCustomer { .. } if form.account_types.iter().any(waits) => Self {
+                next: "registration-next-some-looked-at",
+                ..usual
+            },
             Scope::NewCustomer { .. } => usual,
             Scope::Join(_) => Self {
                 note: Some("registration-join"),

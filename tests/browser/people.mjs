@@ -24,10 +24,14 @@ export async function registers(page, kind) {
     for (const list of await form.locator('select').all()) {
       if ((await list.inputValue()) === '') await list.selectOption({ index: 1 });
     }
-    for (const box of await form.getByRole('checkbox').all()) await tick(box);
+    await ticks(form.getByRole('checkbox'));
     await page.getByRole('button', { name: 'Create account' }).click();
     await page.waitForLoadState();
   }
+}
+
+export async function ticks(boxes) {
+  for (const box of await boxes.all()) await tick(box);
 }
 
 // As a person does: by its label, which lies over the box.

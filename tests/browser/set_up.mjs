@@ -1,6 +1,6 @@
 // The gateway and its neighbours that the integration tests started; VESTIBULE_SET_UP holds their
-// addresses: the gateway's origin, its platform's API, the control addresses of two identity
-// providers and of the mail server.
+// addresses: the gateway's origin, its platform's and its operators' API, the control addresses of
+// two identity providers and of the mail server.
 
 import assert from 'node:assert/strict';
 
@@ -23,16 +23,31 @@ export async function inPlatform(what) {
   return items;
 }
 
-// The code in the newest letter to somebody; letters take a moment.
+// What `vestibule registrations` and `vestibule invitations` speak.
+export const asOperator = (what, body) => json(`${told.operator}/${what}`, body, told.platform.token);
+
+// The code in the newest letter to somebody.
 export async function mailedCode(address) {
+  const [, code] = await mailed(address, /^\s*(\d{6,10})\s*$/m);
+  return code;
+}
+
+// The link to a page of ours in the newest letter to somebody.
+export async function mailedLink(address, path) {
+  const [link] = await mailed(address, new RegExp(`https?:\\S+${path}\\S*`));
+  return link;
+}
+
+// Letters take a moment.
+async function mailed(address, what) {
   for (let tries = 0; tries < 100; tries += 1) {
     const letters = await json(told.mailbox);
     const letter = letters.findLast(({ to }) => to.includes(address));
-    const code = letter?.text.match(/^\s*(\d{6,10})\s*$/m);
-    if (code) return code[1];
+    const found = letter?.text.match(what);
+    if (found) return found;
     await new Promise((waited) => setTimeout(waited, 100));
   }
-  throw new Error(`no code was mailed to ${address}`);
+  throw new Error(`nothing like ${what} was mailed to ${address}`);
 }
 
 async function json(address, body, token) {

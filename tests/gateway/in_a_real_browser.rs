@@ -10,9 +10,48 @@ use crate::harness::{
     Upstream,
 };
 
-const POLICY: &str = "[[sso.exclude]]\nname = \"staff\"\n\
-    when = \"has(identity.groups) && 'staff' in identity.groups\"\nmessage = \"staff\"\n\
-    [[sso.known_customer]]\nclaim = \"organization_code\"\nthen = \"join\"\n";
+const SIGNING_IN: &str = r#"
+[[sso.exclude]]
+name = "staff"
+when = "has(identity.groups) && 'staff' in identity.groups"
+message = "staff"
+[[sso.known_customer]]
+claim = "organization_code"
+then = "join"
+"#;
+
+const SIGNING_UP: &str = r#"
+[self_registration]
+enabled = true
+account_types = ["business", "personal", "partner"]
+[approval]
+account_types = ["business"]
+notify = ["sales@acme.example"]
+[customer_verification]
+enabled = true
+fields = ["phone"]
+[[sso.known_customer]]
+claim = "organization_code"
+then = "ask_to_join"
+"#;
+
+const FORM: &str = r#"
+agreements = ["terms"]
+[[field]]
+name = "name"
+[[field]]
+name = "company"
+[[field]]
+name = "country"
+account_types = ["business"]
+[[field]]
+name = "tax_code"
+when = "form.country == 'IT'"
+account_types = ["business"]
+[[field]]
+name = "phone"
+required = false
+"#;
 
 /// How many demos `people.test.mjs` may start: one for each way of looking.
 const DEMOS: u16 = 12;
@@ -34,8 +73,7 @@ async fn runs<const COUNT: usize>(file: &str, told: [(&'static str, String); COU
 
 #[tokio::test]
 async fn people_of_the_demo_see_what_they_should() {
-    let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
-    runs("people.test.mjs", [("VESTIBULE", program)]).await;
+    of_the_demo("people.test.mjs").await;
 }
 
 #[tokio::test]
@@ -61,21 +99,47 @@ async fn people_of_a_demo_on_shared_stores_see_the_same() {
 
 #[tokio::test]
 async fn people_of_the_demo_join_by_code_and_by_asking() {
+    of_the_demo("joining.test.mjs").await;
+}
+
+async fn of_the_demo(file: &str) {
     let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
-    runs("joining.test.mjs", [("VESTIBULE", program)]).await;
+    runs(file, [("VESTIBULE", program)]).await;
 }
 
 #[tokio::test]
 async fn journeys_on_one_embedded_node() {
-    journeys("embedded", TestGateway::embedded()).await;
+    signing_in("embedded", TestGateway::embedded()).await;
 }
 
 #[tokio::test]
 async fn journeys_on_two_nodes_with_shared_stores() {
-    journeys("distributed", TestGateway::distributed().nodes(2)).await;
+    signing_in("distributed", TestGateway::distributed().nodes(2)).await;
 }
 
-async fn journeys(name: &str, set_up: GatewayBuilder<'_>) {
+#[tokio::test]
+async fn sign_ups_on_one_embedded_node() {
+    signing_up("embedded", TestGateway::embedded()).await;
+}
+
+#[tokio::test]
+async fn sign_ups_on_two_nodes_with_shared_stores() {
+    signing_up("distributed", TestGateway::distributed().nodes(2)).await;
+}
+
+async fn signing_in(name: &str, set_up: GatewayBuilder<'_>) {
+    let set_up = set_up.policy("onboarding.toml", SIGNING_IN);
+    journeys("journeys.test.mjs", name, set_up).await;
+}
+
+async fn signing_up(name: &str, set_up: GatewayBuilder<'_>) {
+    let set_up = set_up.policy("onboarding.toml", SIGNING_UP);
+    let set_up = set_up.policy("signup/default.toml", FORM);
+    let set_up = set_up.policy("limits.toml", "[abuse.mail]\nnetwork = [\"100/min\"]\n");
+    journeys("sign_up.test.mjs", name, set_up).await;
+}
+
+async fn journeys(file: &str, name: &str, set_up: GatewayBuilder<'_>) {
     let corp = OidcProvider::start().await;
     let partners = OidcProvider::start_without_end_session().await;
     let (upstream, mailbox) = (Upstream::start().await, Mailbox::start().await);
@@ -85,7 +149,6 @@ async fn journeys(name: &str, set_up: GatewayBuilder<'_>) {
         .provider(&partners)
         .upstream(&upstream)
         .mail(&mailbox)
-        .policy("onboarding.toml", POLICY)
         .start()
         .await;
     let told = json!({
@@ -94,12 +157,9 @@ async fn journeys(name: &str, set_up: GatewayBuilder<'_>) {
         "providers": { "corp": corp.control(), "partners": partners.control() },
         "mailbox": mailbox.control(),
         "platform": { "url": gateway.admin("/platform/v1"), "token": OPERATOR_TOKEN },
+        "operator": gateway.admin("/operator/v1"),
     });
-    runs(
-        "journeys.test.mjs",
-        [("VESTIBULE_SET_UP", told.to_string())],
-    )
-    .await;
+    runs(file, [("VESTIBULE_SET_UP", told.to_string())]).await;
     for request in upstream.requests() {
         let user = request.header("x-vestibule-user");
         assert!(user.is_some(), "{} came as nobody", request.target);
