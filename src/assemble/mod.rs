@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminParts, AdminTokens};
+use crate::captcha::CaptchaSettings;
 use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
 use crate::database::{Database, DatabaseError, Node};
 use crate::login::Login;
@@ -160,6 +161,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         platform,
         mail,
         hooks,
+        captchas,
         lifetimes,
         log: _,
         login_attempt,
@@ -189,8 +191,9 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let providers = base.providers(providers)?;
     let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers)).await?;
     let login = base.login(&providers, (&sessions, &onboarding), login_attempt);
+    let proxy = proxy_parts(&base, (proxy, captchas), &login, (&sessions, &onboarding))?;
     Ok(Gateway {
-        proxy: proxy_parts(&base, proxy, Arc::clone(&login), (&sessions, &onboarding)),
+        proxy,
         listener,
         admin,
         admin_parts,
@@ -230,19 +233,21 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
 
 fn proxy_parts(
     base: &Foundation,
-    settings: ProxySettings,
-    login: Arc<Login>,
+    (settings, captchas): (ProxySettings, Vec<CaptchaSettings>),
+    login: &Arc<Login>,
     (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
-) -> ProxyParts {
+) -> Result<ProxyParts, OutboundError> {
     let pages = Arc::new(Pages::new(PagesParts {
-        login,
+        login: Arc::clone(login),
         onboarding: Arc::clone(onboarding),
         sessions: Arc::clone(sessions),
         policy: base.policy(),
+        captchas: use_cases::captchas(captchas)?,
         keys: Arc::clone(&base.keys),
         clock: base.clock(),
+        metrics: base.metrics.clone(),
     }));
-    ProxyParts {
+    Ok(ProxyParts {
         settings,
         policy: base.policy(),
         sessions: Arc::clone(sessions),
@@ -250,7 +255,7 @@ fn proxy_parts(
         error_pages: Arc::new(PagesOfErrors(pages)),
         limiter: base.limiter(),
         metrics: base.metrics.clone(),
-    }
+    })
 }
 
 async fn admin_door(

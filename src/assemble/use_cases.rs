@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::correspondence::Hooks;
 use super::foundation::Foundation;
+use crate::captcha::siteverify::Siteverify;
+use crate::captcha::{Captcha, CaptchaSettings, Captchas};
 use crate::database::Node;
 use crate::login::openid::{OpenIdProvider, OpenIdSettings};
 use crate::login::provider::IdentityProvider;
@@ -147,4 +149,14 @@ impl Foundation {
             attempt_lifetime,
         }))
     }
+}
+
+/// The captchas of vendors, by id.
+pub(super) fn captchas(settings: Vec<CaptchaSettings>) -> Result<Captchas, OutboundError> {
+    let open = |one: CaptchaSettings| {
+        let id = one.id.clone();
+        let captcha: Arc<dyn Captcha> = Arc::new(Siteverify::new(one, Outbound::new()?));
+        Ok((id, captcha))
+    };
+    settings.into_iter().map(open).collect()
 }

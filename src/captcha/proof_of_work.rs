@@ -37,10 +37,16 @@ pub struct Solved {
     pub ends_at: Timestamp,
 }
 
-/// It is not the number, or the challenge is over or was not for this host.
+/// Why what came back does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the proof of work does not count")]
-pub struct NotSolved;
+pub enum NotSolved {
+    /// It is not the number, or the challenge was not for this host.
+    #[error("the proof of work is wrong")]
+    Wrong,
+    /// The challenge is over.
+    #[error("the proof of work came too late")]
+    Over,
+}
 
 /// A fresh challenge for a page on a host.
 pub fn challenge(keys: &KeyRing, host: &str, now: Timestamp) -> Challenge {
@@ -64,11 +70,16 @@ pub fn judge(
     now: Timestamp,
 ) -> Result<Solved, NotSolved> {
     let opened = keys.open_text(Purpose::ProofOfWork, host.as_bytes(), token);
-    let plain = String::from_utf8(opened.map_err(|_| NotSolved)?).map_err(|_| NotSolved)?;
-    let (wanted, ends_at) = plain.split_once(' ').ok_or(NotSolved)?;
-    let ends_at = Timestamp::from_millis(ends_at.parse().map_err(|_| NotSolved)?);
-    if wanted != number || now >= ends_at {
-        return Err(NotSolved);
+    let opened = opened.map_err(|_| NotSolved::Wrong)?;
+    let plain = String::from_utf8(opened).map_err(|_| NotSolved::Wrong)?;
+    let (wanted, ends_at) = plain.split_once(' ').ok_or(NotSolved::Wrong)?;
+    let ends_at = ends_at.parse().map_err(|_| NotSolved::Wrong)?;
+    let ends_at = Timestamp::from_millis(ends_at);
+    if wanted != number {
+        return Err(NotSolved::Wrong);
+    }
+    if now >= ends_at {
+        return Err(NotSolved::Over);
     }
     Ok(Solved {
         id: format!("work {}", seal::digest(token.as_bytes())),
@@ -102,13 +113,23 @@ mod tests {
         let answer = (challenge.token.as_str(), number.as_str());
         let solved = judge(&keys, HOST, answer, at(29)).unwrap();
         assert_eq!(solved, judge(&keys, HOST, answer, at(0)).unwrap());
-        assert_eq!(judge(&keys, HOST, answer, at(30)), Err(NotSolved));
-        assert_eq!(judge(&keys, "b.example", answer, at(1)), Err(NotSolved));
+        assert_eq!(judge(&keys, HOST, answer, at(30)), Err(NotSolved::Over));
+        assert_eq!(
+            judge(&keys, "b.example", answer, at(1)),
+            Err(NotSolved::Wrong)
+        );
         for number in ["", "x", "-1", "50000", &format!("0{number}")] {
             let wrong = (challenge.token.as_str(), number);
-            assert_eq!(judge(&keys, HOST, wrong, at(1)), Err(NotSolved), "{number}");
+            assert_eq!(
+                judge(&keys, HOST, wrong, at(1)),
+                Err(NotSolved::Wrong),
+                "{number}"
+            );
         }
-        assert_eq!(judge(&keys, HOST, ("x", &number), at(1)), Err(NotSolved));
+        assert_eq!(
+            judge(&keys, HOST, ("x", &number), at(1)),
+            Err(NotSolved::Wrong)
+        );
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Page<'_> {
             }
             Some("object") => self.object(&schema),
             Some("boolean") => ("true or false".to_owned(), None),
-            Some("integer") => ("number".to_owned(), None),
+            Some("integer" | "number") => ("number".to_owned(), None),
             Some("string") => (spoken(format).to_owned(), None),
             _ => ("text".to_owned(), None),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::captcha::CaptchaSettings;
 use crate::database::DatabaseAddress;
 use crate::hooks::HookSettings;
 use crate::login::openid::OpenIdSettings;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// The operator's endpoints, if there are any.
     pub hooks: Option<HookSettings>,
+    /// The captchas of vendors.
+    pub captchas: Vec<CaptchaSettings>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// How long a trip to an identity provider may take.
@@ -74,6 +77,7 @@ impl Settings {
             hosts: hosts.collect(),
             providers: self.providers.iter().map(|one| one.id.clone()).collect(),
             sends_letters: Some(!matches!(self.mail, MailSettings::Nowhere)),
+            captchas: Some(self.captchas.iter().map(|one| one.id.clone()).collect()),
         }
     }
 }

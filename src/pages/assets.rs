@@ -12,6 +12,7 @@ use crate::{paths, seal};
 
 const STYLESHEET: &str = include_str!("../../templates/assets/vestibule.css");
 const SCRIPT: &str = include_str!("../../templates/assets/vestibule.js");
+const CAPTCHA: &str = include_str!("../../templates/assets/captcha.js");
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub struct Asset {
 pub struct AssetUrls {
     /// The one stylesheet, with the brand's colours.
     pub stylesheet: String,
-    /// The one script.
+    /// The script of all pages.
     pub script: String,
+    /// The script of pages with a check for robots, in front of the other.
+    pub captcha: String,
     /// The operator's logo, if there is one.
     pub logo: Option<String>,
     /// The icon of the browser's tab.
@@ -62,11 +65,12 @@ impl Assets {
 impl AssetUrls {
     /// The URLs of the files of a brand.
     pub fn of(brand: &Brand) -> Self {
-        let [stylesheet, script] =
-            [stylesheet(brand), script()].map(|(name, _)| paths::asset(&name));
+        let files = [stylesheet(brand), script(), captcha()];
+        let [stylesheet, script, captcha] = files.map(|(name, _)| paths::asset(&name));
         Self {
             stylesheet,
             script,
+            captcha,
             logo: logo(brand).map(|(name, _)| paths::asset(&name)),
             icon: icon(brand)
                 .or_else(|| logo(brand))
@@ -78,7 +82,7 @@ impl AssetUrls {
 type Named = (String, Asset);
 
 fn files(brand: &Brand) -> impl Iterator<Item = Named> {
-    [stylesheet(brand), script()]
+    [stylesheet(brand), script(), captcha()]
         .into_iter()
         .chain(logo(brand))
         .chain(icon(brand))
@@ -103,15 +107,19 @@ fn stylesheet(brand: &Brand) -> Named {
 }
 
 fn script() -> Named {
-    let bytes = Bytes::from_static(SCRIPT.as_bytes());
-    named(
-        "pages",
-        "js",
-        Asset {
-            media_type: "text/javascript; charset=utf-8",
-            bytes,
-        },
-    )
+    javascript("pages", SCRIPT)
+}
+
+fn captcha() -> Named {
+    javascript("captcha", CAPTCHA)
+}
+
+fn javascript(stem: &str, text: &'static str) -> Named {
+    let asset = Asset {
+        media_type: "text/javascript; charset=utf-8",
+        bytes: Bytes::from_static(text.as_bytes()),
+    };
+    named(stem, "js", asset)
 }
 
 fn logo(brand: &Brand) -> Option<Named> {
@@ -182,6 +190,7 @@ mod tests {
             for (url, media_type) in [
                 (urls.stylesheet, "text/css; charset=utf-8"),
                 (urls.script, "text/javascript; charset=utf-8"),
+                (urls.captcha, "text/javascript; charset=utf-8"),
                 (urls.logo.unwrap(), "image/svg+xml"),
             ] {
                 let name = url.strip_prefix("/auth/assets/").unwrap();
@@ -200,7 +209,10 @@ mod tests {
     #[test]
     fn files_are_small() {
         let brand = Brand::default();
-        let size: usize = files(&brand).map(|(_, asset)| asset.bytes.len()).sum();
-        assert!(size < 18_000, "{size} octets");
+        let size = |files: &[Named]| files.iter().map(|(_, asset)| asset.bytes.len()).sum();
+        let of_all_pages: usize = size(&[stylesheet(&brand), script()]);
+        assert!(of_all_pages < 18_000, "{of_all_pages} octets");
+        let of_some: usize = size(&[captcha()]);
+        assert!(of_some < 5_000, "{of_some} octets");
     }
 }

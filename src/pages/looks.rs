@@ -56,13 +56,13 @@ impl Looks {
         let exact = self.files.get(name).map(|asset| (asset, true));
         let urls = self.urls(host);
         let successor = || {
-            let ending = name.rsplit_once('.').map(|(_, ending)| ending)?;
             let all = [
                 Some(&urls.stylesheet),
                 Some(&urls.script),
+                Some(&urls.captcha),
                 urls.logo.as_ref(),
             ];
-            let same = |url: &&String| url.rsplit_once('.').is_some_and(|(_, own)| own == ending);
+            let same = |url: &&String| kind_of(url) == kind_of(name);
             let url = all.into_iter().flatten().find(same)?;
             self.files
                 .get(url.rsplit_once('/')?.1)
@@ -70,6 +70,12 @@ impl Looks {
         };
         exact.or_else(successor)
     }
+}
+
+/// First word and ending of a file's name, between which is its digest.
+fn kind_of(url: &str) -> Option<(&str, &str)> {
+    let name = url.rsplit('/').next()?;
+    Some((name.split_once('.')?.0, name.rsplit_once('.')?.1))
 }
 
 impl CurrentLooks {

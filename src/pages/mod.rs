@@ -46,6 +46,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::routing::{get, post};
 
+use crate::captcha::Captchas;
 use crate::clock::SharedClock;
 use crate::login::Login;
 use crate::onboarding::Onboarding;
@@ -53,6 +54,7 @@ use crate::paths;
 use crate::policy::PolicySource;
 use crate::seal::KeyRing;
 use crate::session::Sessions;
+use crate::telemetry::metrics::Metrics;
 
 /// The largest form, octets.
 const MAX_FORM: usize = 64 * 1024;
@@ -67,10 +69,14 @@ pub struct PagesParts {
     pub sessions: Arc<Sessions>,
     /// What the operator decided.
     pub policy: Arc<dyn PolicySource>,
+    /// The captchas of vendors that forms can name.
+    pub captchas: Captchas,
     /// Seals the tokens of forms.
     pub keys: Arc<KeyRing>,
     /// The time.
     pub clock: SharedClock,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// The gateway's own pages.

@@ -66,7 +66,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let say = |key: &str| texts.get(key).into_owned();
-        let problem = refusal.map(|refusal| refusal.sentence(texts));
+        let (problem, captcha_problem) = Refusal::sentences(refusal, texts);
         let mut frame = self.titled(visit, "password-title");
         frame.has_problems = refusal.is_some();
         let page = EmailPage {
@@ -77,16 +77,19 @@ impl Pages {
             return_to: "/".to_owned(),
             email: typed.to_owned(),
             hint: None,
-            problems: problem_links([("email", problem.clone())]),
+            problems: problem_links([
+                ("email", problem.clone()),
+                ("captcha", captcha_problem.clone()),
+            ]),
             problem,
-            work: self.work_view(visit),
+            captcha: self.captcha_view(visit, captcha_problem),
             send: say("password-send"),
             sign_in: Way {
                 href: paths::LOGIN.to_owned(),
                 text: say("signup-sign-in"),
             },
         };
-        show_refused(refusal, &page)
+        Ok(self.with_captcha(visit, show_refused(refusal, &page)?))
     }
 
     async fn send_password_link(

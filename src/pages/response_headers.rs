@@ -7,10 +7,37 @@ use axum::http::header::{
 };
 use axum::response::Response;
 
+use crate::captcha::Origins;
+
 /// Everything comes from here, nothing is inline, nobody frames us.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
      img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
      base-uri 'none'";
+
+/// [`PAGE_POLICY`] of a page that shows something of these origins as well; none where one cannot
+/// be written into a header.
+pub fn page_policy(origins: &Origins) -> Option<HeaderValue> {
+    let Origins {
+        scripts,
+        frames,
+        styles,
+        connections,
+    } = origins;
+    let mut policy = PAGE_POLICY.to_owned();
+    for (directive, further) in [
+        ("script-src", scripts),
+        ("style-src", styles),
+        ("connect-src", connections),
+    ] {
+        let own = format!("{directive} 'self'");
+        let all = [std::slice::from_ref(&own), further].concat();
+        policy = policy.replace(&own, &all.join(" "));
+    }
+    if !frames.is_empty() {
+        policy = format!("{policy}; frame-src {}", frames.join(" "));
+    }
+    HeaderValue::from_str(&policy).ok()
+}
 
 /// A file opened by itself does nothing: an operator's SVG could hold a script.
 const FILE_POLICY: &str =
@@ -90,6 +117,26 @@ mod tests {
         assert_eq!(value("x-frame-options"), "DENY");
         assert_eq!(value("cross-origin-opener-policy"), "same-origin");
         assert_eq!(value("referrer-policy"), "strict-origin");
+    }
+
+    #[test]
+    fn a_page_is_opened_to_what_it_shows_and_to_nothing_else() {
+        assert_eq!(page_policy(&Origins::default()).unwrap(), PAGE_POLICY);
+        let origins = Origins {
+            scripts: vec![
+                "https://a.example/x/".to_owned(),
+                "https://b.example".to_owned(),
+            ],
+            frames: vec!["https://c.example".to_owned()],
+            ..Origins::default()
+        };
+        let policy = page_policy(&origins).unwrap();
+        let opened = PAGE_POLICY.replace(
+            "script-src 'self'",
+            "script-src 'self' https://a.example/x/ https://b.example",
+        );
+        let opened = format!("{opened}; frame-src https://c.example");
+        assert_eq!(policy.to_str().unwrap(), opened);
     }
 
     #[tokio::test]

@@ -89,8 +89,19 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What the page says.
-    pub(super) fn sentence(self, texts: Texts) -> String {
+    /// What the page says at the address, and at the check for robots.
+    pub(super) fn sentences(
+        refusal: Option<Self>,
+        texts: Texts,
+    ) -> (Option<String>, Option<String>) {
+        let said = refusal.map(|refusal| refusal.sentence(texts));
+        match refusal {
+            Some(Self::Problem(key)) if key.starts_with("captcha-") => (None, said),
+            _ => (said, None),
+        }
+    }
+
+    fn sentence(self, texts: Texts) -> String {
         match self {
             Self::Problem(key) => texts.get(key).into_owned(),
             Self::HeldBack(held_back) => held_back::when(texts, held_back),
@@ -141,7 +152,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let say = |key: &str| texts.get(key).into_owned();
-        let problem = refusal.map(|refusal| refusal.sentence(texts));
+        let (problem, captcha_problem) = Refusal::sentences(refusal, texts);
         let mut frame = self.titled(visit, "signup-title");
         frame.has_problems = refusal.is_some();
         let page = EmailPage {
@@ -152,16 +163,19 @@ impl Pages {
             return_to: return_to.as_str().to_owned(),
             email: typed.to_owned(),
             hint: Some(say("signup-email-hint")),
-            problems: problem_links([("email", problem.clone())]),
+            problems: problem_links([
+                ("email", problem.clone()),
+                ("captcha", captcha_problem.clone()),
+            ]),
             problem,
-            work: self.work_view(visit),
+            captcha: self.captcha_view(visit, captcha_problem),
             send: say("signup-send"),
             sign_in: Way {
                 href: page_link(return_to, false),
                 text: say("signup-sign-in"),
             },
         };
-        show_refused(refusal, &page)
+        Ok(self.with_captcha(visit, show_refused(refusal, &page)?))
     }
 
     async fn send_registration_link(
@@ -210,6 +224,7 @@ impl Pages {
         match self.check_captcha(visit, fields).await {
             Ok(()) => {}
             Err(NotAPerson::Wrong) => return Ok(Err(Refusal::Problem("captcha-wrong"))),
+            Err(NotAPerson::Spent) => return Ok(Err(Refusal::Problem("captcha-spent"))),
             Err(NotAPerson::TooMany) => return Ok(Err(Refusal::Problem("captcha-slow"))),
             Err(NotAPerson::Down(error)) => return Err(error.into()),
             Err(NotAPerson::StoreDown(down)) => return Err(LoginError::from(down).into()),

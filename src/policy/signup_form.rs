@@ -39,14 +39,15 @@ pub struct SignupForm {
 }
 
 /// How robots are kept from asking for letters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Captcha {
     /// Not at all, beyond limits.
     None,
     /// The browser works for a second; nobody else is asked. Without scripts, fewer letters go out.
     #[default]
     ProofOfWork,
+    /// A vendor's captcha, by its id in the installation.
+    Of(String),
 }
 
 /// What an account type is called, and for whom it is, by language tag.

@@ -75,6 +75,9 @@ pub struct Metrics {
     pub registrations: Family<RegistrationLabels, Counter<u64, AtomicU64>>,
     /// What the operator's hook answered: `continue`, `set`, `refuse`, `block`, `failed`.
     pub hooks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// What became of checks for robots: `solved`, `unchecked`, `doubtful`, `wrong`, `spent`,
+    /// `down`, `held_back`.
+    pub captchas: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
 }
@@ -197,6 +200,11 @@ impl Metrics {
             "hooks",
             "Answers of the operator's hook",
             self.hooks.clone(),
+        );
+        of.register(
+            "captchas",
+            "Forms of strangers by the check for robots",
+            self.captchas.clone(),
         );
     }
 }

@@ -17,47 +17,11 @@ for (const field of document.querySelectorAll("input[data-keep-fragment]")) {
   }
 }
 
-for (const field of document.querySelectorAll("input[data-keep-fragment]")) {
-  if (location.hash.length > 1 && !field.value.includes("#")) field.value += location.hash;
-}
-
 // A page that only leads on goes on by itself, and "Back" does not come back to it.
 const onward = document.querySelector("a[data-go-on]");
 const kind = performance.getEntriesByType("navigation")[0]?.type;
 if (onward && kind !== "back_forward") {
   location.replace(onward.href);
-}
-
-// Proof of work: a number is looked for whose digest the page names. A form that is sent earlier
-// waits for it. Where there is no digest to be had, the form goes without.
-const find = async (work) => {
-  const wanted = work.dataset.target;
-  const text = new TextEncoder();
-  for (let number = 0; number < Number(work.dataset.bound); number += 1) {
-    const octets = text.encode(`${work.dataset.work}:${number}`);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", octets));
-    const found = btoa(String.fromCharCode(...digest)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
-    if (found === wanted) {
-      work.value = String(number);
-      return;
-    }
-  }
-};
-for (const work of document.querySelectorAll("input[data-work]")) {
-  if (!globalThis.crypto?.subtle) break;
-  const status = work.form.querySelector("[data-work-status]");
-  let isOver = false;
-  status.hidden = false;
-  const working = find(work).finally(() => {
-    isOver = true;
-    status.textContent = status.dataset.workStatus;
-  });
-  work.form.addEventListener("submit", (event) => {
-    if (isOver) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    working.then(() => work.form.requestSubmit());
-  });
 }
 
 // One submit is enough. A page that is shown again from memory can be submitted again.

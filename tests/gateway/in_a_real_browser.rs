@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, Postgres, Redis, TestGateway,
-    Upstream,
+    Answer, CaptchaVendor, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, Postgres, Redis,
+    TestGateway, Upstream, VENDOR_SECRET, Ways,
 };
 
 const SIGNING_IN: &str = r#"
@@ -105,6 +105,41 @@ async fn people_of_the_demo_join_by_code_and_by_asking() {
 async fn of_the_demo(file: &str) {
     let program = env!("CARGO_BIN_EXE_vestibule").to_owned();
     runs(file, [("VESTIBULE", program)]).await;
+}
+
+#[tokio::test]
+async fn people_are_told_from_robots() {
+    let provider = OidcProvider::start().await;
+    let (upstream, mailbox) = (Upstream::start().await, Mailbox::start().await);
+    let vendors = [
+        CaptchaVendor::start(Ways::RecaptchaV2).await,
+        CaptchaVendor::start(Ways::RecaptchaV3).await,
+    ];
+    let config: String = vendors.iter().map(|vendor| vendor.toml("")).collect();
+    let mut gateways = Vec::new();
+    for kind in ["proof-of-work", "recaptcha-v2", "recaptcha-v3"] {
+        let form = format!("captcha = \"{kind}\"\n[brand]\nname = \"Acme\"\n");
+        let gateway = TestGateway::embedded()
+            .provider(&provider)
+            .upstream(&upstream)
+            .mail(&mailbox)
+            .policy("onboarding.toml", "[self_registration]\nenabled = true\n")
+            .policy("signup/default.toml", &form)
+            .config(&config)
+            .environment("VENDOR_SECRET", VENDOR_SECRET);
+        gateways.push((kind, gateway.start().await));
+    }
+    let told = gateways.iter().map(|(kind, gateway)| {
+        let addresses = json!({ "origin": gateway.origin(), "metrics": gateway.admin("/metrics") });
+        ((*kind).to_owned(), addresses)
+    });
+    let told: serde_json::Map<String, serde_json::Value> = told.collect();
+    let told = json!({ "gateways": told, "mailbox": mailbox.control() });
+    runs(
+        "captcha.test.mjs",
+        [("VESTIBULE_CAPTCHAS", told.to_string())],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ mod leases;
 mod mail_delivery;
 
 #[cfg(test)]
+mod captcha;
+#[cfg(test)]
 mod local_login;
 #[cfg(test)]
 mod registration;

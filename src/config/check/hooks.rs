@@ -41,7 +41,8 @@ impl Check<'_> {
         }))
     }
 
-    fn endpoint(&mut self, url: Option<&Parsed<Url>>) -> Sound<Option<Url>> {
+    /// An address that is called; `Some(None)` where there is none.
+    pub(super) fn endpoint(&mut self, url: Option<&Parsed<Url>>) -> Sound<Option<Url>> {
         let Some(written) = url else {
             return Some(None);
         };

@@ -1,6 +1,7 @@
 //! What the values of `vestibule.toml` mean together: every mistake, and the settings of each
 //! slice. Sections are taken apart field by field, so that a new field cannot stay unchecked.
 
+mod captcha;
 mod door;
 mod hooks;
 mod keeping;
@@ -49,6 +50,7 @@ impl Check<'_> {
             platform,
             mail,
             hooks,
+            captcha,
             session,
             admin,
             log,
@@ -63,6 +65,7 @@ impl Check<'_> {
         let platform = self.platform(platform);
         let mail = self.mail(mail.as_ref());
         let hooks = self.hooks(hooks.as_ref());
+        let captchas = self.captchas(captcha);
         let lifetimes = self.session(session);
         let login_attempt = self.login_attempt(session);
         let tokens = self.admin_tokens(admin);
@@ -82,6 +85,7 @@ impl Check<'_> {
             platform: platform?,
             mail: mail?,
             hooks: hooks?,
+            captchas,
             lifetimes,
             login_attempt,
             log: log?,

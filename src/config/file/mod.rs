@@ -1,6 +1,7 @@
 //! The shape of `vestibule.toml`: the installation. Every field's documentation is also its entry
 //! in the JSON Schema and in `docs/configuration.md`.
 
+mod captcha;
 mod door;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::operator_file::{At, Mailbox, Parsed};
 
+pub use captcha::Captcha;
 pub use door::{Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits};
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
@@ -44,6 +46,10 @@ pub struct VestibuleFile {
     pub mail: Option<At<Mail>>,
     /// The operator's own endpoints that have a say in registrations, or hear of them.
     pub hooks: Option<At<Hooks>>,
+    /// Captchas of vendors that sign-up files can name. None is needed: the default captcha is
+    /// the gateway's own.
+    #[serde(default)]
+    pub captcha: Vec<Captcha>,
     /// How long sessions live.
     #[serde(default)]
     pub session: Session,

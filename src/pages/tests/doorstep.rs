@@ -18,6 +18,7 @@ use url::{Url, form_urlencoded};
 
 use crate::access::{ClientContext, RequestKind};
 use crate::audit::sql::SqlAudit;
+use crate::captcha::Captchas;
 use crate::clock::{FrozenClock, SharedClock, Timestamp};
 use crate::database::{Database, DatabaseAddress, Node};
 use crate::expression::Condition;
@@ -308,6 +309,17 @@ impl Ground {
 impl House {
     /// With that many identity providers.
     pub async fn with_providers(providers: usize) -> Self {
+        Self::with(providers, policy()).await
+    }
+
+    /// Where people register by a mailed link.
+    pub async fn with_self_registration() -> Self {
+        let mut policy = policy();
+        policy.onboarding.self_registration.enabled = true;
+        Self::with(1, policy).await
+    }
+
+    async fn with(providers: usize, policy: Policy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = DatabaseAddress::Sqlite(folder.path().join("vestibule.db"));
         let database = Database::open(&file).await.unwrap();
@@ -317,7 +329,7 @@ impl House {
             mail: folder.path().join("mail"),
             database,
             keys: Arc::new(KeyRing::new(SealKey::random(), vec![])),
-            policy: Arc::new(Fixed(Arc::new(policy()))),
+            policy: Arc::new(Fixed(Arc::new(policy))),
             clock: clock.clone(),
         };
         let platform = Arc::new(ground.platform());
@@ -329,8 +341,10 @@ impl House {
             onboarding: onboarding.clone(),
             sessions,
             policy: ground.policy,
+            captchas: Captchas::new(),
             keys: ground.keys,
             clock: ground.clock,
+            metrics: Metrics::default(),
         });
         let router = router(Arc::new(pages));
         Self {

@@ -1,5 +1,6 @@
 //! Every page in its place: what people see, and where it leads.
 
+mod captcha;
 mod doorstep;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::{Frame, ProblemLink, Way};
+use super::{CaptchaView, CheckView, Frame, ProblemLink, Way};
 
 /// The login page, where there is a choice.
 #[derive(Debug, Template)]
@@ -62,25 +62,12 @@ pub struct EmailPage {
     pub problem: Option<String>,
     /// What must be put right.
     pub problems: Vec<ProblemLink>,
-    /// The work that the browser does, where some is asked for.
-    pub work: Option<WorkView>,
+    /// The check for robots, where one is asked for.
+    pub captcha: Option<CaptchaView>,
     /// What the button says.
     pub send: String,
     /// Back to the login page.
     pub sign_in: Way,
-}
-
-/// A proof of work for the browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkView {
-    /// Comes back with the form.
-    pub token: String,
-    /// What is digested with the number.
-    pub salt: String,
-    /// The digest to find, base64url.
-    pub target: String,
-    /// The number is below this.
-    pub bound: String,
 }
 
 /// A link was followed; the button does it.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod approval;
+mod captcha;
 mod entry;
 mod form;
 #[cfg(test)]
@@ -19,9 +20,8 @@ use crate::language::Texts;
 
 pub use accept::{AcceptPage, VerifyPage};
 pub use approval::ApprovalPage;
-pub use entry::{
-    EmailPage, LinkPage, LocalLoginView, LoginPage, NewPasswordPage, PasswordView, WorkView,
-};
+pub use captcha::{CaptchaView, CheckView, WidgetView, WorkView};
+pub use entry::{EmailPage, LinkPage, LocalLoginView, LoginPage, NewPasswordPage, PasswordView};
 pub use form::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
     RegistrationPage, ResendPage,

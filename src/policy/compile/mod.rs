@@ -30,6 +30,8 @@ pub struct Surroundings {
     pub providers: Vec<ProviderId>,
     /// Whether letters are sent; none when not known.
     pub sends_letters: Option<bool>,
+    /// The captchas of vendors; none when not known.
+    pub captchas: Option<Vec<String>>,
 }
 
 impl Surroundings {

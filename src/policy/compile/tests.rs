@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::identity::AccountType;
+use crate::policy::signup_form::Captcha;
 use crate::policy::{Access, FieldKind};
 
 fn around() -> Surroundings {
@@ -9,6 +10,7 @@ fn around() -> Surroundings {
         hosts: vec!["app.example.com".to_owned(), "iot.acme.example".to_owned()],
         providers: vec![ProviderId::new("corp")],
         sends_letters: Some(true),
+        captchas: Some(vec!["turnstile".to_owned()]),
     }
 }
 
@@ -107,6 +109,32 @@ name = "asked"
         "onboarding.toml:3:19: error: an e-mail address is not confirmed by a form",
     ] {
         assert!(said.contains(sentence), "{sentence}\n{said}");
+    }
+}
+
+#[test]
+fn a_form_names_its_captcha() {
+    let named = |text: &str| {
+        let policy = compiled(&[("signup/default.toml", text)]);
+        policy.map(|policy| policy.forms.default.captcha.clone())
+    };
+    assert_eq!(named(""), Ok(Captcha::ProofOfWork));
+    assert_eq!(named("captcha = \"none\""), Ok(Captcha::None));
+    let proof_of_work = named("captcha = \"proof-of-work\"");
+    assert_eq!(proof_of_work, Ok(Captcha::ProofOfWork));
+    let turnstile = named("captcha = \"turnstile\"");
+    assert_eq!(turnstile, Ok(Captcha::Of("turnstile".to_owned())));
+    for (name, advice) in [
+        ("turnstyle", "write `turnstile`"),
+        ("proof_of_work", "write `proof-of-work`"),
+        (
+            "hcaptcha",
+            "add a `[[captcha]]` with `id = \"hcaptcha\"` to vestibule.toml",
+        ),
+    ] {
+        let said = named(&format!("captcha = \"{name}\"")).unwrap_err();
+        let place = format!("signup/default.toml:1:11: error: there is no captcha `{name}`");
+        assert!(said.contains(&place) && said.contains(advice), "{said}");
     }
 }
 

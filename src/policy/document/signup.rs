@@ -9,7 +9,6 @@ use serde::Deserialize;
 use crate::expression::{Condition, Expression};
 use crate::identity::AccountType;
 use crate::operator_file::{At, Parsed};
-use crate::policy::signup_form::Captcha;
 
 /// A sign-up form: what the registration page asks, and how pages look. `default.toml` is for
 /// all hosts without a form of their own.
@@ -38,10 +37,9 @@ pub struct SignupFile {
     /// The agreements to accept: ids of texts in `policies/agreements`.
     #[serde(default)]
     pub agreements: Vec<At<AgreementChoice>>,
-    /// How robots are kept from asking for letters: `none` or `proof-of-work`. Default:
-    /// `proof-of-work`.
-    #[serde(default)]
-    pub captcha: Captcha,
+    /// How robots are kept from asking for letters: `none`, `proof-of-work`, or the id of a
+    /// `[[captcha]]` of `vestibule.toml`. Default: `proof-of-work`, which asks no third party.
+    pub captcha: Option<At<String>>,
     /// How pages look.
     #[serde(default)]
     pub brand: BrandShape,

@@ -9,6 +9,7 @@
 
 mod balancer;
 mod browser;
+mod captcha_vendor;
 mod child;
 mod cookie_jar;
 mod front;
@@ -31,6 +32,7 @@ mod signatures;
 mod upstream;
 
 pub use browser::Browser;
+pub use captcha_vendor::{CaptchaVendor, Mood, SITE_KEY, VENDOR_SECRET, Ways};
 pub use child::{free_port, wait_until_async};
 pub use front::{Front, FrontSettings, SignedIn, read_answer, read_to_end, status};
 pub use gateway::{GatewayBuilder, Node, OPERATOR_TOKEN, TestGateway};

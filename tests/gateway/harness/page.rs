@@ -144,6 +144,16 @@ impl Page {
         self
     }
 
+    /// Adds a field to the form for an address, as a script of the page would.
+    #[must_use]
+    pub fn with_scripted_field(mut self, name: &str, value: &str) -> Self {
+        let end = "<p class=\"actions\">";
+        let field = format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">{end}");
+        assert!(self.body.contains(end), "no form on {}", self.url);
+        self.body = self.body.replacen(end, &field, 1);
+        self
+    }
+
     /// Ticks a box, found by its label or its name.
     #[must_use]
     #[track_caller]

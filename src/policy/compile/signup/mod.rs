@@ -1,6 +1,7 @@
 //! `signup/*.toml` to [`SignupForm`]s.
 
 mod brand;
+mod captcha;
 mod extras;
 mod fields;
 
@@ -64,7 +65,7 @@ pub fn compile(
             .collect(),
         verified: Vec::new(),
         brand: brand::compile(brand, place.logos, findings),
-        captcha: *captcha,
+        captcha: captcha::named(captcha.as_ref(), place.around, findings),
     };
     (self::host(host.as_ref(), place, findings), form)
 }
