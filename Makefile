@@ -9,7 +9,7 @@ export COMPILER_PATH := /usr/libexec/mold:/usr/lib/mold
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## build Vestibule and start it with a demo identity provider and platform
@@ -36,3 +36,9 @@ bench: ## measure speed beside a minimal pingora proxy and write docs/performanc
 	cargo build --locked --release --bin vestibule --example minimal_proxy
 	@node bench/run.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
 	@node bench/instructions.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+
+.PHONY: bench-signup
+bench-signup: ## flood sign-ups with robots, and write what honest people see to docs/performance.md
+	@scripts/install.sh --test
+	cargo build --locked --release --bin vestibule
+	@node bench/sign_up_load.mjs --target "$$(scripts/target.sh)" --write docs/performance.md

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { signIn } from './sign_in.mjs';
 
 const HANDOFF_OCTETS = 150; // what the gateway adds to a request, spread over six headers
-const folder = mkdtempSync(join(tmpdir(), 'vestibule-bench-'));
+export const folder = mkdtempSync(join(tmpdir(), 'vestibule-bench-'));
 const children = [];
 let stopping = false;
 
@@ -20,7 +20,7 @@ export function stop() {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address();
@@ -28,7 +28,7 @@ async function freePort() {
   return port;
 }
 
-function start(name, program, ...args) {
+export function start(name, program, ...args) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const log = [];
   child.stderr.on('data', (data) => log.push(data));
@@ -39,7 +39,7 @@ function start(name, program, ...args) {
   return child;
 }
 
-async function reachable(url, accept = (response) => response.status < 500) {
+export async function reachable(url, accept = (response) => response.status < 500) {
   for (let tries = 0; tries < 200; tries += 1) {
     try {
       if (accept(await fetch(url, { redirect: 'manual' }))) return;

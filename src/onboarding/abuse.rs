@@ -101,8 +101,9 @@ impl Abuse {
         self.draw("form", &self.policy.current().limits.abuse.form, asked)
     }
 
-    /// The narrow buckets come first: one network that is over its own limit takes nothing from
-    /// what is there for all.
+    /// A network or identity that is over its own limit takes nothing from what is there for all.
+    /// The mailbox comes last: whoever tries again while robots use up what is there for all does
+    /// not use up their own.
     fn draw(
         &self,
         lane: &'static str,
@@ -114,10 +115,10 @@ impl Abuse {
         let domain = asked.address.map(EmailAddress::domain);
         for (limits, key) in [
             (&lanes.network, network.as_deref()),
-            (&lanes.address, address.as_deref()),
             (&lanes.subject, asked.subject),
             (&lanes.domain, domain),
             (&lanes.total, Some("")),
+            (&lanes.address, address.as_deref()),
         ] {
             let Some(key) = key else { continue };
             self.draw_all(limits, key)
@@ -225,12 +226,23 @@ mod tests {
         let sent = passed(2000, |n| {
             one_domain.may_mail(network(n), &address(&format!("a{n}@x.example")))
         });
-        assert!((600..=610).contains(&sent), "{sent}");
+        assert!((100..=110).contains(&sent), "{sent}");
         let all = abuse();
         let sent = passed(5000, |n| {
             all.may_mail(network(n), &address(&format!("a@x{n}.example")))
         });
-        assert!((3000..=3010).contains(&sent), "{sent}");
+        assert!((300..=330).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn waiting_for_robots_to_go_uses_up_nothing_of_ones_own() {
+        let abuse = abuse();
+        let ask = |n, text: &str| abuse.may_mail(network(n), &address(text));
+        passed(5000, |n| ask(n, &format!("a@x{n}.example")));
+        let held_back = passed(9, |_| ask(9999, "anna@home.example"));
+        assert!(held_back <= 1);
+        let pause = ask(9999, "anna@home.example").unwrap_err().retry_after;
+        assert!(pause < std::time::Duration::from_secs(7), "{pause:?}");
     }
 
     #[test]

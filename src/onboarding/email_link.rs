@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::proof_store::{NewCode, ProofLimits};
-use super::{Onboarding, OnboardingError};
+use super::{Onboarding, OnboardingError, TooBusy};
 use crate::audit::EventKind;
 use crate::identity::{EmailAddress, Issuer, ProvenEmail, Subject, UserId, VerifiedIdentity};
 use crate::language::Language;
@@ -20,8 +20,6 @@ use crate::paths;
 use crate::platform::PlatformUser;
 use crate::seal::{self, Purpose};
 
-/// How many letters are written at once; more are refused rather than queued without end.
-pub(super) const AT_ONCE: usize = 64;
 /// How long a link to a new password counts.
 const NEW_PASSWORD_WITHIN: Duration = Duration::from_mins(30);
 /// Letters without a check are counted over this time.
@@ -88,11 +86,6 @@ pub struct MailedLink {
     pub(super) user: Option<UserId>,
 }
 
-/// Too many letters are being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many letters are being written")]
-pub struct TooBusy;
-
 /// Why a link leads nowhere.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -116,23 +109,17 @@ impl Onboarding {
     /// Writes to an address, in the background. It takes as long, and says as much, for addresses
     /// that are known as for others.
     pub fn send_link(self: &Arc<Self>, request: LinkRequest) -> Result<(), TooBusy> {
-        let turn = Arc::clone(&self.errands).try_acquire_owned();
-        let turn = turn.map_err(|_| TooBusy)?;
-        if request.step == LinkStep::Registration {
-            self.link_asked_for(&request.host);
-        }
+        let (host, step) = (request.host.clone(), request.step);
         let onboarding = Arc::clone(self);
-        tokio::spawn(async move {
+        self.errands.queue(async move || {
             if let Err(error) = onboarding.write_link(&request).await {
                 let error: &dyn std::error::Error = &error;
-                tracing::error!(
-                    error,
-                    step = request.step.as_str(),
-                    "a link could not be sent"
-                );
+                tracing::error!(error, step = step.as_str(), "a link could not be sent");
             }
-            drop(turn);
-        });
+        })?;
+        if step == LinkStep::Registration {
+            self.link_asked_for(&host);
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub mod draft;
 mod duties;
 pub mod duty_store;
 mod email_link;
+mod errands;
 mod fault_point;
 pub mod form;
 pub mod funnel;
@@ -49,7 +50,7 @@ mod verifying;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
@@ -72,7 +73,8 @@ pub use asking_store::{ApprovalStore, Decided, InvitationStore};
 pub use deciding::{BehindLink, OperatorView, Request};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
-pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink, TooBusy};
+pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink};
+pub use errands::TooBusy;
 pub use form::{FormField, RegistrationForm, Scope};
 pub use funnel::FunnelStore;
 pub use hooking::Prefilled;
@@ -132,8 +134,8 @@ pub struct OnboardingParts {
 pub struct Onboarding {
     parts: OnboardingParts,
     work: Notify,
-    /// Turns for letters that are written after the answer.
-    errands: Arc<Semaphore>,
+    /// Letters that are written after the answer.
+    errands: errands::Errands,
 }
 
 /// What comes next for an identity.
@@ -283,7 +285,7 @@ impl Onboarding {
         Self {
             parts,
             work: Notify::new(),
-            errands: Arc::new(Semaphore::new(email_link::AT_ONCE)),
+            errands: errands::Errands::default(),
         }
     }
 

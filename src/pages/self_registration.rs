@@ -4,6 +4,7 @@
 //! What is answered is the same whether or not the address is known; what differs happens later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
@@ -105,6 +106,15 @@ impl Refusal {
         match self {
             Self::Problem(key) => texts.get(key).into_owned(),
             Self::HeldBack(held_back) => held_back::when(texts, held_back),
+        }
+    }
+
+    /// After how long another try can succeed, where that is known.
+    fn pause(self) -> Option<Duration> {
+        match self {
+            Self::HeldBack(held_back) => Some(held_back.retry_after),
+            Self::Problem("mail-busy") => Some(Duration::from_mins(1)),
+            Self::Problem(_) => None,
         }
     }
 
@@ -357,8 +367,8 @@ pub(super) fn show_refused(
 ) -> Result<Response<Body>, Stop> {
     let status = refusal.map_or(StatusCode::OK, Refusal::status);
     let mut response = show(status, page)?;
-    if let Some(Refusal::HeldBack(held_back)) = refusal {
-        ask_to_wait(&mut response, held_back.retry_after);
+    if let Some(pause) = refusal.and_then(Refusal::pause) {
+        ask_to_wait(&mut response, pause);
     }
     Ok(response)
 }

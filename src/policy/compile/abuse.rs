@@ -48,9 +48,9 @@ fn mail_lanes(lanes: &MailLanes, findings: &mut Findings<'_>) -> AbuseLanes {
     AbuseLanes {
         network: of("network", (network, &[(10, MINUTE), (60, HOUR)])),
         address: of("address", (address, &often)),
-        domain: of("domain", (domain, &[(600, HOUR)])),
+        domain: of("domain", (domain, &[(100, MINUTE), (600, HOUR)])),
         subject: Vec::new(),
-        total: of("total", (total, &[(3000, HOUR)])),
+        total: of("total", (total, &[(300, MINUTE), (3000, HOUR)])),
     }
 }
 

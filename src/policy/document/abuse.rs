@@ -33,9 +33,9 @@ pub struct MailLanes {
     pub network: Option<Vec<Parsed<Rate>>>,
     /// To one mailbox, whatever follows a `+`. Default: `["2/min", "5/h", "10/d"]`.
     pub address: Option<Vec<Parsed<Rate>>>,
-    /// To one mail domain. Default: `["600/h"]`.
+    /// To one mail domain. Default: `["100/min", "600/h"]`.
     pub domain: Option<Vec<Parsed<Rate>>>,
-    /// In all. Default: `["3000/h"]`.
+    /// In all. Default: `["300/min", "3000/h"]`.
     pub total: Option<Vec<Parsed<Rate>>>,
 }
 

@@ -1,0 +1,90 @@
+//! What is done after the answer, such as writing a letter: a bounded queue, a few at a time, first
+//! come, first served.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// How many wait at most. It is more than the shipped limits let in within an hour, so that nobody
+/// is refused because of a flood that they end.
+const WAITING: usize = 4096;
+/// How many are done at once. It is few, so that those who wait for a page do not wait for the
+/// database.
+const AT_ONCE: usize = 8;
+
+/// Too many errands wait already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many letters are being written")]
+pub struct TooBusy;
+
+/// The queue.
+pub(super) struct Errands {
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Errands {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(WAITING)),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl Errands {
+    /// Does it when its turn comes.
+    pub(super) fn queue<Errand>(
+        &self,
+        errand: impl FnOnce() -> Errand + Send + 'static,
+    ) -> Result<(), TooBusy>
+    where
+        Errand: Future<Output = ()> + Send + 'static,
+    {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| TooBusy)?;
+        let turns = Arc::clone(&self.turns);
+        tokio::spawn(async move {
+            // The semaphore is never closed. Until its turn comes, an errand is what it knows.
+            if let Ok(_turn) = turns.acquire_owned().await {
+                Box::pin(errand()).await;
+            }
+            drop(place);
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_wait_a_few_are_done_at_once_and_the_rest_is_refused() {
+        let errands = Errands::default();
+        let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let errand = || {
+            let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
+            async move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+            }
+        };
+        for _ in 0..WAITING {
+            assert_eq!(errands.queue(errand()), Ok(()));
+        }
+        assert_eq!(errands.queue(errand()), Err(TooBusy));
+        tokio::task::yield_now().await;
+        assert_eq!(begun.load(Ordering::SeqCst), AT_ONCE);
+        gate.add_permits(WAITING);
+        while begun.load(Ordering::SeqCst) < WAITING {
+            tokio::task::yield_now().await;
+        }
+        let all = u32::try_from(WAITING).unwrap();
+        drop(errands.places.acquire_many(all).await.unwrap());
+        assert_eq!(errands.queue(errand()), Ok(()));
+    }
+}
