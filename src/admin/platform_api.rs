@@ -110,6 +110,7 @@ impl Problem {
                 PlatformError::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
                 PlatformError::Unreachable(_)
                 | PlatformError::Full { .. }
+                | PlatformError::NotSetUp { .. }
                 | PlatformError::Garbled(_)
                 | PlatformError::NotAllowed => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             },

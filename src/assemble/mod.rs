@@ -4,6 +4,7 @@
 mod correspondence;
 mod foundation;
 mod node;
+mod platforms;
 mod probes;
 mod use_cases;
 
@@ -31,6 +32,7 @@ use crate::outbox::{Carrier, Outbox};
 use crate::pages::error_page::RefusedRequest;
 use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
+use crate::platform::thingsboard::CannotUse;
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{
@@ -72,6 +74,9 @@ pub enum AssemblyProblem {
     /// The client for outgoing requests cannot be set up.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The platform does not let the gateway do its work.
+    #[error(transparent)]
+    Platform(#[from] CannotUse),
     /// The traffic's address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenProblem),
@@ -176,7 +181,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     })
     .await?;
     let sessions = base.sessions(redis.as_ref(), lifetimes)?;
-    let platform = base.platform(platform)?;
+    let platform = base.introduced_platform(platform).await?;
     let listener = Listener::bind(&listener)?;
     let node = node(listener.local_address());
     let writing = base.correspondence((mail, hooks), &node)?;

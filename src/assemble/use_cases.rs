@@ -18,9 +18,7 @@ use crate::mail::letters::TemplateLetters;
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
 use crate::outbound::{Outbound, OutboundError};
-use crate::platform::builtin::BuiltinPlatform;
-use crate::platform::builtin::remote::RemoteBuiltinPlatform;
-use crate::platform::{Platform, PlatformKind, PlatformSettings};
+use crate::platform::Platform;
 use crate::proxy::HostSettings;
 use crate::session::redis::{NotARedisAddress, RedisSessionStore};
 use crate::session::sql::SqlSessionStore;
@@ -34,14 +32,6 @@ pub(super) struct Office<'a> {
     pub(super) node: Node,
     pub(super) hosts: &'a [HostSettings],
     pub(super) providers: &'a [OpenIdSettings],
-}
-
-/// The platform that customers are made in, and this installation's own.
-pub(super) struct OpenPlatform {
-    pub(super) used: Arc<dyn Platform>,
-    pub(super) own: Arc<BuiltinPlatform>,
-    /// Whether customers are made in another one than this installation's own.
-    pub(super) is_elsewhere: bool,
 }
 
 impl Foundation {
@@ -61,27 +51,6 @@ impl Foundation {
             self.clock(),
             lifetimes,
         )))
-    }
-
-    pub(super) fn platform(
-        &self,
-        settings: PlatformSettings,
-    ) -> Result<OpenPlatform, OutboundError> {
-        let PlatformSettings { id, kind } = settings;
-        let database = self.database.clone();
-        let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
-        let is_elsewhere = !matches!(kind, PlatformKind::Builtin);
-        let used: Arc<dyn Platform> = match kind {
-            PlatformKind::Builtin => Arc::clone(&own) as _,
-            PlatformKind::Shared(remote) => {
-                Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?))
-            }
-        };
-        Ok(OpenPlatform {
-            used,
-            own,
-            is_elsewhere,
-        })
     }
 
     pub(super) fn onboarding(&self, office: Office<'_>) -> Onboarding {

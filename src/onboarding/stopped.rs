@@ -55,6 +55,7 @@ pub(super) fn judge(error: PlatformError) -> Stopped {
         passing @ (PlatformError::Unreachable(_)
         | PlatformError::Busy { .. }
         | PlatformError::Full { .. }
+        | PlatformError::NotSetUp { .. }
         | PlatformError::NotAllowed
         | PlatformError::Garbled(_)) => Stopped::Later(passing),
     }

@@ -33,6 +33,12 @@ pub enum PlatformError {
         /// What there may be no more of, in the platform's words.
         what: String,
     },
+    /// It lacks something that the sign-up form names.
+    #[error("the platform has no {what}")]
+    NotSetUp {
+        /// What it lacks: kind and name.
+        what: String,
+    },
     /// It refused our own credentials.
     #[error("the platform refused the gateway's own credentials")]
     NotAllowed,
@@ -49,6 +55,7 @@ impl PlatformError {
             Self::Unreachable(_)
                 | Self::Busy { .. }
                 | Self::Full { .. }
+                | Self::NotSetUp { .. }
                 | Self::Garbled(_)
                 | Self::NotAllowed
         )

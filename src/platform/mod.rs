@@ -11,6 +11,7 @@ mod making;
 mod password_rules;
 mod profile;
 mod settings;
+pub mod thingsboard;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -20,7 +21,10 @@ pub use error::PlatformError;
 pub use making::{BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, Undone};
 pub use password_rules::PasswordRules;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
-pub use settings::{PlatformKind, PlatformSettings, RemoteSettings};
+pub use settings::{
+    PlatformKind, PlatformSettings, RemoteSettings, ThingsBoardCredentials, ThingsBoardEdition,
+    ThingsBoardSettings,
+};
 
 use crate::identity::{
     Account, AccountType, CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId,

@@ -1,5 +1,7 @@
 //! Which platform the installation has, as its configuration says.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -21,6 +23,8 @@ pub enum PlatformKind {
     Builtin,
     /// Another installation's builtin platform.
     Shared(RemoteSettings),
+    /// A ThingsBoard.
+    ThingsBoard(Box<ThingsBoardSettings>),
 }
 
 /// Where another installation's admin listener is, and what opens it.
@@ -30,4 +34,50 @@ pub struct RemoteSettings {
     pub url: Url,
     /// A bearer token of its `[[admin.token]]`.
     pub token: SecretString,
+}
+
+/// Where a ThingsBoard is, and how it is to be used.
+#[derive(Debug, Clone)]
+pub struct ThingsBoardSettings {
+    /// Where its REST API is, without `/api`.
+    pub url: Url,
+    /// Whether plain HTTP is spoken to another machine.
+    pub plain_http: bool,
+    /// What lets the gateway in.
+    pub credentials: ThingsBoardCredentials,
+    /// Its edition; asked for where it is not said.
+    pub edition: Option<ThingsBoardEdition>,
+    /// The server attribute of customers that holds their organisation code.
+    pub code_attribute: String,
+    /// How long each answer may take.
+    pub timeout: Duration,
+    /// Certificates (PEM) that its own may come from, besides the public roots.
+    pub roots: Vec<u8>,
+}
+
+/// What lets the gateway in.
+#[derive(Debug, Clone)]
+pub enum ThingsBoardCredentials {
+    /// An API key of a tenant administrator (from 4.3 on).
+    ApiKey(SecretString),
+    /// A tenant administrator.
+    Login {
+        /// The e-mail address.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+}
+
+/// Which ThingsBoard it is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+pub enum ThingsBoardEdition {
+    /// Community Edition.
+    #[serde(rename = "ce")]
+    Community,
+    /// Professional Edition, also in the cloud.
+    #[serde(rename = "pe")]
+    Professional,
 }

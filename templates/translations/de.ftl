@@ -266,6 +266,7 @@ prove-again = Neuen Code senden
 prove-password-instead = Stattdessen das { $operator }-Passwort verwenden
 prove-password = Ihr { $operator }-Passwort
 prove-password-hint = Wir geben es nur für diese eine Prüfung weiter und bewahren es nicht auf.
+prove-by-operator = Nur { $operator } kann dieses Konto verbinden. Bitte wenden Sie sich dorthin.
 prove-not-yours = Das ist nicht Ihr Konto? Melden Sie sich mit einem anderen Konto an oder wenden Sie sich an { $operator }.
 prove-code-wrong = Dieser Code stimmt nicht. Sehen Sie in der neuesten E-Mail nach und geben Sie deren Code ein
 prove-code-expired = Dieser Code gilt nicht mehr. Lassen Sie sich einen neuen senden

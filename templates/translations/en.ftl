@@ -266,6 +266,7 @@ prove-again = Send a new code
 prove-password-instead = Use your { $operator } password instead
 prove-password = Your { $operator } password
 prove-password-hint = We pass it on for this one check and do not keep it.
+prove-by-operator = Only { $operator } can connect this account. Please contact them.
 prove-not-yours = This is not your account? Use another account to sign in, or contact { $operator }.
 prove-code-wrong = This code is not right. Check the newest e-mail and enter its code
 prove-code-expired = This code is no longer valid. Send yourself a new one

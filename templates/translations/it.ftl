@@ -266,6 +266,7 @@ prove-again = Manda un nuovo codice
 prove-password-instead = Usa invece la tua password di { $operator }
 prove-password = La tua password di { $operator }
 prove-password-hint = La usiamo per questa sola verifica e non la conserviamo.
+prove-by-operator = Solo { $operator } può collegare questo account. Contattali.
 prove-not-yours = Non è il tuo account? Accedi con un altro account, oppure contatta { $operator }.
 prove-code-wrong = Questo codice non è giusto. Controlla l’e-mail più recente e inserisci quel codice
 prove-code-expired = Questo codice non è più valido. Fatti mandare un nuovo codice

@@ -97,6 +97,12 @@ mod parallel_submits;
 mod platform_api;
 #[cfg(test)]
 mod platform_contract;
+#[cfg(test)]
+mod thingsboard;
+#[cfg(test)]
+mod thingsboard_faults;
+#[cfg(test)]
+mod thingsboard_journeys;
 
 #[cfg(test)]
 #[cfg(feature = "fault-points")]

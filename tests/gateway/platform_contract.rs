@@ -1,7 +1,8 @@
 //! The contract of platforms, one body for every adapter: the builtin platform on SQLite and on
-//! PostgreSQL, and another installation's builtin platform by its REST API.
+//! PostgreSQL, another installation's builtin platform by its REST API, and ThingsBoard in its
+//! editions, old and new, by login and by API key.
 
-mod places;
+pub mod places;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

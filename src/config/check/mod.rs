@@ -6,6 +6,7 @@ mod door;
 mod hooks;
 mod keeping;
 mod parties;
+mod platform;
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,4 @@
-//! Checks whom the gateway talks to: identity providers, the platform, the mail server,
-//! operators.
+//! Checks whom the gateway talks to: identity providers, the mail server, operators.
 
 use std::path::PathBuf;
 
@@ -9,17 +8,15 @@ use url::Url;
 use super::{Check, Sound};
 use crate::config::MailSettings;
 use crate::config::file::{
-    Admin, AdminToken, ClientAuthentication as Authentication, IdentityProvider, Mail, Platform,
-    PlatformWord, SecretReference, TrustEmail,
+    Admin, AdminToken, ClientAuthentication as Authentication, IdentityProvider, Mail, TrustEmail,
 };
-use crate::identity::{Issuer, PlatformId, ProviderId};
+use crate::identity::{Issuer, ProviderId};
 use crate::login::jwt::Algorithm;
 use crate::login::openid::{ClientAuthentication, EmailTrust, OpenIdSettings};
 use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::{Protection, SmtpSettings};
 use crate::operator_file::{At, Parsed};
 use crate::outbound::is_secure;
-use crate::platform::{PlatformKind, PlatformSettings, RemoteSettings};
 
 const SHORTEST_TOKEN: usize = 24;
 
@@ -153,65 +150,6 @@ impl Check<'_> {
                 EmailTrust::Domains(domains.iter().map(|domain| domain.to_lowercase()).collect())
             }
         }
-    }
-
-    pub(super) fn platform(&mut self, platform: &Platform) -> Sound<PlatformSettings> {
-        let Platform {
-            kind,
-            id,
-            url,
-            token,
-        } = platform;
-        match kind {
-            PlatformWord::Builtin => {}
-        }
-        let kind = match (url, token) {
-            (None, None) => Some(PlatformKind::Builtin),
-            (Some(url), Some(token)) => {
-                let shared = self.shared_directory(url, token);
-                shared.map(PlatformKind::Shared)
-            }
-            (Some(url), None) => {
-                let message = "the other installation asks for a token";
-                let advice = "write `token = { file = \"…\" }`, a token of its `[[admin.token]]`";
-                self.findings.error(&url.span, message, advice);
-                None
-            }
-            (None, Some(token)) => {
-                let message = "a token without the installation that it opens";
-                let advice = "write `url`, the other installation's admin listener";
-                self.findings.error(&token.span, message, advice);
-                None
-            }
-        };
-        let name = match id {
-            None => Some(PlatformId::new("main")),
-            Some(id) => self
-                .short_name("a platform", id)
-                .then(|| PlatformId::new(id.value.as_str())),
-        };
-        Some(PlatformSettings {
-            id: name?,
-            kind: kind?,
-        })
-    }
-
-    fn shared_directory(
-        &mut self,
-        url: &Parsed<Url>,
-        token: &At<SecretReference>,
-    ) -> Sound<RemoteSettings> {
-        let address = self.findings.take(url)?;
-        if !is_secure(&address) || address.query().is_some() || address.fragment().is_some() {
-            let message = "this is not the address of an admin listener";
-            let advice = "write it like `https://directory.example.com:9090`";
-            self.findings.error(&url.span, message, advice);
-            return None;
-        }
-        Some(RemoteSettings {
-            url: address,
-            token: self.secret(token, 1)?,
-        })
     }
 
     pub(super) fn mail(&mut self, mail: Option<&At<Mail>>) -> Sound<MailSettings> {

@@ -3,6 +3,7 @@
 
 mod captcha;
 mod door;
+mod platform;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::operator_file::{At, Mailbox, Parsed};
 
 pub use captcha::Captcha;
 pub use door::{Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits};
+pub use platform::{Platform, PlatformWord};
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
 ///
@@ -159,32 +161,6 @@ pub enum TrustEmail {
     All(bool),
     /// For those of these domains.
     Domains(Vec<String>),
-}
-
-/// The platform, seen as something that holds customers and users.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Platform {
-    /// What kind of platform it is. Default: `builtin`.
-    #[serde(default)]
-    pub kind: PlatformWord,
-    /// Its name in account links: never change it once people have signed in. Default: `main`.
-    pub id: Option<At<String>>,
-    /// The admin listener of another installation whose builtin platform is shared: `https://…`,
-    /// or `http://` on a loopback address. Default: this installation's own.
-    pub url: Option<Parsed<Url>>,
-    /// A token of that installation's `[[admin.token]]`.
-    pub token: Option<At<SecretReference>>,
-}
-
-/// What kind of platform it is.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PlatformWord {
-    /// Customers and users live in the gateway's own database; the platform asks for them by the
-    /// API on the admin listener.
-    #[default]
-    Builtin,
 }
 
 /// How letters are sent: `smtp` or `pickup`.

@@ -29,6 +29,7 @@ mod redis;
 mod relying_party;
 mod scripted_provider;
 mod signatures;
+pub mod thingsboard;
 mod upstream;
 
 pub use browser::Browser;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -12,9 +13,12 @@ use vestibule::identity::{PlatformId, UserId};
 use vestibule::outbound::Outbound;
 use vestibule::platform::builtin::BuiltinPlatform;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
-use vestibule::platform::{Platform, RemoteSettings};
+use vestibule::platform::{
+    self, Platform, RemoteSettings, ThingsBoardCredentials, ThingsBoardSettings,
+};
 
 use crate::harness::Postgres;
+use crate::harness::thingsboard::{self, ThingsBoard};
 
 /// A platform, and what keeps it running.
 pub struct Place {
@@ -72,7 +76,57 @@ pub async fn places() -> Vec<Place> {
             traits: Traits::default(),
             _keeps: None,
         },
+        thingsboard(ThingsBoard::community("3.7.0").await, by_login()),
+        thingsboard(ThingsBoard::community("4.3.0.1").await, by_login()),
+        thingsboard(ThingsBoard::community("4.3.0.1").await, by_api_key()),
+        thingsboard(ThingsBoard::professional("4.3.0PE").await, by_api_key()),
     ]
+}
+
+pub fn by_login() -> ThingsBoardCredentials {
+    ThingsBoardCredentials::Login {
+        user: thingsboard::ADMINISTRATOR.to_owned(),
+        password: SecretString::from(thingsboard::PASSWORD),
+    }
+}
+
+pub fn by_api_key() -> ThingsBoardCredentials {
+    ThingsBoardCredentials::ApiKey(SecretString::from(thingsboard::API_KEY))
+}
+
+/// The adapter for a ThingsBoard.
+pub fn adapter(
+    server: &ThingsBoard,
+    credentials: ThingsBoardCredentials,
+) -> platform::thingsboard::ThingsBoard {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = ThingsBoardSettings {
+        url: server.url().parse().unwrap(),
+        plain_http: false,
+        credentials,
+        edition: None,
+        code_attribute: "organizationCode".to_owned(),
+        timeout: Duration::from_secs(5),
+        roots: vec![],
+    };
+    let id = PlatformId::new("things");
+    platform::thingsboard::ThingsBoard::new(id, settings).unwrap()
+}
+
+fn thingsboard(server: ThingsBoard, credentials: ThingsBoardCredentials) -> Place {
+    Place {
+        platform: Arc::new(adapter(&server, credentials)),
+        back_office: Arc::new(server),
+        traits: Traits { unique_names: true },
+        _keeps: None,
+    }
+}
+
+#[async_trait]
+impl BackOffice for ThingsBoard {
+    async fn set_enabled(&self, user: &UserId, enabled: bool) {
+        Self::set_enabled(self, user.as_str(), enabled);
+    }
 }
 
 async fn builtin(address: &DatabaseAddress) -> Arc<BuiltinPlatform> {

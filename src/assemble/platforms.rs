@@ -1,0 +1,62 @@
+//! Which adapter speaks to the platform.
+
+use std::sync::Arc;
+
+use super::AssemblyProblem;
+use super::foundation::Foundation;
+use crate::outbound::{Outbound, OutboundError};
+use crate::platform::builtin::BuiltinPlatform;
+use crate::platform::builtin::remote::RemoteBuiltinPlatform;
+use crate::platform::thingsboard::ThingsBoard;
+use crate::platform::{Platform, PlatformKind, PlatformSettings};
+
+/// The platform that customers are made in, and this installation's own.
+pub(super) struct OpenPlatform {
+    pub(super) used: Arc<dyn Platform>,
+    pub(super) own: Arc<BuiltinPlatform>,
+    /// Whether customers are made in another one than this installation's own.
+    pub(super) is_elsewhere: bool,
+    thingsboard: Option<Arc<ThingsBoard>>,
+}
+
+impl Foundation {
+    /// The platform, asked what it is where that has to be known.
+    pub(super) async fn introduced_platform(
+        &self,
+        settings: PlatformSettings,
+    ) -> Result<OpenPlatform, AssemblyProblem> {
+        let platform = self.platform(settings)?;
+        if let Some(thingsboard) = &platform.thingsboard {
+            thingsboard.introduce().await?;
+        }
+        Ok(platform)
+    }
+
+    /// The platform, not asked anything yet.
+    pub(super) fn platform(
+        &self,
+        settings: PlatformSettings,
+    ) -> Result<OpenPlatform, OutboundError> {
+        let PlatformSettings { id, kind } = settings;
+        let database = self.database.clone();
+        let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
+        let is_elsewhere = !matches!(kind, PlatformKind::Builtin);
+        let mut thingsboard = None;
+        let used: Arc<dyn Platform> = match kind {
+            PlatformKind::Builtin => Arc::clone(&own) as _,
+            PlatformKind::Shared(remote) => {
+                Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?))
+            }
+            PlatformKind::ThingsBoard(settings) => {
+                let adapter = Arc::new(ThingsBoard::new(id, *settings)?);
+                Arc::clone(thingsboard.insert(adapter)) as _
+            }
+        };
+        Ok(OpenPlatform {
+            used,
+            own,
+            is_elsewhere,
+            thingsboard,
+        })
+    }
+}

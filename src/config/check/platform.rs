@@ -1,0 +1,217 @@
+//! Checks `[platform]`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Check, Sound};
+use crate::config::file::{Platform, PlatformWord, SecretReference};
+use crate::identity::PlatformId;
+use crate::operator_file::{At, Parsed, Span};
+use crate::outbound::is_secure;
+use crate::platform::{
+    PlatformKind, PlatformSettings, RemoteSettings, ThingsBoardCredentials, ThingsBoardSettings,
+};
+
+/// A step of a registration may take ten seconds, with all its calls.
+const LONGEST_ANSWER: Duration = Duration::from_secs(8);
+
+impl Check<'_> {
+    pub(super) fn platform(&mut self, platform: &Platform) -> Sound<PlatformSettings> {
+        let name = match &platform.id {
+            None => Some(PlatformId::new("main")),
+            Some(id) => self
+                .short_name("a platform", id)
+                .then(|| PlatformId::new(id.value.as_str())),
+        };
+        self.keys_of_others(platform);
+        let kind = match &platform.kind {
+            Some(word) if word.value == PlatformWord::ThingsBoard => {
+                let settings = self.thingsboard(platform, &word.span);
+                settings.map(|settings| PlatformKind::ThingsBoard(Box::new(settings)))
+            }
+            _ => self.builtin(platform),
+        };
+        Some(PlatformSettings {
+            id: name?,
+            kind: kind?,
+        })
+    }
+
+    /// Keys that mean nothing to this kind.
+    fn keys_of_others(&mut self, platform: &Platform) {
+        let Platform {
+            kind,
+            id: _,
+            url: _,
+            token,
+            api_key,
+            user,
+            password,
+            edition,
+            code_attribute,
+            timeout,
+            ca,
+            plain_http,
+        } = platform;
+        let of_builtin = [("token", token.as_ref().map(|at| at.span.clone()))];
+        let of_thingsboard = [
+            ("api_key", api_key.as_ref().map(|at| at.span.clone())),
+            ("user", user.as_ref().map(|at| at.span.clone())),
+            ("password", password.as_ref().map(|at| at.span.clone())),
+            ("edition", edition.as_ref().map(|at| at.span.clone())),
+            (
+                "code_attribute",
+                code_attribute.as_ref().map(|at| at.span.clone()),
+            ),
+            ("timeout", timeout.as_ref().map(|at| at.span.clone())),
+            ("ca", ca.as_ref().map(|at| at.span.clone())),
+            ("plain_http", plain_http.as_ref().map(|at| at.span.clone())),
+        ];
+        let word = kind
+            .as_ref()
+            .map_or(PlatformWord::Builtin, |word| word.value);
+        let strange: &[(&str, Option<Span>)] = match word {
+            PlatformWord::Builtin => &of_thingsboard,
+            PlatformWord::ThingsBoard => &of_builtin,
+        };
+        for (key, span) in strange {
+            if let Some(span) = span {
+                let message = format!("`{key}` means nothing to this kind of platform");
+                let advice = "remove it, or write another `kind`";
+                self.findings.error(span, message, advice);
+            }
+        }
+    }
+
+    fn builtin(&mut self, platform: &Platform) -> Sound<PlatformKind> {
+        match (&platform.url, &platform.token) {
+            (None, None) => Some(PlatformKind::Builtin),
+            (Some(url), Some(token)) => {
+                let shared = self.shared_directory(url, token);
+                shared.map(PlatformKind::Shared)
+            }
+            (Some(url), None) => {
+                let message = "the other installation asks for a token";
+                let advice = "write `token = { file = \"…\" }`, a token of its `[[admin.token]]`";
+                self.findings.error(&url.span, message, advice);
+                None
+            }
+            (None, Some(token)) => {
+                let message = "a token without the installation that it opens";
+                let advice = "write `url`, the other installation's admin listener";
+                self.findings.error(&token.span, message, advice);
+                None
+            }
+        }
+    }
+
+    fn shared_directory(
+        &mut self,
+        url: &Parsed<Url>,
+        token: &At<SecretReference>,
+    ) -> Sound<RemoteSettings> {
+        let address = self.findings.take(url)?;
+        if !is_secure(&address) || address.query().is_some() || address.fragment().is_some() {
+            let message = "this is not the address of an admin listener";
+            let advice = "write it like `https://directory.example.com:9090`";
+            self.findings.error(&url.span, message, advice);
+            return None;
+        }
+        Some(RemoteSettings {
+            url: address,
+            token: self.secret(token, 1)?,
+        })
+    }
+
+    fn thingsboard(&mut self, platform: &Platform, kind: &Span) -> Sound<ThingsBoardSettings> {
+        let plain_http = platform
+            .plain_http
+            .as_ref()
+            .is_some_and(|plain| plain.value);
+        let url = self.thingsboard_url(platform, (kind, plain_http));
+        let credentials = self.thingsboard_credentials(platform, kind);
+        let roots = self.further_roots(platform.ca.as_ref());
+        let timeout = self.findings.take_optional(platform.timeout.as_ref());
+        if let (Some(wanted), Some(at)) = (timeout, &platform.timeout)
+            && (wanted > LONGEST_ANSWER || wanted.is_zero())
+        {
+            let message = "answers must come within the time that a step of a registration has";
+            self.findings.error(&at.span, message, "write `8s` or less");
+        }
+        let code_attribute = platform.code_attribute.as_ref();
+        if let Some(name) = code_attribute.filter(|name| name.value.trim().is_empty()) {
+            let advice = "write the name of the attribute, or leave it out";
+            self.findings.error(&name.span, "the name is empty", advice);
+        }
+        Some(ThingsBoardSettings {
+            url: url?,
+            plain_http,
+            credentials: credentials?,
+            edition: platform.edition.as_ref().map(|edition| edition.value),
+            code_attribute: code_attribute
+                .map_or_else(|| "organizationCode".to_owned(), |name| name.value.clone()),
+            timeout: timeout.unwrap_or(Duration::from_secs(5)),
+            roots: roots?,
+        })
+    }
+
+    fn thingsboard_url(
+        &mut self,
+        platform: &Platform,
+        (kind, plain_http): (&Span, bool),
+    ) -> Sound<Url> {
+        let Some(url) = &platform.url else {
+            let message = "nothing says where ThingsBoard is";
+            let advice = "write `url = \"https://thingsboard.example.com\"` in [platform]";
+            self.findings.error(kind, message, advice);
+            return None;
+        };
+        let address = self.findings.take(url)?;
+        let is_plain = address.scheme() == "http" && address.has_host();
+        let (message, advice) = if address.path().trim_end_matches('/').ends_with("/api") {
+            ("the address is without `/api`", "leave `/api` out")
+        } else if address.query().is_some() || address.fragment().is_some() {
+            (
+                "this is not an address of ThingsBoard's",
+                "write it like `https://things.example.com`",
+            )
+        } else if is_secure(&address) || (is_plain && plain_http) {
+            return Some(address);
+        } else {
+            (
+                "the gateway's key or password would travel in the open",
+                "write `https://…`; or, on a network of your own, add `plain_http = true`",
+            )
+        };
+        self.findings.error(&url.span, message, advice);
+        None
+    }
+
+    fn thingsboard_credentials(
+        &mut self,
+        platform: &Platform,
+        kind: &Span,
+    ) -> Sound<ThingsBoardCredentials> {
+        match (&platform.api_key, &platform.user, &platform.password) {
+            (Some(key), None, None) => self.secret(key, 1).map(ThingsBoardCredentials::ApiKey),
+            (None, Some(user), Some(password)) => Some(ThingsBoardCredentials::Login {
+                user: user.value.clone(),
+                password: self.secret(password, 1)?,
+            }),
+            (key, user, password) => {
+                let message = "ThingsBoard asks for an API key, or for a user with a password";
+                let advice = "write `api_key = { file = \"…\" }` (from 4.3 on), or `user` and \
+                              `password`";
+                let places = [
+                    key.as_ref().map(|at| &at.span),
+                    user.as_ref().map(|at| &at.span),
+                    password.as_ref().map(|at| &at.span),
+                ];
+                let place = places.into_iter().flatten().next().unwrap_or(kind);
+                self.findings.error(place, message, advice);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The shape of `[platform]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::SecretReference;
+use crate::operator_file::{At, Parsed};
+use crate::platform::ThingsBoardEdition;
+
+/// The platform, seen as something that holds customers and users.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// What kind of platform it is. Default: `builtin`.
+    pub kind: Option<At<PlatformWord>>,
+    /// Its name in account links: never change it once people have signed in. Default: `main`.
+    pub id: Option<At<String>>,
+    /// Where its API is: `https://…`, or `http://` on a loopback address. For `thingsboard`, its
+    /// address without `/api`. For `builtin`, the admin listener of another installation whose
+    /// builtin platform is shared. Default, with `builtin` only: this installation's own.
+    pub url: Option<Parsed<Url>>,
+    /// With `builtin` elsewhere: a token of that installation's `[[admin.token]]`.
+    pub token: Option<At<SecretReference>>,
+    /// With `thingsboard` from 4.3 on: an API key of a tenant administrator.
+    pub api_key: Option<At<SecretReference>>,
+    /// With `thingsboard`, instead of an API key: a tenant administrator's e-mail address.
+    pub user: Option<At<String>>,
+    /// Their password.
+    pub password: Option<At<SecretReference>>,
+    /// With `thingsboard`: its edition, `ce` or `pe`. Default: what it says itself.
+    pub edition: Option<At<ThingsBoardEdition>>,
+    /// With `thingsboard`: the server attribute of customers that holds their organisation code.
+    /// Default: `organizationCode`.
+    pub code_attribute: Option<At<String>>,
+    /// With `thingsboard`: how long each of its answers may take, at most `8s`. Default: `5s`.
+    pub timeout: Option<Parsed<Duration>>,
+    /// With `thingsboard`: a file with certificates (PEM) that its own may come from, besides the
+    /// public roots.
+    pub ca: Option<At<PathBuf>>,
+    /// With `thingsboard`: whether `http://` is taken for other machines too, on a network of your
+    /// own on which nobody else listens. Passwords and keys travel in the open. Default: `false`.
+    pub plain_http: Option<At<bool>>,
+}
+
+/// What kind of platform it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformWord {
+    /// Customers and users live in the gateway's own database; the platform asks for them by the
+    /// API on the admin listener.
+    #[default]
+    Builtin,
+    /// ThingsBoard, Community or Professional Edition, from 3.7 on.
+    ThingsBoard,
+}

@@ -1,0 +1,206 @@
+//! Signing in, tokens, activation, and what is open to everybody.
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::door::{Answer, Question};
+use super::refusal::Refusal;
+use super::state::{State, new_id, now};
+
+impl State {
+    /// What needs no token.
+    pub fn account_question(
+        &mut self,
+        path: &[&str],
+        question: &Question,
+    ) -> Option<Result<Answer, Refusal>> {
+        Some(match (&question.method, path) {
+            (&Method::POST, ["auth", "login"]) => self.log_in(question),
+            (&Method::POST, ["auth", "token"]) => self.refresh(question),
+            (&Method::GET, ["noauth", "userPasswordPolicy"]) => {
+                Ok(Answer::Json(self.password_policy.clone()))
+            }
+            (&Method::POST, ["noauth", "activate"]) => self.activate(question),
+            _ => return None,
+        })
+    }
+
+    /// What everybody who is signed in may ask about themselves.
+    pub fn own_account_question(
+        &mut self,
+        path: &[&str],
+        question: &Question,
+    ) -> Option<Result<Answer, Refusal>> {
+        let who = question.who.as_deref().unwrap_or_default();
+        Some(Ok(match (&question.method, path) {
+            (&Method::GET, ["auth", "user"]) => Answer::Json(self.users[who].record.clone()),
+            (&Method::POST, ["auth", "logout"]) => Answer::Nothing,
+            (&Method::GET, ["system", "info"]) => Answer::Json(json!({
+                "version": self.version, "artifact": "application",
+                "name": "ThingsBoard Server Application",
+                "type": if self.is_professional() { "PE" } else { "CE" },
+            })),
+            _ => return None,
+        }))
+    }
+
+    /// All that a customer's user may do here: read and change their own record.
+    pub fn own_question(&mut self, path: &[&str], question: &Question) -> Result<Answer, Refusal> {
+        if let Some(answered) = self.own_account_question(path, question) {
+            return answered;
+        }
+        let is_own = question.body["id"]["id"].as_str() == question.who.as_deref();
+        match (&question.method, path) {
+            (&Method::POST, ["user"]) if is_own => self.save_user(question),
+            _ => Err(Refusal::forbidden()),
+        }
+    }
+
+    /// The tenant administrator.
+    pub fn administrator(&self) -> String {
+        let mut users = self.users.iter();
+        let found = users.find(|(_, user)| user.record["email"] == super::ADMINISTRATOR);
+        found.expect("there always is one").0.clone()
+    }
+
+    fn log_in(&mut self, question: &Question) -> Result<Answer, Refusal> {
+        let wrong = || Refusal::unauthorized("Invalid username or password");
+        let (name, password) = (&question.body["username"], &question.body["password"]);
+        // Addresses are compared as they are written.
+        let found = self
+            .users
+            .iter()
+            .find(|(_, user)| user.record["email"] == *name);
+        let (id, user) = found.ok_or_else(wrong)?;
+        if user.password.is_none() || user.password.as_deref() != password.as_str() {
+            return Err(wrong());
+        }
+        if !user.enabled {
+            return Err(Refusal::unauthorized("User account is not active"));
+        }
+        let (id, is_administrator) = (id.clone(), user.record["authority"] == "TENANT_ADMIN");
+        self.note_login(&id);
+        let mut pair = self.token_pair(&id);
+        if self.second_factor && is_administrator {
+            pair = json!({ "token": pair["token"], "scope": "PRE_VERIFICATION_TOKEN" });
+        }
+        Ok(Answer::Json(pair))
+    }
+
+    fn refresh(&mut self, question: &Question) -> Result<Answer, Refusal> {
+        let token = question.body["refreshToken"].as_str().unwrap_or_default();
+        let token = self.tokens.get(token).filter(|token| token.is_refresh);
+        let token = token.filter(|token| token.expires > now()).cloned();
+        let token = token.ok_or_else(|| Refusal::unauthorized("Token is outdated"))?;
+        if !self.users.get(&token.user).is_some_and(|user| user.enabled) {
+            return Err(Refusal::unauthorized("User account is not active"));
+        }
+        Ok(Answer::Json(self.token_pair(&token.user)))
+    }
+
+    fn activate(&mut self, question: &Question) -> Result<Answer, Refusal> {
+        if question
+            .query
+            .get("sendActivationMail")
+            .is_none_or(|send| send != "false")
+        {
+            self.letters += 1;
+        }
+        let password = question.body["password"].as_str().unwrap_or_default();
+        self.check_password(password)?;
+        let token = question.body["activateToken"].as_str().unwrap_or_default();
+        let mut users = self.users.iter_mut();
+        let found = users.find(|(_, user)| user.activate_token.as_deref() == Some(token));
+        let Some((id, user)) = found else {
+            let message = format!("Unable to find user credentials by activateToken [{token}]");
+            return Err(Refusal::bad(&message));
+        };
+        user.activate_token = None;
+        user.password = Some(password.to_owned());
+        let id = id.clone();
+        self.set_enabled(&id, true);
+        self.note_login(&id);
+        Ok(Answer::Json(self.token_pair(&id)))
+    }
+
+    fn check_password(&self, password: &str) -> Result<(), Refusal> {
+        let rule = |name: &str| {
+            let count = self.password_policy[name].as_u64().unwrap_or(0);
+            usize::try_from(count).unwrap()
+        };
+        let count = |test: fn(&char) -> bool| password.chars().filter(test).count();
+        let mut wrong = Vec::new();
+        let mut demand = |is_met: bool, message: String| {
+            if !is_met {
+                wrong.push(message);
+            }
+        };
+        let (least, most) = (rule("minimumLength"), rule("maximumLength"));
+        let length = password.chars().count();
+        demand(
+            length >= least,
+            format!("Password must be {least} or more characters in length."),
+        );
+        demand(
+            length <= most,
+            format!("Password must be no more than {most} characters in length."),
+        );
+        for (name, what, have) in [
+            (
+                "minimumUppercaseLetters",
+                "uppercase",
+                count(char::is_ascii_uppercase),
+            ),
+            (
+                "minimumLowercaseLetters",
+                "lowercase",
+                count(char::is_ascii_lowercase),
+            ),
+            ("minimumDigits", "digit", count(char::is_ascii_digit)),
+            (
+                "minimumSpecialCharacters",
+                "special",
+                count(char::is_ascii_punctuation),
+            ),
+        ] {
+            let least = rule(name);
+            demand(
+                have >= least,
+                format!("Password must contain {least} or more {what} characters."),
+            );
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::bad(&wrong.join("\n")))
+        }
+    }
+
+    /// Blocks a user or lets them in; versions before 3.9 keep it in the record itself.
+    pub fn set_enabled(&mut self, id: &str, enabled: bool) {
+        let in_record = !self.is_at_least(3, 9);
+        let user = self.users.get_mut(id).expect("a user");
+        user.enabled = enabled;
+        if in_record {
+            super::people::object(&mut user.record["additionalInfo"])
+                .insert("userCredentialsEnabled".to_owned(), json!(enabled));
+        }
+        if !enabled {
+            self.tokens.retain(|_, token| token.user != id);
+        }
+    }
+
+    fn note_login(&mut self, id: &str) {
+        let in_record = !self.is_at_least(3, 9);
+        let user = self.users.get_mut(id).expect("a user");
+        user.last_login = Some(now());
+        if in_record {
+            super::people::object(&mut user.record["additionalInfo"])
+                .insert("lastLoginTs".to_owned(), json!(now()));
+        }
+    }
+
+    pub fn new_activate_token() -> String {
+        new_id().replace('-', "")
+    }
+}

@@ -1,0 +1,71 @@
+//! Errors as ThingsBoard answers them.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// An error body and its status.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    body: Value,
+}
+
+impl Refusal {
+    fn new(status: u16, code: u16, message: &str) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap(),
+            body: json!({
+                "status": status, "message": message, "errorCode": code,
+                "timestamp": 1_763_000_000_000_i64,
+            }),
+        }
+    }
+
+    pub fn bad(message: &str) -> Self {
+        Self::new(400, 31, message)
+    }
+
+    pub fn not_found(message: &str) -> Self {
+        Self::new(404, 32, message)
+    }
+
+    pub fn nothing() -> Self {
+        Self::not_found("Requested item wasn't found!")
+    }
+
+    pub fn forbidden() -> Self {
+        let message = "You don't have permission to perform this operation!";
+        Self::new(403, 20, message)
+    }
+
+    pub fn unauthorized(message: &str) -> Self {
+        Self::new(401, 10, message)
+    }
+
+    pub fn expired() -> Self {
+        Self::new(401, 11, "Token has expired")
+    }
+
+    pub fn busy() -> Self {
+        Self::new(429, 33, "Too many requests for current tenant!")
+    }
+
+    pub fn conflict() -> Self {
+        Self::new(409, 35, "Entity was already changed by someone else")
+    }
+
+    pub fn full(kind: &str, limit: usize) -> Self {
+        let message = format!("{}s limit reached", kind.to_lowercase());
+        let mut refusal = Self::new(403, 41, &message);
+        refusal.body["entityType"] = json!(kind);
+        refusal.body["limit"] = json!(limit);
+        refusal
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}
