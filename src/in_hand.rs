@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     async fn forever() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[tokio::test]
