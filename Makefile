@@ -42,3 +42,4 @@ bench-signup: ## flood sign-ups with robots, and write what honest people see to
 	@scripts/install.sh --test
 	cargo build --locked --release --bin vestibule
 	@node bench/sign_up_load.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+	@node bench/same_time.mjs --target "$$(scripts/target.sh)" --write docs/performance.md

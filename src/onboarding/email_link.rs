@@ -111,7 +111,8 @@ impl Onboarding {
     pub fn send_link(self: &Arc<Self>, request: LinkRequest) -> Result<(), TooBusy> {
         let (host, step) = (request.host.clone(), request.step);
         let onboarding = Arc::clone(self);
-        self.errands.queue(async move || {
+        let pause = pause_before_writing(u16::from_le_bytes(seal::random_bytes()));
+        self.errands.queue(pause, async move || {
             if let Err(error) = onboarding.write_link(&request).await {
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(error, step = step.as_str(), "a link could not be sent");
@@ -337,6 +338,12 @@ impl Onboarding {
         event.detail = serde_json::json!({ "proof": what, "step": request.step.as_str() });
         self.keep(event).await;
     }
+}
+
+/// Half a second at most, by chance. What is written differs between known and unknown addresses,
+/// and would be felt by the request that follows, if it followed at once.
+fn pause_before_writing(chance: u16) -> Duration {
+    Duration::from_millis(50 + u64::from(chance) % 450)
 }
 
 /// The digest that a link is found by: of its step, its host and its token.

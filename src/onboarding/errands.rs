@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -34,9 +35,10 @@ impl Default for Errands {
 }
 
 impl Errands {
-    /// Does it when its turn comes.
+    /// Does it after a pause, when its turn comes.
     pub(super) fn queue<Errand>(
         &self,
+        pause: Duration,
         errand: impl FnOnce() -> Errand + Send + 'static,
     ) -> Result<(), TooBusy>
     where
@@ -46,6 +48,7 @@ impl Errands {
         let place = place.map_err(|_| TooBusy)?;
         let turns = Arc::clone(&self.turns);
         tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
             // The semaphore is never closed. Until its turn comes, an errand is what it knows.
             if let Ok(_turn) = turns.acquire_owned().await {
                 Box::pin(errand()).await;
@@ -74,10 +77,11 @@ mod tests {
             }
         };
         for _ in 0..WAITING {
-            assert_eq!(errands.queue(errand()), Ok(()));
+            assert_eq!(errands.queue(Duration::ZERO, errand()), Ok(()));
         }
-        assert_eq!(errands.queue(errand()), Err(TooBusy));
-        tokio::task::yield_now().await;
+        let another = errands.queue(Duration::ZERO, errand());
+        assert_eq!(another, Err(TooBusy));
+        tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(begun.load(Ordering::SeqCst), AT_ONCE);
         gate.add_permits(WAITING);
         while begun.load(Ordering::SeqCst) < WAITING {
@@ -85,6 +89,6 @@ mod tests {
         }
         let all = u32::try_from(WAITING).unwrap();
         drop(errands.places.acquire_many(all).await.unwrap());
-        assert_eq!(errands.queue(errand()), Ok(()));
+        assert_eq!(errands.queue(Duration::ZERO, errand()), Ok(()));
     }
 }

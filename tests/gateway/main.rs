@@ -85,6 +85,8 @@ mod local_login;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod same_answer;
+#[cfg(test)]
 mod self_registration;
 #[cfg(test)]
 mod sign_up_forms;

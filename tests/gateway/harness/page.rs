@@ -55,6 +55,10 @@ impl Page {
             .map_or("", |value| value.to_str().expect("an ASCII header"))
     }
 
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     pub fn body(&self) -> &str {
         &self.body
     }
