@@ -245,6 +245,31 @@ async fn an_address_proves_something_only_of_who_has_never_been_let_in() {
 }
 
 #[tokio::test]
+async fn what_customers_of_the_professional_edition_make_proves_nothing() {
+    let server = ThingsBoard::professional("4.3.0PE").await;
+    let platform = adapter(&server, by_api_key());
+    let customer = server.staff_makes_customer("Mallory & Sons");
+    server.staff_makes_user(&customer, "giulia@acme.example", None);
+    let found = platform.user_by_email(&email("giulia@acme.example")).await;
+    let found = found.unwrap().unwrap();
+    assert!(!found.email_proves && !found.has_password);
+    let below = NewCustomer {
+        options: CustomerOptions {
+            group: None,
+            parent: Some("Mallory & Sons".to_owned()),
+        },
+        ..company("Acme")
+    };
+    let made = platform.ensure_customer(&new_mark(), &below).await;
+    let below = made.unwrap().into_inner();
+    server.staff_writes_attributes(below.as_str(), &json!({ "organizationCode": "M-1" }));
+    assert_eq!(platform.customer_by_code("M-1").await.unwrap(), None);
+    server.staff_writes_attributes(&customer, &json!({ "organizationCode": "M-1" }));
+    let found = platform.customer_by_code("M-1").await.unwrap().unwrap();
+    assert_eq!(found.id.as_str(), customer);
+}
+
+#[tokio::test]
 async fn a_colleague_with_a_copied_mark_is_not_the_registrations_user() {
     let (server, platform) = community().await;
     let customer = server.staff_makes_customer("Acme");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use secrecy::SecretString;
-use vestibule::identity::CustomerId;
+use vestibule::identity::{CustomerId, UserId};
 use vestibule::platform::thingsboard::ThingsBoard as Adapter;
 use vestibule::platform::{
     Made, Mark, PasswordCheck, Platform, PlatformError, ThingsBoardCredentials,
@@ -221,4 +221,20 @@ async fn a_slow_platform_is_not_waited_for_and_nothing_is_doubled() {
         .await;
     assert!(matches!(again, Ok(Made::Created(_))), "{again:?}");
     assert_eq!(server.counts(), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_404_of_something_in_front_says_nothing_about_users() {
+    let server = ThingsBoard::community("4.3.0.1").await;
+    let platform = adapter(&server, by_api_key());
+    let customer = server.staff_makes_customer("Acme");
+    let user = server.staff_makes_user(&customer, "mario@acme.example", Some("correct horse"));
+    let user = UserId::new(user);
+    server.strikes(Fault::Misled, "GET", user.as_str());
+    let answer = platform.user(&user).await;
+    assert!(
+        matches!(answer, Err(PlatformError::Garbled(_))),
+        "{answer:?}"
+    );
+    assert!(platform.user(&user).await.unwrap().is_some());
 }

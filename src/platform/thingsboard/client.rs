@@ -184,7 +184,7 @@ impl Client {
         }
         let request = request.body(call.body.clone().unwrap_or_default());
         let request = request.map_err(|error| PlatformError::Garbled(Box::new(error)))?;
-        // Never closed.
+        // Never closed, so that there is a place sooner or later.
         let _place = self.places.acquire().await;
         let answer = self.outbound.call(request, self.limits).await?;
         if answer.status().is_success() {

@@ -5,7 +5,8 @@
 //! customer's `additionalInfo`, because ThingsBoard turns attributes that look like numbers into
 //! numbers (`007` becomes 7). The query names the attribute and the value, so that one bounded
 //! question is asked however many customers there are; what it finds is compared again. Neither
-//! place can be written by a customer's users.
+//! place can be written by a customer's users. In the Professional Edition they can make customers
+//! below their own, and give them any code; so those are never found by one.
 //!
 //! Nothing makes a code unique there. Whoever makes a customer therefore looks again afterwards,
 //! and gives way to an older one with the same code: of two colleagues at once one founds it.
@@ -91,7 +92,8 @@ impl ThingsBoard {
             let Some(customer) = self.customer_entity(&one.entity_id.id).await? else {
                 continue;
             };
-            if exact_code(&customer, one.attribute(&self.settings.code_attribute)) == code {
+            let attribute = one.attribute(&self.settings.code_attribute);
+            if !customer.is_below_another() && exact_code(&customer, attribute) == code {
                 customers.push(customer);
             }
         }

@@ -19,6 +19,9 @@ pub(super) const ACCOUNT_TYPE: &str = "gatewayAccountType";
 /// A customer's organisation code to the letter, in its `additionalInfo`.
 pub(super) const CODE: &str = "gatewayCode";
 
+/// The customer that stands for none.
+const NOBODY: &str = "13814000-1dd2-11b2-8080-808080808080";
+
 /// The platform's clock may be so far behind the gateway's.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 
@@ -111,6 +114,12 @@ impl Entity {
         let word = self.info(ACCOUNT_TYPE).and_then(Value::as_str);
         let known = word.and_then(AccountType::from_word);
         known.unwrap_or(AccountType::Business)
+    }
+
+    /// Whether a customer is another one's, in whose hands it then is (Professional).
+    pub(super) fn is_below_another(&self) -> bool {
+        let above = self.referenced("parentCustomerId");
+        above.is_some_and(|above| above != NOBODY)
     }
 
     /// Declared fields that have no place of their own.

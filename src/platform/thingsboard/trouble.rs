@@ -68,6 +68,8 @@ pub(super) mod code {
     pub(in crate::platform::thingsboard) const EXPIRED: u16 = 11;
     /// The data is not valid.
     pub(in crate::platform::thingsboard) const BAD_REQUEST: u16 = 31;
+    /// There is no such thing.
+    pub(in crate::platform::thingsboard) const NOT_FOUND: u16 = 32;
     /// The licence allows no more.
     pub(in crate::platform::thingsboard) const SUBSCRIPTION: u16 = 40;
     /// The tenant's profile allows no more.
@@ -121,9 +123,11 @@ impl Trouble {
         Self::Other(PlatformError::Garbled(Box::new(oddity)))
     }
 
-    /// Whether ThingsBoard says that there is no such thing.
+    /// Whether ThingsBoard says that there is no such thing. A 404 of something before it says
+    /// nothing about users, and must not end anybody's session.
     pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND)
+        matches!(self, Self::Refused(refusal)
+            if refusal.status == StatusCode::NOT_FOUND && refusal.code == code::NOT_FOUND)
     }
 
     /// Whether ThingsBoard refuses the data with these words.

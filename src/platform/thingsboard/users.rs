@@ -7,7 +7,9 @@
 //!
 //! A user may change their own address and `additionalInfo` without proving anything. Nothing of
 //! that is believed: an address proves something only as long as the user has never been let in
-//! ([`PlatformUser::email_proves`]), and of two spellings of one address neither gets anybody in.
+//! ([`PlatformUser::email_proves`]), and of two spellings of one address neither gets anybody in. In
+//! the Professional Edition no address proves anything, because customers make users themselves and
+//! put down whatever address they like.
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -100,7 +102,7 @@ impl ThingsBoard {
             customer: Some(CustomerId::new(customer)),
             enabled: access != Access::Blocked,
             has_password: access == Access::Open,
-            email_proves: access == Access::NeverOpened,
+            email_proves: access == Access::NeverOpened && !self.is_professional().await?,
         })
     }
 

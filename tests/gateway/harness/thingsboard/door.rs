@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
@@ -68,6 +68,9 @@ async fn answer(Shared(all): Shared<All>, request: Request) -> Response {
     };
     match fault {
         Some(Fault::LostBefore) => lose(),
+        Some(Fault::Misled) => {
+            return (StatusCode::NOT_FOUND, "<h1>404 Not Found</h1>").into_response();
+        }
         Some(Fault::TooMany) => return Refusal::busy().into_response(),
         Some(Fault::Expired) => all.lock().unwrap().expire_tokens(),
         Some(Fault::Slow(delay)) => tokio::time::sleep(delay).await,

@@ -11,6 +11,8 @@ pub enum Fault {
     LostAfter,
     /// It is refused for its number; nothing is done.
     TooMany,
+    /// Something in front answers 404 with a page of its own.
+    Misled,
     /// The token that it comes with has expired on the way.
     Expired,
     /// The answer takes so long.
