@@ -129,6 +129,7 @@ impl<'s> Check<'s, '_, '_> {
             (["text"], DeValue::Integer(_) | DeValue::Boolean(_) | DeValue::Float(_)) => {
                 "put it in quotes".to_owned()
             }
+            (["a list"], DeValue::Table(_)) => format!("write `[[{path}]]`"),
             (["a list"], _) => "put it in square brackets".to_owned(),
             _ => format!("write {}", wanted.join(" or ")),
         };

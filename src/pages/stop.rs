@@ -262,9 +262,10 @@ fn problem_of(stop: &Stop, visit: &Visit) -> Problem {
     }
 }
 
-/// Faults of ours, and refusals; what a stranger mistypes is in the access log.
+/// Faults of ours, of providers, and refusals; what a stranger mistypes is in the access log.
 fn log(stop: &Stop, visit: &Visit) {
     match stop {
+        Stop::Login(LoginError::NotProven { .. }) => log_fault_of_provider(stop, visit),
         Stop::StoreDown | Stop::Onboarding(_) | Stop::Template(_) => log_fault(stop, visit),
         Stop::Login(_) | Stop::Form(_) | Stop::Blocked(_) => log_refusal(stop, visit),
         Stop::GoTo(_)
@@ -280,6 +281,13 @@ fn log_fault(stop: &Stop, visit: &Visit) {
     let (reference, status) = (visit.client.reference.as_str(), stop.status().as_u16());
     let cause = stop.cause();
     tracing::error!(reference, status, cause, "a page could not be shown");
+}
+
+/// A provider that is down, and one that refuses the gateway's own client, look alike to people.
+fn log_fault_of_provider(stop: &Stop, visit: &Visit) {
+    let (reference, status) = (visit.client.reference.as_str(), stop.status().as_u16());
+    let cause = stop.cause();
+    tracing::warn!(reference, status, cause, "a login could not be finished");
 }
 
 fn log_refusal(stop: &Stop, visit: &Visit) {

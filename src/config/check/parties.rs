@@ -112,7 +112,14 @@ impl Check<'_> {
             return None;
         }
         let text = self.findings.file().text.get(issuer.span.clone())?;
-        Some(Issuer::new(text.trim_matches(['"', '\''])))
+        let text = text.trim_matches(['"', '\'']);
+        if let Some((own, _)) = text.split_once("/.well-known/") {
+            let message = "this is where the provider describes itself, not its issuer";
+            self.findings
+                .error(&issuer.span, message, format!("write `{own}`"));
+            return None;
+        }
+        Some(Issuer::new(text))
     }
 
     fn algorithms(&mut self, names: Option<&At<Vec<String>>>) -> Option<Vec<Algorithm>> {
