@@ -43,6 +43,8 @@ pub const LOGOUT: &str = "/auth/logout";
 pub const LOGGED_OUT: &str = "/auth/logged-out";
 /// Chooses the language of the pages (POST).
 pub const LANGUAGE: &str = "/auth/language";
+/// The keys that assertions to upstreams are signed with: a JWK Set (RFC 7517).
+pub const KEY_SET: &str = "/auth/jwks.json";
 /// Static files of the pages: `/auth/assets/{file}`.
 pub const ASSETS: &str = "/auth/assets/{file}";
 

@@ -46,8 +46,8 @@ pub enum Purpose {
     ProofOfWork,
     /// An invitation's address in SQL.
     Invitation,
-    /// Signing keys in SQL.
-    SigningKey,
+    /// The keys that sign what upstreams are told.
+    Assertion,
 }
 
 impl Purpose {
@@ -65,7 +65,7 @@ impl Purpose {
             Self::MailedLink => b"vestibule/mailed-link/1",
             Self::ProofOfWork => b"vestibule/proof-of-work/1",
             Self::Invitation => b"vestibule/invitation/1",
-            Self::SigningKey => b"vestibule/signing-key/1",
+            Self::Assertion => b"vestibule/assertion/1",
         }
     }
 }
@@ -189,6 +189,12 @@ impl KeyRing {
         sealed: &str,
     ) -> Result<Vec<u8>, CannotOpen> {
         self.open(purpose, context, &from_base64(sealed).ok_or(CannotOpen)?)
+    }
+
+    /// What keys of another kind are made of, one from each key of the ring, the first one first.
+    pub fn seeds(&self, purpose: Purpose) -> Vec<Zeroizing<[u8; 32]>> {
+        let seed = |key| Zeroizing::new(derive(key, purpose, &[]).0);
+        self.keys().map(seed).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = &SealKey> {

@@ -60,7 +60,7 @@ const HOMES: &[(&str, &str)] = &[
     ("pingora_http", "proxy cli/serve"),
     ("pingora_proxy", "proxy cli/serve"),
     ("axum", "pages admin proxy/bridge demo"),
-    ("aws_lc_rs", "demo"),
+    ("aws_lc_rs", "platform/handoff demo"),
     ("redis", "session/redis rate_limit/cluster"),
     (
         "sqlx",

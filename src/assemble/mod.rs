@@ -32,11 +32,13 @@ use crate::outbox::{Carrier, Outbox};
 use crate::pages::error_page::RefusedRequest;
 use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
+use crate::platform::handoff::{Assertions, CannotSign};
 use crate::platform::thingsboard::CannotUse;
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{
-    self, Certificates, ErrorPage, ErrorPages, ListenProblem, Listener, ProxyParts, ProxySettings,
+    self, Certificates, ErrorPage, ErrorPages, HandoffSettings, ListenProblem, Listener,
+    ProxyParts, ProxySettings,
 };
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
@@ -77,6 +79,9 @@ pub enum AssemblyProblem {
     /// The platform does not let the gateway do its work.
     #[error(transparent)]
     Platform(#[from] CannotUse),
+    /// Nothing can be signed for the upstream.
+    #[error(transparent)]
+    Sign(#[from] CannotSign),
     /// The traffic's address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenProblem),
@@ -241,7 +246,8 @@ fn proxy_parts(
     (settings, captchas): (ProxySettings, Vec<CaptchaSettings>),
     login: &Arc<Login>,
     (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
-) -> Result<ProxyParts, OutboundError> {
+) -> Result<ProxyParts, AssemblyProblem> {
+    let assertions = assertions(base, &settings.handoff)?;
     let pages = Arc::new(Pages::new(PagesParts {
         login: Arc::clone(login),
         onboarding: Arc::clone(onboarding),
@@ -249,6 +255,7 @@ fn proxy_parts(
         policy: base.policy(),
         captchas: use_cases::captchas(captchas)?,
         keys: Arc::clone(&base.keys),
+        assertions: assertions.clone(),
         clock: base.clock(),
         metrics: base.metrics.clone(),
     }));
@@ -259,8 +266,19 @@ fn proxy_parts(
         pages: pages::router(Arc::clone(&pages)),
         error_pages: Arc::new(PagesOfErrors(pages)),
         limiter: base.limiter(),
+        assertions,
+        clock: base.clock(),
         metrics: base.metrics.clone(),
     })
+}
+
+/// What signs for the upstream, where the operator wants that.
+fn assertions(
+    base: &Foundation,
+    handoff: &HandoffSettings,
+) -> Result<Option<Arc<Assertions>>, CannotSign> {
+    let signed = |settings| Assertions::new(settings, &base.keys).map(Arc::new);
+    handoff.assertion.clone().map(signed).transpose()
 }
 
 async fn admin_door(

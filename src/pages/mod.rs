@@ -15,6 +15,7 @@ pub mod error_page;
 mod form_token;
 mod held_back;
 mod invitation;
+mod key_set;
 mod language_choice;
 mod local_login;
 mod login;
@@ -51,6 +52,7 @@ use crate::clock::SharedClock;
 use crate::login::Login;
 use crate::onboarding::Onboarding;
 use crate::paths;
+use crate::platform::handoff::Assertions;
 use crate::policy::PolicySource;
 use crate::seal::KeyRing;
 use crate::session::Sessions;
@@ -73,6 +75,8 @@ pub struct PagesParts {
     pub captchas: Captchas,
     /// Seals the tokens of forms.
     pub keys: Arc<KeyRing>,
+    /// Proves to the upstream who somebody is.
+    pub assertions: Option<Arc<Assertions>>,
     /// The time.
     pub clock: SharedClock,
     /// What is counted.
@@ -140,6 +144,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route(paths::LOGOUT, get(logout::ask).post(logout::log_out))
         .route(paths::LOGGED_OUT, get(logout::logged_out))
         .route(paths::LANGUAGE, post(language_choice::choose))
+        .route(paths::KEY_SET, get(key_set::show))
         .route(paths::ASSETS, get(looks::serve))
         .fallback(error_page::not_found)
         .method_not_allowed_fallback(error_page::wrong_method)

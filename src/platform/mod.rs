@@ -7,6 +7,7 @@
 
 pub mod builtin;
 mod error;
+pub mod handoff;
 mod making;
 mod password_rules;
 mod profile;

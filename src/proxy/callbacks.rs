@@ -111,6 +111,9 @@ impl ProxyHttp for Shared {
                 Error::e_explain(UNFIT_CLAIM, "a claim is unfit for a field")
             }
             Err(HandoffProblem::Unwritable(error)) => Err(error),
+            Err(HandoffProblem::Unsigned(error)) => {
+                Error::e_because(ErrorType::InternalError, "no assertion", error)
+            }
         }
     }
 

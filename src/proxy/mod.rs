@@ -39,6 +39,8 @@ use tokio_util::task::TaskTracker;
 use main_runtime::MainRuntime;
 use workers::Workers;
 
+use crate::clock::SharedClock;
+use crate::platform::handoff::Assertions;
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
 use crate::session::Sessions;
@@ -73,6 +75,10 @@ pub struct ProxyParts {
     pub error_pages: Arc<dyn ErrorPages>,
     /// Slows abuse.
     pub limiter: Arc<dyn RateLimiter>,
+    /// Proves to the upstream who somebody is.
+    pub assertions: Option<Arc<Assertions>>,
+    /// The time.
+    pub clock: SharedClock,
     /// Counts.
     pub metrics: Metrics,
 }
@@ -144,7 +150,11 @@ async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway
             metrics: parts.metrics.clone(),
         },
         upstream: Arc::clone(&upstream),
-        handoff: upstream::Handoff::new(handoff),
+        handoff: upstream::Handoff::new(
+            handoff,
+            parts.assertions.clone(),
+            Arc::clone(&parts.clock),
+        ),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),

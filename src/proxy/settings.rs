@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::authorities::Authorities;
+use crate::platform::handoff::AssertionSettings;
 
 /// What the data plane needs to know.
 #[derive(Debug, Clone)]
@@ -175,7 +176,7 @@ impl UpstreamServer {
     }
 }
 
-/// By which fields the upstream learns who the user is.
+/// By what the upstream learns who the user is.
 #[derive(Debug, Clone)]
 pub struct HandoffSettings {
     /// The platform's user id.
@@ -184,6 +185,8 @@ pub struct HandoffSettings {
     pub customer: HeaderName,
     /// The e-mail claim, where there is one.
     pub email: HeaderName,
+    /// A signed assertion of all that, where there is one.
+    pub assertion: Option<AssertionSettings>,
 }
 
 impl Default for HandoffSettings {
@@ -192,6 +195,7 @@ impl Default for HandoffSettings {
             user: HeaderName::from_static("x-vestibule-user"),
             customer: HeaderName::from_static("x-vestibule-customer"),
             email: HeaderName::from_static("x-vestibule-email"),
+            assertion: None,
         }
     }
 }

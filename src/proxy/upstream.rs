@@ -19,14 +19,19 @@ use crate::access::Permit;
 use crate::access::header_hygiene::{
     ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
 };
+use crate::clock::SharedClock;
+use crate::platform::handoff::{Assertions, Bearer, CannotSign, FRESH_FOR};
 use crate::session::cookie::SESSION_COOKIE;
-use crate::session::{HandoffFields, OpenSession};
+use crate::session::{Assertion, HandoffFields, OpenSession};
 
 /// How often server names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// How many fields a hand-off adds at most.
-const MOST_HANDED_OFF: usize = 7;
+const MOST_HANDED_OFF: usize = 8;
+
+/// What the assertion is called where the operator says nothing; clients never send it.
+const ASSERTION: HeaderName = HeaderName::from_static("x-vestibule-assertion");
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -122,10 +127,11 @@ impl Upstream {
 }
 
 /// What the upstream is told about a request.
-#[derive(Debug)]
 pub(super) struct Handoff {
     names: HandoffSettings,
     managed: ManagedNames,
+    assertions: Option<Arc<Assertions>>,
+    clock: SharedClock,
 }
 
 /// A request that cannot be told to the upstream.
@@ -137,14 +143,27 @@ pub(super) enum HandoffProblem {
     /// A field or the target is refused by the library.
     #[error("the request cannot be written")]
     Unwritable(#[from] Box<pingora_core::Error>),
+    /// Who it is cannot be proven to the upstream.
+    #[error("the assertion cannot be made")]
+    Unsigned(#[from] CannotSign),
 }
 
 impl Handoff {
-    /// Fields by these names.
-    pub(super) fn new(names: HandoffSettings) -> Self {
-        let managed =
-            ManagedNames::new([&names.user, &names.customer, &names.email].map(HeaderName::as_str));
-        Self { names, managed }
+    /// Fields by these names, and assertions where they are signed.
+    pub(super) fn new(
+        names: HandoffSettings,
+        assertions: Option<Arc<Assertions>>,
+        clock: SharedClock,
+    ) -> Self {
+        let assertion = assertions.as_ref().map(|signed| signed.field());
+        let all = [&names.user, &names.customer, &names.email, &ASSERTION];
+        let managed = ManagedNames::new(all.into_iter().chain(assertion).map(HeaderName::as_str));
+        Self {
+            names,
+            managed,
+            assertions,
+            clock,
+        }
     }
 
     /// The names of fields that only the gateway may set.
@@ -170,7 +189,7 @@ impl Handoff {
         let mut parts = Parts::from(std::mem::replace(request, blank()));
         let outcome = self.hand_off(&mut parts.headers, permit, host, client);
         *request = parts.into();
-        outcome.map_err(HandoffProblem::Claim)
+        outcome
     }
 
     fn hand_off(
@@ -179,7 +198,7 @@ impl Handoff {
         permit: &Permit,
         host: &HostSettings,
         client: HeaderValue,
-    ) -> Result<(), UnfitValue> {
+    ) -> Result<(), HandoffProblem> {
         for name in self.managed.found_in(headers) {
             headers.remove(&name);
         }
@@ -192,14 +211,19 @@ impl Handoff {
         headers.insert(FORWARDED_PROTO, host.scheme.clone());
         headers.insert(FORWARDED_HOST, host.authority.clone());
         if let Some(session) = permit.who() {
-            let fields = if let Some(ready) = session.handoff.get() {
+            let fields = if let Some(ready) = session.handoff.fields.get() {
                 ready
             } else {
                 let made = self.fields_of(session)?;
-                session.handoff.get_or_init(|| made)
+                session.handoff.fields.get_or_init(|| made)
             };
             for (name, value) in fields {
                 headers.insert(name, value.clone());
+            }
+            if let Some(assertions) = &self.assertions
+                && let Some(value) = self.assertion_of(session, assertions, host)?
+            {
+                headers.insert(assertions.field(), value);
             }
         }
         Ok(())
@@ -218,6 +242,37 @@ impl Handoff {
             fields.push((self.names.email.clone(), claim_value(email)?));
         }
         Ok(fields)
+    }
+
+    /// What says and proves who a session's user is, made anew once a minute.
+    fn assertion_of(
+        &self,
+        session: &OpenSession,
+        assertions: &Assertions,
+        host: &HostSettings,
+    ) -> Result<Option<HeaderValue>, HandoffProblem> {
+        let Some(account) = session.record.account() else {
+            return Ok(None);
+        };
+        let (now, newest) = (self.clock.now(), &session.handoff.assertion);
+        if let Some(fresh) = &*newest.load()
+            && now.since(fresh.made_at) < FRESH_FOR
+            && now >= fresh.made_at
+        {
+            return Ok(Some(fresh.value.clone()));
+        }
+        let bearer = Bearer {
+            origin: &host.origin,
+            account,
+            identity: &session.record.identity,
+        };
+        let signed = assertions.sign(bearer, now)?;
+        let value = HeaderValue::try_from(signed).map_err(|_| UnfitValue::Control)?;
+        newest.store(Some(Arc::new(Assertion {
+            made_at: now,
+            value: value.clone(),
+        })));
+        Ok(Some(value))
     }
 }
 
@@ -253,4 +308,73 @@ pub(super) fn clean(response: &mut ResponseHeader) -> Result<(), Box<pingora_cor
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{FrozenClock, Timestamp};
+    use crate::identity::{
+        Account, Cleared, CustomerId, Issuer, PlatformId, ProviderId, Subject, UserId,
+        VerifiedClaims, VerifiedIdentity,
+    };
+    use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
+    use crate::seal::{KeyRing, SealKey};
+    use crate::session::{SessionKey, SessionRecord, Stage};
+
+    fn session() -> OpenSession {
+        let at = Timestamp::from_millis(0);
+        let identity = VerifiedIdentity::from_verified(VerifiedClaims {
+            provider: ProviderId::new("corp"),
+            issuer: Issuer::new("https://idp.example"),
+            subject: Subject::new("mario"),
+            claims: serde_json::Map::new(),
+            email_trusted: false,
+            authenticated_at: at,
+        });
+        let record = SessionRecord {
+            identity,
+            stage: Stage::Live(Account {
+                platform: PlatformId::new("main"),
+                user: UserId::new("u-1"),
+                customer: Some(CustomerId::new("c-1")),
+                account_type: None,
+            }),
+            cleared: Cleared::default(),
+            host: "app.example".to_owned(),
+            created_at: at,
+            ends_at: Timestamp::from_millis(i64::MAX),
+        };
+        OpenSession {
+            key: SessionKey::from_store("key"),
+            record: Arc::new(record),
+            handoff: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn an_assertion_is_made_anew_once_a_minute() {
+        let clock = Arc::new(FrozenClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let settings = AssertionSettings {
+            header: ASSERTION,
+            audience: "https://things.internal".to_owned(),
+            algorithm: AssertionAlgorithm::Es256,
+            valid_for: Duration::from_mins(5),
+        };
+        let ring = KeyRing::new(SealKey::random(), Vec::new());
+        let assertions = Arc::new(Assertions::new(settings, &ring).unwrap());
+        let names = HandoffSettings::default();
+        let handoff = Handoff::new(names, Some(Arc::clone(&assertions)), clock.clone());
+        let host = HostSettings::from_origin("https://app.example").unwrap();
+        let (one, other) = (session(), session());
+        let of = |session| handoff.assertion_of(session, &assertions, &host).unwrap();
+        let first = of(&one);
+        assert!(first.is_some());
+        clock.advance(Duration::from_secs(59));
+        assert_eq!(of(&one), first);
+        assert_ne!(of(&other), first, "each session has its own");
+        clock.advance(Duration::from_secs(1));
+        let second = of(&one);
+        assert_ne!(second, first);
+    }
 }

@@ -34,7 +34,7 @@ pub use cache::{RecentSessions, UNCOVERED};
 pub use id::{SessionId, SessionKey};
 pub use lifetime::Lifetimes;
 pub use record::{IdpTokens, SessionRecord, Stage};
-pub use standing::{HandoffFields, OpenSession, SessionStanding};
+pub use standing::{Assertion, Handoff, HandoffFields, OpenSession, SessionStanding};
 pub use store::{SessionIndex, SessionStore, StoreDown, StoredSession};
 
 /// How many sessions one person may have; a further one ends the oldest.

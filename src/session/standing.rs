@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
 use super::{SessionKey, SessionRecord};
+use crate::clock::Timestamp;
 
 /// An open session: its key and what its record says. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -13,9 +15,26 @@ pub struct OpenSession {
     pub key: SessionKey,
     /// What the record says.
     pub record: Arc<SessionRecord>,
-    /// The fields by which the upstream learns who it is; made by the first request that is
-    /// forwarded, and as long in memory as the record.
-    pub handoff: Arc<OnceLock<HandoffFields>>,
+    /// By what the upstream learns who it is; as long in memory as the record.
+    pub handoff: Arc<Handoff>,
+}
+
+/// What requests of a session tell the upstream, made by those that are forwarded.
+#[derive(Debug, Default)]
+pub struct Handoff {
+    /// The fields that do not change.
+    pub fields: OnceLock<HandoffFields>,
+    /// The newest assertion, where there are any.
+    pub assertion: ArcSwapOption<Assertion>,
+}
+
+/// A signed assertion, ready to be sent.
+#[derive(Debug)]
+pub struct Assertion {
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// It, as a field value.
+    pub value: HeaderValue,
 }
 
 /// Ready-made request fields.

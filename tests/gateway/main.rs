@@ -43,6 +43,8 @@ mod session_faults;
 mod session_stores;
 
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
 mod header_hygiene;
 #[cfg(test)]
 mod held_back;

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { Line } from './line.mjs';
 import { Issuer } from './provider.mjs';
 import { Mailbox } from './mailbox.mjs';
-import { isRight } from './signatures.mjs';
+import { believed, isRight } from './signatures.mjs';
 
 const providers = [];
 const mailboxes = [];
@@ -24,6 +24,7 @@ const routes = {
   'POST /providers/:id/stop': (id) => providers[id].stop(),
   'POST /providers/:id/resume': (id) => providers[id].resume(),
   'POST /signatures': (_, signed) => isRight(signed),
+  'POST /assertions': (_, assertion) => believed(assertion),
   'POST /mailboxes': async (_, wish) => {
     const mailbox = await Mailbox.start(wish);
     return { id: mailboxes.push(mailbox) - 1, port: mailbox.port };

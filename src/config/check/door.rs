@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::{Host as UrlHost, Url};
 
 use super::{Check, Sound};
-use crate::config::file::{Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits};
+use crate::config::file::{Connections, Host, Listen, Sizes, Tls, Upstream, Waits};
 use crate::operator_file::{At, Octets, Parsed};
 use crate::proxy::{
     Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, ListenerSettings,
@@ -323,33 +323,6 @@ impl Check<'_> {
                     .error(&server.span, problem.to_string(), advice);
             })
             .ok()
-    }
-
-    fn hand_off(&mut self, hand_off: &HandOff) -> HandoffSettings {
-        let HandOff {
-            user,
-            customer,
-            email,
-        } = hand_off;
-        let mut settings = HandoffSettings::default();
-        let names = [
-            (user, &mut settings.user),
-            (customer, &mut settings.customer),
-            (email, &mut settings.email),
-        ];
-        let mut seen = Vec::new();
-        for (name, setting) in names {
-            if let Some(taken) = self.findings.take_optional(name.as_ref()) {
-                *setting = taken;
-            }
-            if let (true, Some(name)) = (seen.contains(setting), name) {
-                let message = format!("two hand-off headers are called `{setting}`");
-                self.findings
-                    .error(&name.span, message, "give each a name of its own");
-            }
-            seen.push(setting.clone());
-        }
-        settings
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod captcha;
 mod door;
+mod hand_off;
 mod hooks;
 mod keeping;
 mod parties;

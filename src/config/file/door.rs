@@ -136,4 +136,34 @@ pub struct HandOff {
     pub customer: Option<Parsed<HeaderName>>,
     /// The e-mail address, where there is one. Default: `X-Vestibule-Email`.
     pub email: Option<Parsed<HeaderName>>,
+    /// A signed token that says all this and more, for upstreams that others can reach as well;
+    /// see `docs/hand-off.md`. Default: none.
+    pub assertion: Option<At<AssertionTable>>,
+}
+
+/// The signed assertion: a JWT, by the keys at `/auth/jwks.json`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionTable {
+    /// `aud`: what the upstream calls itself. It refuses tokens for others.
+    pub audience: At<String>,
+    /// The header that carries it. Default: `X-Vestibule-Assertion`.
+    pub header: Option<Parsed<HeaderName>>,
+    /// How it is signed. Default: `ES256`.
+    #[serde(default)]
+    pub algorithm: AssertionWord,
+    /// How long one is good for, `2m` to `1h`; a new one is made every minute. Default: `5m`.
+    pub valid_for: Option<Parsed<Duration>>,
+}
+
+/// How assertions are signed.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+pub enum AssertionWord {
+    /// ECDSA on P-256.
+    #[default]
+    #[serde(rename = "ES256")]
+    Es256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }

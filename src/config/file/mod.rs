@@ -16,7 +16,9 @@ use url::Url;
 use crate::operator_file::{At, Mailbox, Parsed};
 
 pub use captcha::Captcha;
-pub use door::{Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits};
+pub use door::{
+    AssertionTable, AssertionWord, Connections, HandOff, Host, Listen, Sizes, Tls, Upstream, Waits,
+};
 pub use platform::{Platform, PlatformWord};
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.

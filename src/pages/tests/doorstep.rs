@@ -343,6 +343,7 @@ impl House {
             policy: ground.policy,
             captchas: Captchas::new(),
             keys: ground.keys,
+            assertions: None,
             clock: ground.clock,
             metrics: Metrics::default(),
         });

@@ -134,6 +134,8 @@ impl Front {
             pages: pages(),
             error_pages: Arc::new(PlainErrorPages),
             limiter: Arc::new(NodeLimits::default()),
+            assertions: None,
+            clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
         };
         let listener = |tls| {

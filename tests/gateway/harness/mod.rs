@@ -48,7 +48,7 @@ pub use raw::{RawAnswer, RawConnection, send_raw};
 pub use redis::Redis;
 pub use relying_party::RelyingParty;
 pub use scripted_provider::{Endpoint, IdToken, Instead, ScriptedProvider, Signing};
-pub use signatures::signature_is_right;
+pub use signatures::{read_assertion, signature_is_right};
 pub use upstream::{Answer, Received, Upstream};
 
 /// Makes two tests of a function that takes a set-up: over SQLite, and over PostgreSQL and Redis.

@@ -1,6 +1,6 @@
-//! Signatures of webhooks, checked by another implementation than the gateway's.
+//! Signatures, checked by other implementations than the gateway's.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::node_services::post;
 use super::upstream::Received;
@@ -19,4 +19,11 @@ pub async fn signature_is_right(secret: &str, request: &Received) -> bool {
     });
     let checked = post("/signatures", &wish).await;
     checked["right"].as_bool().expect("yes or no")
+}
+
+/// What an upstream reads in an assertion that it checks with these keys; or `refused`, and why.
+pub async fn read_assertion(token: &str, keys: &Value, expected: (&str, &str)) -> Value {
+    let (issuer, audience) = expected;
+    let wish = json!({ "token": token, "keySet": keys, "issuer": issuer, "audience": audience });
+    post("/assertions", &wish).await
 }

@@ -1,0 +1,89 @@
+//! Checks by what the upstream learns who somebody is.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::{Check, Sound};
+use crate::config::file::{AssertionTable, AssertionWord, HandOff};
+use crate::operator_file::At;
+use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
+use crate::proxy::HandoffSettings;
+
+const ASSERTION_LASTS: RangeInclusive<Duration> = Duration::from_mins(2)..=Duration::from_hours(1);
+
+impl Check<'_> {
+    pub(super) fn hand_off(&mut self, hand_off: &HandOff) -> HandoffSettings {
+        let HandOff {
+            user,
+            customer,
+            email,
+            assertion,
+        } = hand_off;
+        let mut settings = HandoffSettings::default();
+        let names = [
+            (user, &mut settings.user),
+            (customer, &mut settings.customer),
+            (email, &mut settings.email),
+        ];
+        let mut seen = Vec::new();
+        for (name, setting) in names {
+            if let Some(taken) = self.findings.take_optional(name.as_ref()) {
+                *setting = taken;
+            }
+            if let (true, Some(name)) = (seen.contains(setting), name) {
+                let message = format!("two hand-off headers are called `{setting}`");
+                self.findings
+                    .error(&name.span, message, "give each a name of its own");
+            }
+            seen.push(setting.clone());
+        }
+        settings.assertion = assertion
+            .as_ref()
+            .and_then(|assertion| self.assertion(assertion, &seen));
+        settings
+    }
+
+    fn assertion(
+        &mut self,
+        assertion: &At<AssertionTable>,
+        taken: &[HeaderName],
+    ) -> Sound<AssertionSettings> {
+        let AssertionTable {
+            audience,
+            header,
+            algorithm,
+            valid_for,
+        } = &assertion.value;
+        let own = HeaderName::from_static("x-vestibule-assertion");
+        let name = self.findings.take_optional(header.as_ref()).unwrap_or(own);
+        if let (true, Some(header)) = (taken.contains(&name), header) {
+            let message = format!("two hand-off headers are called `{name}`");
+            self.findings
+                .error(&header.span, message, "give each a name of its own");
+        }
+        let lasts = self.findings.take_optional(valid_for.as_ref());
+        if let (Some(lasts), Some(valid_for)) = (lasts, valid_for)
+            && !ASSERTION_LASTS.contains(&lasts)
+        {
+            let message = "an assertion is good for two minutes to an hour";
+            self.findings.error(&valid_for.span, message, "write `5m`");
+        }
+        if audience.trim().is_empty() {
+            let message = "an assertion is for somebody";
+            let advice = "write what the upstream calls itself, such as its own address";
+            self.findings.error(&audience.span, message, advice);
+            return None;
+        }
+        Some(AssertionSettings {
+            header: name,
+            audience: audience.value.clone(),
+            algorithm: match algorithm {
+                AssertionWord::Es256 => AssertionAlgorithm::Es256,
+                AssertionWord::EdDsa => AssertionAlgorithm::EdDsa,
+            },
+            valid_for: lasts.unwrap_or(Duration::from_mins(5)),
+        })
+    }
+}
