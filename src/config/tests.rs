@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::platform::{PlatformKind, ThingsBoardEdition};
 
 const MINIMAL: &str = r#"
     [[host]]
@@ -101,6 +102,24 @@ fn all_that_is_wrong_with_broken_files_is_said_at_once() {
         let said = said.replace(&format!("{}/", folder.display()), "");
         insta::assert_snapshot!(path.file_stem().unwrap().to_str().unwrap(), said);
     }
+}
+
+#[test]
+fn a_thingsboard_takes_a_few_lines() {
+    let platform = "[platform]\nkind = \"thingsboard\"\nurl = \"http://10.0.0.5:8080\"\n\
+                    plain_http = true\napi_key = { file = \"key\" }\nedition = \"pe\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vestibule.toml");
+    std::fs::write(&path, format!("{MINIMAL}{platform}")).unwrap();
+    std::fs::write(folder.path().join("key"), "tb_a-key-of-some-length").unwrap();
+    let settings = examine(&path).settings.unwrap();
+    assert!(!format!("{settings:?}").contains("tb_a-key"));
+    let PlatformKind::ThingsBoard(thingsboard) = settings.platform.kind else {
+        panic!("it is a ThingsBoard")
+    };
+    assert_eq!(thingsboard.url.as_str(), "http://10.0.0.5:8080/");
+    assert_eq!(thingsboard.code_attribute, "organizationCode");
+    assert_eq!(thingsboard.edition, Some(ThingsBoardEdition::Professional));
 }
 
 #[test]

@@ -197,6 +197,20 @@ async fn two_spellings_of_one_address_let_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_password_is_not_enough_where_a_second_factor_is_set() {
+    let (server, platform) = community().await;
+    let customer = server.staff_makes_customer("Acme");
+    server.staff_makes_user(&customer, "mario@acme.example", Some("correct horse"));
+    let address = email("mario@acme.example");
+    let password = SecretString::from("correct horse");
+    let checked = platform.check_password(&address, &password).await;
+    assert!(matches!(checked, Ok(PasswordCheck::Right(_))));
+    server.wants_second_factor_of("mario@acme.example");
+    let checked = platform.check_password(&address, &password).await;
+    assert_eq!(checked.unwrap(), PasswordCheck::Wrong);
+}
+
+#[tokio::test]
 async fn administrators_of_the_tenant_are_never_accounts() {
     let (_server, platform) = community().await;
     let address = email(crate::harness::thingsboard::ADMINISTRATOR);
@@ -574,7 +588,7 @@ async fn what_cannot_work_is_said_at_the_start() {
     };
     let refused = adapter(&server, not_an_administrator).introduce().await;
     assert!(matches!(refused, Err(CannotUse::Authority { .. })));
-    server.wants_second_factor();
+    server.wants_second_factor_of(crate::harness::thingsboard::ADMINISTRATOR);
     let refused = adapter(&server, by_login()).introduce().await;
     assert!(matches!(refused, Err(CannotUse::SecondFactor)));
     assert!(adapter(&server, by_api_key()).introduce().await.is_ok());

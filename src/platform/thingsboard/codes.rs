@@ -21,7 +21,7 @@ use super::client::Call;
 use super::customers::as_customer;
 use super::entity::{CODE, Entity, Page};
 use super::trouble::{Oddity, Trouble};
-use crate::platform::{PlatformCustomer, PlatformError};
+use crate::platform::PlatformCustomer;
 
 /// More customers than this with one code cannot be told apart.
 const MOST: u32 = 10;
@@ -64,7 +64,7 @@ impl ThingsBoard {
             [one] => Ok(as_customer(one)),
             _ => {
                 tracing::error!("several customers in ThingsBoard have one organisation code");
-                Err(Trouble::odd(Oddity::AmbiguousCode))
+                Err(Oddity::AmbiguousCode.into())
             }
         }
     }
@@ -143,7 +143,7 @@ impl ThingsBoard {
         let call = Call::post(&["entitiesQuery", "find"]).repeatable();
         let page: Page<Found> = self.client.ask(call.with(&query)).await?;
         if page.has_next {
-            return Err(PlatformError::Garbled(Box::new(Oddity::AmbiguousCode)).into());
+            return Err(Oddity::AmbiguousCode.into());
         }
         Ok(page.data)
     }

@@ -38,14 +38,7 @@ impl ThingsBoard {
 
     /// The account type of a customer that is there.
     pub(super) async fn account_type_of(&self, id: &str) -> Result<Option<AccountType>, Trouble> {
-        let known =
-            |types: &mut std::collections::HashMap<String, AccountType>| types.get(id).copied();
-        if let Some(known) = self
-            .account_types
-            .lock()
-            .ok()
-            .and_then(|mut types| known(&mut types))
-        {
+        if let Some(known) = self.remembered_account_type(id) {
             return Ok(Some(known));
         }
         let Some(customer) = self.customer_entity(id).await? else {
@@ -59,6 +52,10 @@ impl ThingsBoard {
             types.insert(id.to_owned(), account_type);
         }
         Ok(Some(account_type))
+    }
+
+    fn remembered_account_type(&self, id: &str) -> Option<AccountType> {
+        self.account_types.lock().ok()?.get(id).copied()
     }
 
     pub(super) async fn make_customer(
@@ -194,7 +191,7 @@ pub(super) fn as_customer(entity: &Entity) -> Option<PlatformCustomer> {
 pub(super) fn id_of(entity: &Entity) -> Result<String, Trouble> {
     let id = entity.id().filter(|id| is_id(id));
     id.map(str::to_owned)
-        .ok_or_else(|| Trouble::odd(Oddity::Missing("id")))
+        .ok_or_else(|| Oddity::Missing("id").into())
 }
 
 /// What the operator's files name and the platform does not have.

@@ -115,6 +115,6 @@ impl ThingsBoard {
                 return Ok(all);
             }
         }
-        Err(Trouble::odd(Oddity::TooMany))
+        Err(Oddity::TooMany.into())
     }
 }

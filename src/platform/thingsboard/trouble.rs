@@ -48,7 +48,7 @@ struct Answered {
     code: u16,
 }
 
-/// What the platform lacks that the gateway was set up for.
+/// What cannot be, in an answer that can be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Oddity {
     /// An answer without something that every answer of its kind has.
@@ -118,11 +118,6 @@ impl Refusal {
 }
 
 impl Trouble {
-    /// An answer that cannot be understood.
-    pub(super) fn odd(oddity: Oddity) -> Self {
-        Self::Other(PlatformError::Garbled(Box::new(oddity)))
-    }
-
     /// Whether ThingsBoard says that there is no such thing. A 404 of something before it says
     /// nothing about users, and must not end anybody's session.
     pub(super) fn is_absence(&self) -> bool {
@@ -144,6 +139,12 @@ impl Trouble {
 impl From<PlatformError> for Trouble {
     fn from(error: PlatformError) -> Self {
         Self::Other(error)
+    }
+}
+
+impl From<Oddity> for Trouble {
+    fn from(oddity: Oddity) -> Self {
+        Self::Other(PlatformError::Garbled(Box::new(oddity)))
     }
 }
 

@@ -18,7 +18,7 @@ use super::client::Call;
 use super::customers::id_of;
 use super::entity::{Entity, FIELDS, MARK, reference};
 use super::groups::Seat;
-use super::trouble::{Oddity, Trouble};
+use super::trouble::Trouble;
 use super::{ThingsBoard, is_id};
 use crate::identity::{CustomerId, DefaultDashboard, EmailAddress, HomeDashboard, UserId};
 use crate::platform::{BelongsTo, Made, Mark, NewUser, PlatformError, PlatformUser, Undone};
@@ -313,12 +313,6 @@ pub(super) fn locale(language: &str) -> String {
         || format!("{primary}_{}", primary.to_ascii_uppercase()),
         |(_, locale)| (*locale).to_owned(),
     )
-}
-
-impl From<Oddity> for Trouble {
-    fn from(oddity: Oddity) -> Self {
-        Self::odd(oddity)
-    }
 }
 
 #[cfg(test)]

@@ -78,10 +78,13 @@ impl State {
         if !user.enabled {
             return Err(Refusal::unauthorized("User account is not active"));
         }
-        let (id, is_administrator) = (id.clone(), user.record["authority"] == "TENANT_ADMIN");
+        let wants_more = name
+            .as_str()
+            .is_some_and(|name| self.second_factor.contains(name));
+        let id = id.clone();
         self.note_login(&id);
         let mut pair = self.token_pair(&id);
-        if self.second_factor && is_administrator {
+        if wants_more {
             pair = json!({ "token": pair["token"], "scope": "PRE_VERIFICATION_TOKEN" });
         }
         Ok(Answer::Json(pair))

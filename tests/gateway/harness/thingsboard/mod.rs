@@ -111,9 +111,9 @@ impl ThingsBoard {
         self.state().tokens.clear();
     }
 
-    /// The tenant administrator is asked for a second factor.
-    pub fn wants_second_factor(&self) {
-        self.state().second_factor = true;
+    /// The user with this address is asked for a second factor.
+    pub fn wants_second_factor_of(&self, email: &str) {
+        self.state().second_factor.insert(email.to_owned());
     }
 
     /// How many there may be of a kind of entity (`CUSTOMER`, `USER`, `ASSET`).
