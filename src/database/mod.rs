@@ -193,6 +193,15 @@ impl Database {
         Ok(())
     }
 
+    /// A statement that, in a transaction, waits until no other one holds the same number, and
+    /// holds it until the end. With SQLite the transaction itself is that.
+    pub const fn waits_for_a_turn(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "SELECT $1",
+            Self::Postgres(_) => "SELECT pg_advisory_xact_lock($1)",
+        }
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
         sql_fetch_optional!(self, (i64,), "SELECT CAST(1 AS BIGINT)")?;

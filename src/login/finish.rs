@@ -150,7 +150,7 @@ impl Login {
             return_to,
         } = admission;
         let onboarding = &self.parts.onboarding;
-        let next = match onboarding.next_step(&identity, &client.host).await? {
+        let next = match onboarding.first_step(&identity, &client.host).await? {
             // A link in a letter is a way to register, and no way to sign in.
             NextStep::SignedIn(_) if identity.is_by_mail() => {
                 NextStep::TurnedAway(TurnedAway::HasAccount)

@@ -220,7 +220,7 @@ impl Onboarding {
         spent.then_some(()).ok_or(LinkError::Dead)
     }
 
-    async fn write_link(&self, request: &LinkRequest) -> Result<(), OnboardingError> {
+    pub(super) async fn write_link(&self, request: &LinkRequest) -> Result<(), OnboardingError> {
         let known = self.known_user(&request.email).await?;
         let known = known.filter(|user| user.enabled || request.step == LinkStep::Registration);
         let token = seal::random_token();

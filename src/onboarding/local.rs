@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::draft::Draft;
 use super::password::PasswordProblem;
 use super::proof_store::{NewCode, ProofLimits};
 use super::store::{LinkedBy, NewLink};
-use super::{LinkError, LinkStep, Onboarding, OnboardingError};
+use super::{LinkError, LinkRequest, LinkStep, Onboarding, OnboardingError};
 use crate::access::ClientContext;
 use crate::audit::EventKind;
-use crate::identity::{Account, EmailAddress, LocalUser, VerifiedIdentity};
+use crate::identity::{Account, EmailAddress, LocalUser, UserId, VerifiedIdentity};
 use crate::platform::{PasswordCheck, PlatformUser};
 use crate::rate_limit::Network;
 use crate::seal;
@@ -134,6 +135,30 @@ impl Onboarding {
         event.detail = serde_json::json!({ "proof": "new_password" });
         self.keep(event).await;
         Ok(identity)
+    }
+
+    /// Mails a link to choose a password to whoever registered by mail and has none: what was chosen
+    /// is erased when a registration fails, so that an operator's retry has none to give.
+    pub(super) async fn mail_missing_password(&self, draft: &Draft, user: &UserId) {
+        if !draft.identity.is_by_mail() || !self.gives_new_passwords() {
+            return;
+        }
+        let made = self.parts.platform.user(user).await;
+        let lacks_one = made.is_ok_and(|user| user.is_some_and(|user| !user.has_password));
+        if !lacks_one {
+            return;
+        }
+        let request = LinkRequest {
+            step: LinkStep::NewPassword,
+            email: draft.email.clone(),
+            host: draft.host.clone(),
+            language: draft.language,
+            return_to: "/".to_owned(),
+        };
+        if let Err(error) = self.write_link(&request).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "somebody without a password could not be told");
+        }
     }
 
     fn password_try(&self, client: &ClientContext, email: &EmailAddress) -> (NewCode, ProofLimits) {

@@ -83,6 +83,7 @@ pub use inviting::{InvitationBehindLink, InvitationView, InviteError, NewInvite}
 pub use local::{LocalError, NewPasswordError};
 pub use progress::{Failure, RegistrationId, State, StepKind, StepState};
 pub use proof_store::ProofStore;
+pub use proving::DIGITS as CODE_DIGITS;
 pub use resolve::{Resolution, TurnedAway};
 pub use store::{Lease, RegistrationStore, RegistrationStoreDown};
 
@@ -294,6 +295,17 @@ impl Onboarding {
         &self.parts.abuse
     }
 
+    /// What comes first for an identity that has just been proven, with the audit of what was found.
+    pub async fn first_step(
+        &self,
+        identity: &VerifiedIdentity,
+        host: &str,
+    ) -> Result<NextStep, OnboardingError> {
+        let resolution = self.resolution(identity, host).await?;
+        self.note(identity, host, &resolution).await;
+        self.step(identity, host, resolution).await
+    }
+
     /// What comes next for an identity on a host. Whoever may join a known customer, and of whom
     /// nothing has to be asked, is registered at once.
     pub async fn next_step(
@@ -301,9 +313,17 @@ impl Onboarding {
         identity: &VerifiedIdentity,
         host: &str,
     ) -> Result<NextStep, OnboardingError> {
-        let policy = self.parts.policy.current();
-        let resolution = self.resolve_by(&policy, identity, host).await?;
-        self.note(identity, host, &resolution).await;
+        let resolution = self.resolution(identity, host).await?;
+        self.step(identity, host, resolution).await
+    }
+
+    async fn step(
+        &self,
+        identity: &VerifiedIdentity,
+        host: &str,
+        resolution: Resolution,
+    ) -> Result<NextStep, OnboardingError> {
+        log_reason(&resolution.reason, identity.vouched_by().as_str(), host);
         match resolution.outcome {
             Outcome::Register(form) if form.joins() && form.asks_nothing() => {
                 let stale_link = resolution.stale_link;
@@ -380,16 +400,14 @@ impl Onboarding {
         }
     }
 
-    /// Logs which rule decided, and keeps what an operator will ask about.
+    /// Keeps what an operator will ask about.
     async fn note(&self, identity: &VerifiedIdentity, host: &str, resolution: &Resolution) {
-        let reason = &resolution.reason;
-        log_reason(reason, identity.vouched_by().as_str(), host);
         let mut event = self.event(EventKind::AccountGone, &self.who(identity));
         event.host = Some(host.to_owned());
         if let Some(gone) = &resolution.stale_link {
             event.account = Some(gone.clone());
             self.keep(event).await;
-        } else if *reason == Reason::LinkedToDisabled {
+        } else if resolution.reason == Reason::LinkedToDisabled {
             event.kind = EventKind::AccountDisabled;
             self.keep(event).await;
         }

@@ -22,7 +22,8 @@ use crate::mail::{Addressee, Message};
 use crate::platform::{PasswordCheck, PlatformUser};
 use crate::seal::{self, Purpose};
 
-const DIGITS: usize = 8;
+/// How many digits a mailed code has.
+pub const DIGITS: usize = 8;
 const VALID_FOR: Duration = Duration::from_mins(15);
 const TRIES: u32 = 5;
 /// Codes and password tries are counted over this time.

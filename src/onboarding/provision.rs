@@ -216,6 +216,9 @@ impl Job<'_> {
         let (draft, took_long) = (&self.draft, self.took_long());
         let is_awaited = took_long || draft.asked.is_some();
         self.onboarding.tell_of_end(id, draft, is_awaited).await;
+        self.onboarding
+            .mail_missing_password(draft, &finished.user)
+            .await;
         self.tell_administrators(None).await;
         Ok(())
     }

@@ -166,6 +166,7 @@ impl Pages {
             paragraphs: vec![sentence],
             reference: None,
             way_on: None,
+            other_way: None,
         };
         stop::show(StatusCode::OK, &page)
     }

@@ -174,6 +174,7 @@ impl Pages {
             paragraphs,
             reference: Some(visit.client.reference.clone()).filter(|known| !known.is_empty()),
             way_on: text.way_on.or_else(|| way_on(status, visit)),
+            other_way: None,
         }
     }
 }

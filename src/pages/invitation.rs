@@ -29,6 +29,7 @@ impl Pages {
         let onboarding = &self.parts.onboarding;
         let link = link_in(visit);
         let behind = onboarding.invitation_behind(&link, &visit.client);
+        let mut other_way = None;
         let (title, sentence, way) = match behind.await? {
             InvitationBehindLink::Open { customer, email } => {
                 let operator = self.frame(visit, "").operator;
@@ -39,6 +40,10 @@ impl Pages {
                 ];
                 let title = texts.get_with("invitation-title", &values).into_owned();
                 let sentence = texts.get_with("invitation-text", &values);
+                other_way = self.create_link(&ReturnTo::home()).map(|href| Way {
+                    href,
+                    text: texts.get_with("invitation-by-mail", &values).into_owned(),
+                });
                 (title, sentence.into_owned(), "invitation-continue")
             }
             InvitationBehindLink::Used => (
@@ -61,6 +66,7 @@ impl Pages {
                 href: page_link(&ReturnTo::home(), false),
                 text: texts.get(way).into_owned(),
             }),
+            other_way,
         };
         stop::show(StatusCode::OK, &page)
     }

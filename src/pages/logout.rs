@@ -57,6 +57,7 @@ pub async fn logged_out(State(pages): State<Arc<Pages>>, visit: Visit) -> Respon
             href: "/".to_owned(),
             text: texts.get("logged-out-again").into_owned(),
         }),
+        other_way: None,
     };
     pages.answer(&visit, show(StatusCode::OK, &page))
 }

@@ -13,7 +13,7 @@ use super::stop::{self, Stop, see_other};
 use super::submission::{self, Fields};
 use super::views::{CodeProof, PasswordProof, ProblemLink, ProvePage};
 use super::visit::Visit;
-use crate::onboarding::{NextStep, OnboardingError, ProofError, ProofOffer};
+use crate::onboarding::{CODE_DIGITS, NextStep, OnboardingError, ProofError, ProofOffer};
 use crate::paths;
 use crate::session::OpenSession;
 
@@ -110,11 +110,15 @@ impl Pages {
             ..Tried::default()
         };
         let code = digits(fields.get("code").map(String::as_str).unwrap_or_default());
-        if code.is_empty() {
+        // What cannot be a code takes no try from the one that was sent.
+        let problem = match code.len() {
+            0 => Some("prove-code-missing"),
+            CODE_DIGITS => None,
+            _ => Some("prove-code-length"),
+        };
+        if let Some(problem) = problem {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return self
-                .proof_page(visit, open, tried("prove-code-missing"), status)
-                .await;
+            return self.proof_page(visit, open, tried(problem), status).await;
         }
         let (onboarding, identity) = (&self.parts.onboarding, &open.record.identity);
         match onboarding.redeem_code(identity, &visit.client, &code).await {
@@ -195,7 +199,9 @@ impl Pages {
             elsewhere => return Err(Stop::at(page_of(&elsewhere))),
         };
         let texts = visit.texts();
-        let sentence = |key: &'static str| texts.get(key).into_owned();
+        let digits = offer.digits.to_string();
+        let values = [("digits", digits.as_str())];
+        let sentence = |key: &'static str| texts.get_with(key, &values).into_owned();
         let mut frame = self.titled(visit, "prove-title");
         let problems = problems(tried, sentence);
         frame.has_problems = !problems.is_empty();

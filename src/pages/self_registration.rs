@@ -278,6 +278,7 @@ impl Pages {
                 href: again.to_owned(),
                 text: texts.get("sent-again").into_owned(),
             }),
+            other_way: None,
         };
         show(StatusCode::OK, &page)
     }
@@ -355,6 +356,7 @@ impl Pages {
                 href: href.to_owned(),
                 text: texts.get(key).into_owned(),
             }),
+            other_way: None,
         };
         show(StatusCode::GONE, &page)
     }

@@ -245,6 +245,7 @@ approval-gone-text = Vielleicht wurde er schon benutzt, oder seine Zeit ist um. 
 
 invitation-title = Sie sind zu { $customer } eingeladen
 invitation-text = { $operator } hat bei { $customer } ein Konto für Sie. Machen Sie als { $email } weiter: Die Einladung gilt nur für diese Adresse.
+invitation-by-mail = Kein Konto für diese Anmeldung? { $email } per E-Mail registrieren
 invitation-continue = Weiter
 invitation-used-title = Diese Einladung wurde benutzt
 invitation-used-text = Wenn Sie das waren, melden Sie sich an.
@@ -268,6 +269,7 @@ prove-password = Ihr { $operator }-Passwort
 prove-password-hint = Wir geben es nur für diese eine Prüfung weiter und bewahren es nicht auf.
 prove-by-operator = Nur { $operator } kann dieses Konto verbinden. Bitte wenden Sie sich dorthin.
 prove-not-yours = Das ist nicht Ihr Konto? Melden Sie sich mit einem anderen Konto an oder wenden Sie sich an { $operator }.
+prove-code-length = Ein Code hat { $digits } Ziffern. Vergleichen Sie ihn mit der Nachricht
 prove-code-wrong = Dieser Code stimmt nicht. Sehen Sie in der neuesten E-Mail nach und geben Sie deren Code ein
 prove-code-expired = Dieser Code gilt nicht mehr. Lassen Sie sich einen neuen senden
 prove-code-missing = Geben Sie den Code aus der E-Mail ein

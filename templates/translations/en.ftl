@@ -245,6 +245,7 @@ approval-gone-text = It may have been used, or its time is over. There is nothin
 
 invitation-title = You are invited to { $customer }
 invitation-text = { $operator } has an account for you in { $customer }. Continue as { $email }: the invitation is for that address only.
+invitation-by-mail = No account for single sign-on? Register { $email } by mail
 invitation-continue = Continue
 invitation-used-title = This invitation was used
 invitation-used-text = If that was you, sign in.
@@ -268,6 +269,7 @@ prove-password = Your { $operator } password
 prove-password-hint = We pass it on for this one check and do not keep it.
 prove-by-operator = Only { $operator } can connect this account. Please contact them.
 prove-not-yours = This is not your account? Use another account to sign in, or contact { $operator }.
+prove-code-length = A code has { $digits } digits. Check it against the letter
 prove-code-wrong = This code is not right. Check the newest e-mail and enter its code
 prove-code-expired = This code is no longer valid. Send yourself a new one
 prove-code-missing = Enter the code from the e-mail

@@ -245,6 +245,7 @@ approval-gone-text = Forse è già stato usato o è scaduto. Non c'è nulla da f
 
 invitation-title = Hai un invito per { $customer }
 invitation-text = { $operator } ha un account per te in { $customer }. Continua come { $email }: l'invito vale solo per quell'indirizzo.
+invitation-by-mail = Non hai un account per questo accesso? Registra { $email } per e-mail
 invitation-continue = Continua
 invitation-used-title = Questo invito è stato usato
 invitation-used-text = Se sei stato tu, accedi.
@@ -268,6 +269,7 @@ prove-password = La tua password di { $operator }
 prove-password-hint = La usiamo per questa sola verifica e non la conserviamo.
 prove-by-operator = Solo { $operator } può collegare questo account. Contattali.
 prove-not-yours = Non è il tuo account? Accedi con un altro account, oppure contatta { $operator }.
+prove-code-length = Un codice ha { $digits } cifre. Confrontalo con il messaggio
 prove-code-wrong = Questo codice non è giusto. Controlla l’e-mail più recente e inserisci quel codice
 prove-code-expired = Questo codice non è più valido. Fatti mandare un nuovo codice
 prove-code-missing = Inserisci il codice ricevuto per e-mail

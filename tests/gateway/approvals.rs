@@ -15,7 +15,10 @@ use vestibule::policy::onboarding::{KnownBy, KnownCustomer, WhenKnown};
 use vestibule::sql_execute;
 
 use super::harness::office::{COMPANY, HOST, Office, TERMS, client, mario, policy, somebody};
-use super::harness::{GatewayBuilder, TestGateway, on_both_set_ups};
+use super::harness::{
+    GatewayBuilder, OPERATOR_TOKEN, TestGateway, on_both_set_ups, wait_until_async,
+};
+use super::interrupted_provisioning::FAULT;
 use super::joining::{Scene, asks, get, link_in};
 
 const BACK_OFFICE: &str = "[approval]\naccount_types = [\"business\"]\n\
@@ -415,6 +418,114 @@ async fn the_applicant_leaves_and_comes_back_on_another_node() {
     page.press("Approve").await.shows("Approved");
     again.waits_until_on(DEEP_LINK).await;
     assert_eq!(scene.gateway.count("builtin_users").await, 2);
+}
+
+on_both_set_ups!(a_node_that_dies_after_asking_asks_again_and_one_answer_counts);
+
+async fn a_node_that_dies_after_asking_asks_again_and_one_answer_counts(
+    set_up: GatewayBuilder<'_>,
+) {
+    let ask = "[[sso.known_customer]]\nclaim = \"organization_code\"\nthen = \"ask_to_join\"\n";
+    let set_up = set_up.environment(FAULT, "approval.asked");
+    let mut scene = Scene::with(set_up, ask).await;
+    scene.company().await;
+    scene.kwame().await;
+    let page = scene.arrives("kwame").await;
+    // The gateway may be gone before it answers.
+    let _ = tokio::spawn(asks(page)).await;
+    scene.gateway.node(0).ends().await;
+    scene.gateway.node(0).unset(FAULT);
+    scene.gateway.restart().await;
+    let again = scene.arrives("kwame").await;
+    let again = again.shows("We have asked Harbour Lights");
+    // Each letter has a link of its own; whichever is used, it is one request.
+    for _ in 0..100 {
+        if scene.letters_to("amara@harbour.example").await.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let letters = scene.letters_to("amara@harbour.example").await;
+    let links: Vec<_> = letters.iter().map(link_in).collect();
+    assert_eq!(links.len(), 2, "one of before the crash, one of after it");
+    let page = scene.gateway.browser().open(&links[0]).await;
+    page.press("Approve").await.shows("Approved");
+    let page = scene.gateway.browser().open(&links[1]).await;
+    page.shows("answered");
+    again.waits_until_on(DEEP_LINK).await;
+    assert_eq!(scene.gateway.count("builtin_users").await, 2);
+}
+
+on_both_set_ups!(whoever_came_by_mail_chooses_a_password_after_a_retry);
+
+async fn whoever_came_by_mail_chooses_a_password_after_a_retry(set_up: GatewayBuilder<'_>) {
+    let policy = format!("[self_registration]\nenabled = true\n{BACK_OFFICE}");
+    let scene = Scene::with(set_up, &policy).await;
+    let address = "mario@rossi.example";
+    let customer = scene.company().await;
+    let browser = scene.gateway.browser();
+    let page = browser.open("/auth/register/email").await;
+    page.fill("email", address).press("Send me the link").await;
+    let letter = scene.mailbox.wait_for(address).await;
+    let page = browser.open(&token_link_in(&letter)).await;
+    let page = page.press("Yes, continue").await;
+    page.fill("account_type", "business")
+        .fill("Full name", "Mario Rossi")
+        .fill("Company name", "Rossi Impianti")
+        .fill("Country", "Italy")
+        .fill("Password", "violet tractor umbrella")
+        .tick("I have read and accept: Terms of use")
+        .press("Create account")
+        .await;
+    let list = get(&scene.gateway, "/operator/v1/registrations").await;
+    let id = list["items"][0]["id"].as_str().expect("an id").to_owned();
+
+    // The back office makes the user itself, which lets the registration fail, and thinks better of it.
+    let user = json!({ "email": address, "name": "Mario", "customer": customer, "account_type": "business" });
+    let made = scene.back_office("/platform/v1/users", user).await;
+    says(&scene.gateway, &["registrations", "approve", &id]);
+    scene.waits_for_state(&id, "failed").await;
+    let made = made["id"].as_str().expect("an id");
+    let gone = reqwest::Client::new()
+        .delete(scene.gateway.admin(&format!("/platform/v1/users/{made}")))
+        .bearer_auth(OPERATOR_TOKEN);
+    assert!(gone.send().await.unwrap().status().is_success());
+    says(&scene.gateway, &["registrations", "retry", &id]);
+    scene.waits_for_state(&id, "completed").await;
+
+    let letter = scene.wait_for_subject(address, "password").await;
+    let page = scene.gateway.browser().open(&token_link_in(&letter)).await;
+    let page = page
+        .fill("password", "green harbour lantern")
+        .submit()
+        .await;
+    let page = page.fill("E-mail address", address);
+    let page = page.fill("password", "green harbour lantern");
+    page.press("Sign in").await.lands_on("/");
+}
+
+/// The mailed link of somebody who comes by mail.
+fn token_link_in(letter: &super::harness::Letter) -> String {
+    let mut words = letter.text.split_whitespace();
+    let link = words.find(|word| word.contains("token="));
+    link.unwrap_or_else(|| panic!("no link in {}", letter.text))
+        .to_owned()
+}
+
+impl Scene {
+    async fn letters_to(&self, address: &str) -> Vec<super::harness::Letter> {
+        let mut letters = self.mailbox.letters().await;
+        letters.retain(|letter| letter.to.iter().any(|to| to == address));
+        letters
+    }
+
+    async fn waits_for_state(&self, id: &str, state: &str) {
+        wait_until_async(&format!("the registration is {state}"), async || {
+            let path = format!("/operator/v1/registrations/{id}");
+            get(&self.gateway, &path).await["state"] == state
+        })
+        .await;
+    }
 }
 
 fn run(gateway: &TestGateway, arguments: &[&str]) -> Output {

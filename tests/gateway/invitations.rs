@@ -72,6 +72,49 @@ async fn whoever_is_invited_joins_with_the_address_that_was_named(set_up: Gatewa
     );
 }
 
+on_both_set_ups!(whoever_has_no_single_sign_on_joins_by_mail_with_the_address_that_was_named);
+
+async fn whoever_has_no_single_sign_on_joins_by_mail_with_the_address_that_was_named(
+    set_up: GatewayBuilder<'_>,
+) {
+    let policy = format!("{CLOSED}[self_registration]\nenabled = true\n");
+    let scene = Scene::with(set_up, &policy).await;
+    let customer = scene.company().await;
+    let to = ["--email", "ines@guest.example", "--customer", &customer];
+    says(
+        &scene.gateway,
+        &[&["invitations", "create"], &to[..]].concat(),
+    );
+    let invitation = link_in(&scene.mailbox.wait_for("ines@guest.example").await);
+    let registers = async |address: &str| {
+        let browser = scene.gateway.browser();
+        let page = browser.open(&invitation).await;
+        let page = page.follow("Register ines@guest.example by mail").await;
+        let page = page.fill("email", address).press("Send me the link").await;
+        page.lands_on("/auth/register/email?sent");
+        let letter = scene.wait_for_subject(address, "Confirm").await;
+        let mut words = letter.text.split_whitespace();
+        let link = words.find(|word| word.contains("token=")).expect("a link");
+        browser.open(link).await.press("Yes, continue").await
+    };
+    // The link is no key: with another address it is a registration like any other.
+    let other = registers("otto@guest.example").await;
+    assert!(!other.text().contains("Harbour Lights"), "{}", other.text());
+    let page = registers("ines@guest.example").await;
+    page.shows("You are invited to Harbour Lights. Your account will belong to it.")
+        .fill("Full name", "Ines Gast")
+        .fill("Password", "violet tractor umbrella")
+        .tick("I have read and accept: Terms of use")
+        .press("Create account")
+        .await
+        .waits_until_on("/")
+        .await;
+    assert_eq!(
+        scene.customer_of("ines@guest.example").await,
+        Some(customer)
+    );
+}
+
 on_both_set_ups!(an_invitation_is_taken_back);
 
 async fn an_invitation_is_taken_back(set_up: GatewayBuilder<'_>) {

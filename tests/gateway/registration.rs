@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::json;
+use vestibule::clock::Clock as _;
 use vestibule::expression::Condition;
 use vestibule::identity::{
     AccountType, CustomerId, CustomerOptions, EmailAddress, UserOptions, VerifiedIdentity,
 };
 use vestibule::language::Language;
+use vestibule::onboarding::ProofStore as _;
+use vestibule::onboarding::proof_store::{NewCode, ProofLimits};
+use vestibule::onboarding::sql::SqlRegistrationStore;
 use vestibule::onboarding::{
     AccountStanding, Failure, FieldProblemKind, NextStep, ProgressStanding, ProofError, StepState,
     SubmitError, TurnedAway,
@@ -22,7 +26,7 @@ use vestibule::policy::onboarding::{Exclusion, KnownBy, KnownCustomer, WhenKnown
 use vestibule::telemetry::metrics::render;
 use vestibule::{sql_fetch_all, sql_fetch_optional};
 
-use crate::harness::office::{COMPANY, Office, client, mario, policy, somebody};
+use crate::harness::office::{COMPANY, HOST, Office, client, mario, policy, somebody};
 
 fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
@@ -438,6 +442,37 @@ async fn the_platforms_password_proves_too_and_cannot_be_guessed() {
 }
 
 #[tokio::test]
+async fn a_burst_of_tries_is_no_more_than_there_may_be() {
+    for office in Office::on_both(&policy(|_| {})).await {
+        let store = Arc::new(SqlRegistrationStore::new(office.database.clone()));
+        let now = office.clock.now();
+        let limits = ProofLimits {
+            since: now.minus(Duration::from_hours(1)),
+            per_context: 3,
+            per_target: 10,
+        };
+        let burst = (0..60).map(|number| {
+            let (store, id) = (Arc::clone(&store), format!("try-{number}"));
+            let entry = NewCode {
+                id,
+                context: format!("network-{}", number % 6),
+                target: "account".to_owned(),
+                sealed: String::new(),
+                tries: 0,
+                at: now,
+                expires_at: now,
+            };
+            tokio::spawn(async move { store.count_password_try(&entry, limits).await.unwrap() })
+        });
+        let mut counted = 0;
+        for one in burst.collect::<Vec<_>>() {
+            counted += usize::from(one.await.unwrap());
+        }
+        assert_eq!(counted, 10);
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_account_is_refused_and_a_gone_one_is_unknown_again() {
     for office in Office::on_both(&policy(|_| {})).await {
         office.register(&mario()).await;
@@ -465,11 +500,14 @@ async fn a_disabled_account_is_refused_and_a_gone_one_is_unknown_again() {
         assert_eq!(why, TurnedAway::Disabled);
         office.platform.delete_user(&account.user).await.unwrap();
         assert_eq!(standing().await.unwrap(), AccountStanding::Gone);
-        assert!(matches!(
-            office.next_step(&mario()).await,
-            NextStep::Register(_)
-        ));
-        assert!(audited(&office).await.contains(&"account_gone".to_owned()));
+        let first = office.onboarding.first_step(&mario(), HOST).await.unwrap();
+        assert!(matches!(first, NextStep::Register(_)));
+        for _ in 0..3 {
+            office.next_step(&mario()).await;
+        }
+        let events = audited(&office).await;
+        let gone = events.iter().filter(|kind| *kind == "account_gone");
+        assert_eq!(gone.count(), 1, "once a login, however often they look");
         office.register(&mario()).await;
         assert!(matches!(
             office.next_step(&mario()).await,

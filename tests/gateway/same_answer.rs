@@ -35,8 +35,8 @@ async fn answers_do_not_tell_which_addresses_are_known(set_up: GatewayBuilder<'_
         let known = answer(&open, (page, button), KNOWN).await;
         let unknown = answer(&open, (page, button), UNKNOWN).await;
         assert_eq!(known, unknown, "{page}");
-        let asks = known.statements.len();
-        assert_eq!(asks, if page == "/auth/login" { 3 } else { 0 }, "{page}");
+        let asks_at_once = page == "/auth/login";
+        assert_eq!(!known.statements.is_empty(), asks_at_once, "{page}");
     }
 }
 
@@ -78,5 +78,7 @@ fn statements(log: &str) -> Vec<String> {
         .take_while(|line| !line.contains("method=\"POST\""));
     let statements = lines.filter_map(|line| line.split_once("summary=")?.1.split_once(" db."));
     let statements = statements.map(|(summary, _)| summary.to_owned());
-    statements.filter(|one| !one.contains("outbox")).collect()
+    let is_workers =
+        |one: &String| one.contains("outbox") || one.starts_with("\"SELECT id FROM registrations");
+    statements.filter(|one| !is_workers(one)).collect()
 }

@@ -209,11 +209,21 @@ fn unlinked(
 
 fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(Outcome, Reason)> {
     let claims = Value::Object(identity.claims().clone());
-    let exclusions = policy.entrance_of(identity).exclude;
-    exclusions.iter().find_map(|exclusion| {
+    let own = policy.entrance_of(identity).exclude;
+    // Whoever may not come through a provider does not come by mail either. A rule that asks for
+    // claims that no mailbox has says nothing about it.
+    let others = if identity.is_by_mail() {
+        policy.exclude.as_slice()
+    } else {
+        &[]
+    };
+    let own = own.iter().map(|exclusion| (exclusion, true));
+    let others = others.iter().map(|exclusion| (exclusion, false));
+    own.chain(others).find_map(|(exclusion, is_own)| {
         let rule = exclusion.name.clone();
         match exclusion.when.holds(&[("identity", &claims)]) {
             Ok(false) => None,
+            Err(_) if !is_own => None,
             Ok(true) => Some((
                 Outcome::TurnedAway(TurnedAway::Excluded {
                     message: exclusion.message.clone(),

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::onboarding::LinkStep;
 use crate::onboarding::proof_store::{KeptLink, NewCode, ProofLimits, ProofStore, TriedCode};
 use crate::onboarding::store::RegistrationStoreDown;
+use crate::seal;
 use crate::{sql_execute, sql_fetch_optional, sql_returning, sql_transaction};
 
 #[async_trait]
@@ -133,34 +134,54 @@ impl ProofStore for SqlRegistrationStore {
     }
 }
 
+/// Keeps an entry unless there are as many as there may be, for its context or for its target.
+const INSERT_WITHIN: &str = "INSERT INTO verifications
+         (id, purpose, context, target, sealed, tries_left, created_at, expires_at)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8
+     WHERE (SELECT COUNT(*) FROM verifications
+            WHERE purpose = $2 AND context = $3 AND created_at > $9) < $10
+       AND (SELECT COUNT(*) FROM verifications
+            WHERE purpose = $2 AND target = $4 AND created_at > $9) < $11";
+
 impl SqlRegistrationStore {
+    /// Whoever counts for one target waits for whoever does already, so that many at once are not
+    /// more than there may be: with SQLite for the one writer, with PostgreSQL for a lock. A context
+    /// belongs to one target.
     async fn insert_within(
         &self,
         purpose: &'static str,
         code: &NewCode,
         limits: ProofLimits,
     ) -> Result<bool, RegistrationStoreDown> {
-        let changed = sql_execute!(
+        let changed = sql_transaction!(
             &self.database,
-            "INSERT INTO verifications
-                 (id, purpose, context, target, sealed, tries_left, created_at, expires_at)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8
-             WHERE (SELECT COUNT(*) FROM verifications
-                    WHERE purpose = $2 AND context = $3 AND created_at > $9) < $10
-               AND (SELECT COUNT(*) FROM verifications
-                    WHERE purpose = $2 AND target = $4 AND created_at > $9) < $11",
-            &code.id,
-            purpose,
-            &code.context,
-            &code.target,
-            &code.sealed,
-            i64::from(code.tries),
-            code.at.millis(),
-            code.expires_at.millis(),
-            limits.since.millis(),
-            i64::from(limits.per_context),
-            i64::from(limits.per_target)
-        )?;
-        Ok(changed == 1)
+            [
+                (
+                    self.database.waits_for_a_turn(),
+                    lock_of(purpose, &code.target)
+                ),
+                (
+                    INSERT_WITHIN,
+                    &code.id,
+                    purpose,
+                    &code.context,
+                    &code.target,
+                    &code.sealed,
+                    i64::from(code.tries),
+                    code.at.millis(),
+                    code.expires_at.millis(),
+                    limits.since.millis(),
+                    i64::from(limits.per_context),
+                    i64::from(limits.per_target)
+                ),
+            ]
+        )
+        .await?;
+        Ok(changed.last() == Some(&1))
     }
+}
+
+fn lock_of(purpose: &str, target: &str) -> i64 {
+    let digest = seal::digest_octets(format!("{purpose} {target}").as_bytes());
+    i64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
 }

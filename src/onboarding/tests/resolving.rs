@@ -360,6 +360,39 @@ fn an_invitation_counts_before_the_rules_and_after_exclusions_and_existing_users
 }
 
 #[test]
+fn whoever_may_not_come_through_a_provider_does_not_come_by_mail() {
+    let mut policy = policy();
+    policy.self_registration.enabled = true;
+    let comes = |policy: &OnboardingPolicy, address: &str| {
+        let form = signup_form(vec![], vec![]);
+        resolve(&by_mail(address), &LookUps::default(), policy, &form).outcome
+    };
+    policy.exclude.push(exclusion("'staff' in identity.groups"));
+    let open = comes(&policy, "a@acme.example");
+    assert!(
+        matches!(open, Outcome::Register(_)),
+        "mailboxes have no groups: {open:?}"
+    );
+    let ends_in = exclusion("identity.email.endsWith('@acme.example')");
+    policy.exclude.push(ends_in);
+    let turned_away = comes(&policy, "a@acme.example");
+    assert!(matches!(
+        turned_away,
+        Outcome::TurnedAway(TurnedAway::Excluded { .. })
+    ));
+    let other = comes(&policy, "a@else.example");
+    assert!(matches!(other, Outcome::Register(_)));
+    // A rule for those who come by mail turns away where it cannot be evaluated, too.
+    let own = exclusion("'staff' in identity.groups");
+    policy.self_registration.exclude.push(own);
+    let turned_away = comes(&policy, "a@else.example");
+    assert!(matches!(
+        turned_away,
+        Outcome::TurnedAway(TurnedAway::Denied)
+    ));
+}
+
+#[test]
 fn who_was_rejected_lately_cannot_ask_again() {
     let mut policy = policy();
     policy.known_customer.push(known(WhenKnown::AskToJoin));

@@ -126,6 +126,8 @@ pub struct MessagePage {
     pub reference: Option<String>,
     /// The way on.
     pub way_on: Option<Way>,
+    /// Another one, for those who cannot take the first.
+    pub other_way: Option<Way>,
 }
 
 /// Asks whether to sign out.

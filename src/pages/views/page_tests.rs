@@ -232,6 +232,7 @@ fn messages() {
             ],
             reference: Some("0193-7f3a-44b1".to_owned()),
             way_on: Some(way("/things", &texts.get("error-try-again"))),
+            other_way: None,
         };
         insta::assert_snapshot!(name, page.render().unwrap());
     }

@@ -141,7 +141,8 @@ pub struct SelfRegistrationShape {
     pub add_default_location: Option<bool>,
     /// How long a mailed link can be followed. Default: `1h`.
     pub link_valid_for: Option<Parsed<Duration>>,
-    /// Who never becomes a customer this way: CEL over `identity`, which has `email` only.
+    /// Who never becomes a customer this way: CEL over `identity`, which has `email` only. Whom
+    /// `sso.exclude` keeps out by that alone does not come this way either.
     #[serde(default)]
     pub exclude: Vec<ExclusionShape>,
 }
