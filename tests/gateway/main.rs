@@ -87,6 +87,8 @@ mod local_login;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod registration_attacks;
+#[cfg(test)]
 mod same_answer;
 #[cfg(test)]
 mod self_registration;
