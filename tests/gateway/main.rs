@@ -83,6 +83,8 @@ mod mail_delivery;
 #[cfg(test)]
 mod captcha;
 #[cfg(test)]
+mod funnel;
+#[cfg(test)]
 mod local_login;
 #[cfg(test)]
 mod registration;
