@@ -61,7 +61,7 @@ impl Login {
     }
 
     /// Spends the link that proves an address: whoever does this may register. A session that the
-    /// browser has ends.
+    /// browser has ends, and so does every other one of the same applicant.
     pub async fn by_mailed_link(
         &self,
         client: &ClientContext,
@@ -71,6 +71,10 @@ impl Login {
         let onboarding = &self.parts.onboarding;
         let redeemed = onboarding.redeem_registration_link(&client.host, token);
         let (identity, link) = redeemed.await?;
+        // Somebody who read that mailbox before, and waits, gets no account that others make.
+        let (issuer, subject) = (identity.issuer(), identity.subject());
+        let ended = self.parts.sessions.end_of(issuer, subject, None).await;
+        ended.map_err(LoginError::from)?;
         let admission = Admission {
             identity,
             tokens: None,

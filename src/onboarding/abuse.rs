@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::EmailAddress;
+use crate::identity::{EmailAddress, VerifiedIdentity};
 use crate::policy::PolicySource;
 use crate::policy::abuse::AbuseLanes;
 use crate::policy::addresses::Unwelcome;
 use crate::rate_limit::{Limit, Network, RateLimiter};
+use crate::seal;
 use crate::telemetry::metrics::Metrics;
 
 /// Too much at once.
@@ -34,12 +35,35 @@ impl std::fmt::Debug for Abuse {
     }
 }
 
+/// What a letter to an address that nobody has proven is for. What is used up for one of them is
+/// there for the others, so that a flood of sign-ups keeps nobody from a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetterFor {
+    /// The link to the registration.
+    Registration,
+    /// The link to a new password.
+    NewPassword,
+    /// The code that proves an account.
+    Proof,
+}
+
+impl LetterFor {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::NewPassword => "new-password",
+            Self::Proof => "proof",
+        }
+    }
+}
+
 /// Who asks for what; whatever is known of it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked<'a> {
     client: Option<IpAddr>,
     address: Option<&'a EmailAddress>,
     subject: Option<&'a str>,
+    letter: Option<LetterFor>,
 }
 
 impl Abuse {
@@ -62,10 +86,15 @@ impl Abuse {
     }
 
     /// Before a letter with a link or a code goes to an address that is not proven yet.
-    pub fn may_mail(&self, client: IpAddr, address: &EmailAddress) -> Result<(), HeldBack> {
+    pub fn may_mail(
+        &self,
+        client: IpAddr,
+        (letter, address): (LetterFor, &EmailAddress),
+    ) -> Result<(), HeldBack> {
         let asked = Asked {
             client: Some(client),
             address: Some(address),
+            letter: Some(letter),
             ..Asked::default()
         };
         self.draw("mail", &self.policy.current().limits.abuse.mail, asked)
@@ -111,13 +140,15 @@ impl Abuse {
         asked: Asked<'_>,
     ) -> Result<(), HeldBack> {
         let network = asked.client.map(|client| Network::of(client).to_string());
-        let address = asked.address.map(mailbox);
-        let domain = asked.address.map(EmailAddress::domain);
+        let letter = asked.letter.map_or("", LetterFor::as_str);
+        let of_letter = |key: &str| format!("{letter} {key}");
+        let address = asked.address.map(|address| of_letter(&mailbox(address)));
+        let domain = asked.address.map(|address| of_letter(address.domain()));
         for (limits, key) in [
             (&lanes.network, network.as_deref()),
             (&lanes.subject, asked.subject),
-            (&lanes.domain, domain),
-            (&lanes.total, Some("")),
+            (&lanes.domain, domain.as_deref()),
+            (&lanes.total, Some(letter)),
             (&lanes.address, address.as_deref()),
         ] {
             let Some(key) = key else { continue };
@@ -138,12 +169,20 @@ impl Abuse {
     }
 }
 
-/// Mail systems deliver `anna+x@…` to `anna@…`, so that they share a bucket.
+/// What says who tries: providers number their people alike.
+pub fn abuse_key(identity: &VerifiedIdentity) -> String {
+    seal::digest_parts(&[identity.issuer().as_str(), identity.subject().as_str()])
+}
+
+/// Mail systems deliver `anna+x@…` to `anna@…`, so that all of these share a bucket. It is not that
+/// of `anna@…`: else strangers could use that up with letters to addresses that are not hers.
 fn mailbox(address: &EmailAddress) -> String {
     let folded = address.folded();
     let (local, domain) = folded.split_once('@').unwrap_or((&folded, ""));
-    let local = local.split('+').next().unwrap_or(local);
-    format!("{local}@{domain}")
+    match local.split_once('+') {
+        Some((local, _)) => format!("{local}+@{domain}"),
+        None => folded,
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +216,10 @@ mod tests {
         EmailAddress::parse(text).unwrap()
     }
 
+    fn mail(abuse: &Abuse, client: IpAddr, to: &str) -> Result<(), HeldBack> {
+        abuse.may_mail(client, (LetterFor::Registration, &address(to)))
+    }
+
     /// How many of so many are let through.
     fn passed(of: u32, ask: impl Fn(u32) -> Result<(), HeldBack>) -> usize {
         (0..of).filter(|number| ask(*number).is_ok()).count()
@@ -186,10 +229,10 @@ mod tests {
     fn one_network_mails_a_few_and_others_are_not_held_up() {
         let abuse = abuse();
         let sent = passed(1000, |n| {
-            abuse.may_mail(network(1), &address(&format!("a{n}@x{n}.example")))
+            mail(&abuse, network(1), &format!("a{n}@x{n}.example"))
         });
         assert_eq!(sent, 10);
-        assert_eq!(abuse.may_mail(network(2), &address("b@x.example")), Ok(()));
+        assert_eq!(mail(&abuse, network(2), "b@x.example"), Ok(()));
     }
 
     #[test]
@@ -201,7 +244,7 @@ mod tests {
             ))
         };
         let sent = passed(100, |n| {
-            abuse.may_mail(client(n), &address(&format!("a{n}@x{n}.example")))
+            mail(&abuse, client(n), &format!("a{n}@x{n}.example"))
         });
         assert_eq!(sent, 10);
     }
@@ -209,14 +252,33 @@ mod tests {
     #[test]
     fn one_mailbox_gets_few_letters_whoever_asks_and_however_it_is_spelled() {
         let abuse = abuse();
-        for (n, spelling) in (0..).zip([
-            "anna@x.example",
-            "ANNA@X.example",
-            "anna+1@x.example",
-            "Anna+2@x.example",
+        for (n, (spelling, is_sent)) in (0..).zip([
+            ("anna+1@x.example", true),
+            ("Anna+2@x.example", true),
+            ("anna+3@X.example", false),
+            ("anna@x.example", true),
+            ("ANNA@X.example", true),
+            ("Anna@x.example", false),
         ]) {
-            let sent = abuse.may_mail(network(n), &address(spelling)).is_ok();
-            assert_eq!(sent, n < 2, "{spelling}");
+            let sent = mail(&abuse, network(n), spelling).is_ok();
+            assert_eq!(sent, is_sent, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_sign_ups_keeps_nobody_from_a_new_password() {
+        let abuse = abuse();
+        let anna = address("anna@x.example");
+        let used_up = passed(5000, |n| {
+            abuse.may_mail(network(n), (LetterFor::Registration, &anna))
+        });
+        assert_eq!(used_up, 2);
+        passed(5000, |n| {
+            mail(&abuse, network(n), &format!("a{n}@x.example"))
+        });
+        for letter in [LetterFor::NewPassword, LetterFor::Proof] {
+            let sent = abuse.may_mail(network(9999), (letter, &anna));
+            assert_eq!(sent, Ok(()), "{letter:?}");
         }
     }
 
@@ -224,20 +286,18 @@ mod tests {
     fn one_domain_and_all_together_have_a_bound() {
         let one_domain = abuse();
         let sent = passed(2000, |n| {
-            one_domain.may_mail(network(n), &address(&format!("a{n}@x.example")))
+            mail(&one_domain, network(n), &format!("a{n}@x.example"))
         });
         assert!((100..=110).contains(&sent), "{sent}");
         let all = abuse();
-        let sent = passed(5000, |n| {
-            all.may_mail(network(n), &address(&format!("a@x{n}.example")))
-        });
+        let sent = passed(5000, |n| mail(&all, network(n), &format!("a@x{n}.example")));
         assert!((300..=330).contains(&sent), "{sent}");
     }
 
     #[test]
     fn waiting_for_robots_to_go_uses_up_nothing_of_ones_own() {
         let abuse = abuse();
-        let ask = |n, text: &str| abuse.may_mail(network(n), &address(text));
+        let ask = |n, text: &str| mail(&abuse, network(n), text);
         passed(5000, |n| ask(n, &format!("a@x{n}.example")));
         let held_back = passed(9, |_| ask(9999, "anna@home.example"));
         assert!(held_back <= 1);

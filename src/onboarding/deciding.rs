@@ -95,7 +95,7 @@ impl Onboarding {
         token: &str,
         client: &ClientContext,
     ) -> Result<BehindLink, OnboardingError> {
-        let Some((_, registration)) = self.link_and_registration(token, client).await? else {
+        let Some((link, registration)) = self.link_and_registration(token, client).await? else {
             return Ok(BehindLink::Nothing);
         };
         let asking = self.parts.approvals.asking(&registration.id).await?;
@@ -107,6 +107,7 @@ impl Onboarding {
         }
         if registration.state != State::AwaitingApproval
             || self.parts.clock.now() >= asking.expires_at
+            || !self.still_decides(&link, &registration).await?
         {
             return Ok(BehindLink::Nothing);
         }
@@ -136,6 +137,9 @@ impl Onboarding {
         let Some((link, registration)) = found else {
             return Ok(Decided::NotWaiting);
         };
+        if !self.still_decides(&link, &registration).await? {
+            return Ok(Decided::NotWaiting);
+        }
         let by = format!("link:{}", link.user);
         let decided = self.decide(&registration, decision, by).await?;
         if decided == Decided::Now {
@@ -218,6 +222,24 @@ impl Onboarding {
         let registration = self.parts.store.registration(&link.registration).await?;
         let registration = registration.filter(|found| found.host == client.host);
         Ok(registration.map(|registration| (link, registration)))
+    }
+
+    /// Whether the platform still lets whoever has the link decide who belongs to the customer:
+    /// letters outlive employments. Nothing is asked about what is answered.
+    async fn still_decides(
+        &self,
+        link: &ApprovalLink,
+        registration: &Registration,
+    ) -> Result<bool, OnboardingError> {
+        if registration.state != State::AwaitingApproval {
+            return Ok(true);
+        }
+        let draft = Draft::open(&self.parts.keys, &registration.id, &registration.sealed)?;
+        let Some(Asked::Administrators(customer)) = &draft.asked else {
+            return Ok(false);
+        };
+        let deciding = self.parts.platform.administrators(&customer.id).await?;
+        Ok(deciding.iter().any(|one| one.user == link.user))
     }
 
     async fn decide(

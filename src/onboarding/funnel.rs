@@ -112,6 +112,9 @@ impl Onboarding {
     /// Counts those who came to the form a day ago and never sent it.
     pub async fn sweep_funnel(&self) {
         let now = self.parts.clock.now();
+        if let Err(error) = self.parts.proofs.forget_before(now.minus(PATIENCE)).await {
+            return log_down(&error);
+        }
         let left = match self.parts.funnel.left(now.minus(PATIENCE)).await {
             Ok(left) => left,
             Err(error) => return log_down(&error),

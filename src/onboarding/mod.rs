@@ -66,7 +66,7 @@ use crate::telemetry::metrics::Metrics;
 use resolve::{Outcome, Reason, resolve};
 use store::Who;
 
-pub use abuse::{Abuse, HeldBack};
+pub use abuse::{Abuse, HeldBack, LetterFor, abuse_key};
 pub use answers::{FieldProblem, FieldProblemKind};
 pub use approval::{Asked, Decision};
 pub use asking_store::{ApprovalStore, Decided, InvitationStore};

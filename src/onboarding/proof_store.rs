@@ -79,6 +79,9 @@ pub trait ProofStore: Send + Sync {
     /// Spends a code; `Ok(false)` when it was spent already.
     async fn spend_code(&self, id: &str, now: Timestamp) -> Result<bool, RegistrationStoreDown>;
 
+    /// Forgets what is older than a moment and over by then; nothing counts it any more.
+    async fn forget_before(&self, moment: Timestamp) -> Result<(), RegistrationStoreDown>;
+
     /// Counts a password try; `Ok(false)` when there were too many.
     async fn count_password_try(
         &self,

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::proof_store::{NewCode, ProofLimits};
 use super::resolve::Outcome;
 use super::store::{LinkedBy, NewLink};
-use super::{NextStep, Onboarding, OnboardingError, ProofError, ProofOffer};
+use super::{LetterFor, NextStep, Onboarding, OnboardingError, ProofError, ProofOffer, abuse_key};
 use crate::access::ClientContext;
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
@@ -52,7 +52,8 @@ impl Onboarding {
         language: Language,
     ) -> Result<ProofOffer, ProofError> {
         let claim = self.claim_by_mail(identity, client).await?;
-        let held_back = self.parts.abuse.may_mail(client.client, &claim.user.email);
+        let letter = (LetterFor::Proof, &claim.user.email);
+        let held_back = self.parts.abuse.may_mail(client.client, letter);
         held_back.map_err(ProofError::HeldBack)?;
         let code = new_code();
         let now = self.parts.clock.now();
@@ -87,8 +88,8 @@ impl Onboarding {
         client: &ClientContext,
         code: &str,
     ) -> Result<Account, ProofError> {
-        let subject = identity.subject().as_str();
-        let held_back = self.parts.abuse.may_try_code(client.client, Some(subject));
+        let subject = abuse_key(identity);
+        let held_back = self.parts.abuse.may_try_code(client.client, Some(&subject));
         held_back.map_err(ProofError::HeldBack)?;
         let claim = self.claim_by_mail(identity, client).await?;
         let now = self.parts.clock.now();

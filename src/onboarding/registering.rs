@@ -15,6 +15,7 @@ use super::password::{self};
 use super::resolve::Outcome;
 use super::submission::{Submission, without_password};
 
+use super::abuse_key;
 use super::store::{NewRegistration, Opened, Registration};
 use super::{
     Failure, FieldProblem, FieldProblemKind, NextStep, Onboarding, OnboardingError, ProgressReport,
@@ -222,8 +223,8 @@ impl Onboarding {
             return Ok(None);
         }
         if answers.partner_code.is_some() {
-            let subject = submission.identity.subject().as_str();
-            let tried = self.abuse().may_try_code(submission.client, Some(subject));
+            let subject = abuse_key(submission.identity);
+            let tried = self.abuse().may_try_code(submission.client, Some(&subject));
             tried.map_err(SubmitError::HeldBack)?;
         }
         let policy = &submission.policy.onboarding.partner;

@@ -11,8 +11,8 @@ use super::submission::{self, Fields};
 use super::views::{Frame, ResendPage};
 use super::visit::Visit;
 use crate::language::Texts;
-use crate::onboarding::HeldBack;
 use crate::onboarding::password::PASSWORD;
+use crate::onboarding::{HeldBack, abuse_key};
 use crate::session::OpenSession;
 
 const TITLE: &str = "error-429-title";
@@ -86,8 +86,8 @@ impl Pages {
         open: &OpenSession,
         sent: &Fields,
     ) -> Result<(), Waiting> {
-        let subject = open.record.identity.subject().as_str();
-        let submitted = self.may_submit(visit, Some(subject));
+        let subject = abuse_key(&open.record.identity);
+        let submitted = self.may_submit(visit, Some(&subject));
         submitted.map_err(|held_back| self.applicant_waits(visit, open, (held_back, sent)))
     }
 

@@ -94,7 +94,7 @@ impl Pages {
         }
         let policy = self.parts.policy.current();
         let elsewhere = policy.onboarding.local_login.forgotten_password.as_ref();
-        let here = || paths::PASSWORD.to_owned();
+        let here = || way_back::page_link(paths::PASSWORD, return_to);
         let forgotten = elsewhere.map(ToString::to_string);
         let say = |key: &str| visit.texts().get(key).into_owned();
         Some(LocalLoginView {

@@ -9,23 +9,27 @@ use secrecy::SecretString;
 
 use super::Pages;
 use super::local_login::problem_links;
+use super::login::page_link;
 use super::password_view::password_view;
 use super::self_registration::{AnyLink, Refusal, SENT, show_refused};
 use super::stop::{Stop, see_other, show, status_of_form};
 use super::submission;
 use super::views::{EmailPage, NewPasswordPage, Way};
 use super::visit::Visit;
+use super::way_back;
+use crate::access::ReturnTo;
 use crate::onboarding::password::{PASSWORD, PasswordProblem};
 use crate::onboarding::{LinkError, LinkStep, NewPasswordError};
 use crate::paths;
 
 /// Asks for the address.
 pub async fn ask(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
-    let is_sent = visit.here.ends_with(&format!("?{SENT}"));
+    let return_to = way_back::asked(&visit);
+    let again = || way_back::page_link(paths::PASSWORD, &return_to);
     let outcome = match pages.parts.onboarding.gives_new_passwords() {
         false => Err(Stop::NotFound),
-        true if is_sent => pages.sent_page(&visit, paths::PASSWORD),
-        true => pages.forgotten_page(&visit, "", None),
+        true if way_back::says(&visit, SENT) => pages.sent_page(&visit, again()),
+        true => pages.forgotten_page(&visit, &return_to, ("", None)),
     };
     pages.answer(&visit, outcome)
 }
@@ -61,8 +65,8 @@ impl Pages {
     fn forgotten_page(
         &self,
         visit: &Visit,
-        typed: &str,
-        refusal: Option<Refusal>,
+        return_to: &ReturnTo,
+        (typed, refusal): (&str, Option<Refusal>),
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
         let say = |key: &str| texts.get(key).into_owned();
@@ -74,7 +78,7 @@ impl Pages {
             lead: say("password-lead"),
             action: paths::PASSWORD,
             form_token: self.stranger_token(visit),
-            return_to: "/".to_owned(),
+            return_to: return_to.as_str().to_owned(),
             email: typed.to_owned(),
             hint: None,
             problems: problem_links([
@@ -85,7 +89,7 @@ impl Pages {
             captcha: self.captcha_view(visit, captcha_problem),
             send: say("password-send"),
             sign_in: Way {
-                href: paths::LOGIN.to_owned(),
+                href: page_link(return_to, false),
                 text: say("signup-sign-in"),
             },
         };
@@ -101,14 +105,23 @@ impl Pages {
         if !self.parts.onboarding.gives_new_passwords() {
             return Err(Stop::NotFound);
         }
+        let return_to = way_back::sent(visit, &fields);
         match self
             .mail_link(visit, LinkStep::NewPassword, &fields)
             .await?
         {
-            Ok(()) => Ok(see_other(&format!("{}?{SENT}", paths::PASSWORD))),
+            Ok(()) => Ok(see_other(&way_back::page_link_with(
+                paths::PASSWORD,
+                &return_to,
+                SENT,
+            ))),
             Err(refusal) => {
                 let typed = fields.get("email").map_or("", String::as_str);
-                self.forgotten_page(visit, typed, Some(refusal))
+                let visit = Visit {
+                    here: way_back::page_link(paths::PASSWORD, &return_to),
+                    ..visit.clone()
+                };
+                self.forgotten_page(&visit, &return_to, (typed, Some(refusal)))
             }
         }
     }
@@ -146,6 +159,7 @@ impl Pages {
             form_token: self.stranger_token(visit),
             token: token.to_owned(),
             email: email.to_owned(),
+            return_to: link.return_to.clone(),
             text: texts
                 .get_with("password-new-text", &[("email", email)])
                 .into_owned(),
@@ -161,11 +175,16 @@ impl Pages {
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
         let mut fields = self.stranger_form(visit, body)?;
+        let return_to = way_back::take(visit, &mut fields);
         let token = fields.remove("token").unwrap_or_default();
         let password = SecretString::from(fields.remove(PASSWORD).unwrap_or_default());
         let login = &self.parts.login;
         match login.new_password(&visit.client, &token, &password).await {
-            Ok(()) => Ok(see_other(&format!("{}?new_password=yes", paths::LOGIN))),
+            Ok(()) => Ok(see_other(&way_back::page_link_with(
+                paths::LOGIN,
+                &return_to,
+                "new_password=yes",
+            ))),
             Err(NewPasswordError::Problem(problem)) => {
                 let visit = Visit {
                     here: paths::PASSWORD.to_owned(),

@@ -25,7 +25,7 @@ use crate::access::ReturnTo;
 use crate::identity::EmailAddress;
 use crate::language::Texts;
 use crate::login::{LocalLoginError, LoginError};
-use crate::onboarding::{HeldBack, LinkError, LinkRequest, LinkStep};
+use crate::onboarding::{HeldBack, LetterFor, LinkError, LinkRequest, LinkStep};
 use crate::paths;
 use crate::policy::addresses::Unwelcome;
 use crate::session::SessionStanding;
@@ -148,8 +148,9 @@ impl Pages {
         if !self.parts.onboarding.has_self_registration() {
             return Err(Stop::NotFound);
         }
-        if visit.here.ends_with(&format!("?{SENT}")) {
-            return self.sent_page(visit, paths::REGISTER_EMAIL);
+        if way_back::says(visit, SENT) {
+            let again = way_back::page_link(paths::REGISTER_EMAIL, return_to);
+            return self.sent_page(visit, again);
         }
         self.address_page(visit, return_to, ("", None))
     }
@@ -202,7 +203,11 @@ impl Pages {
             .mail_link(visit, LinkStep::Registration, &fields)
             .await?
         {
-            Ok(()) => Ok(see_other(&format!("{}?{SENT}", paths::REGISTER_EMAIL))),
+            Ok(()) => Ok(see_other(&way_back::page_link_with(
+                paths::REGISTER_EMAIL,
+                &return_to,
+                SENT,
+            ))),
             Err(refusal) => {
                 let typed = fields.get("email").map_or("", String::as_str);
                 let visit = Visit {
@@ -240,7 +245,12 @@ impl Pages {
             Err(NotAPerson::StoreDown(down)) => return Err(LoginError::from(down).into()),
         }
         // Only those who passed the check draw from what there is for an address, and for all.
-        match onboarding.abuse().may_mail(visit.client.client, &email) {
+        let letter = match step {
+            LinkStep::Registration => LetterFor::Registration,
+            LinkStep::NewPassword => LetterFor::NewPassword,
+        };
+        let abuse = onboarding.abuse();
+        match abuse.may_mail(visit.client.client, (letter, &email)) {
             Ok(()) => {}
             Err(held_back) if visit.wants_page => return Ok(Err(Refusal::HeldBack(held_back))),
             Err(held_back) => return Err(held_back.into()),
@@ -257,11 +267,7 @@ impl Pages {
     }
 
     /// The same page for everybody who asked for a link.
-    pub(super) fn sent_page(
-        &self,
-        visit: &Visit,
-        again: &'static str,
-    ) -> Result<Response<Body>, Stop> {
+    pub(super) fn sent_page(&self, visit: &Visit, again: String) -> Result<Response<Body>, Stop> {
         let frame = self.titled(visit, "sent-title");
         let texts = visit.texts();
         let values = [("operator", frame.operator.as_str())];
@@ -275,7 +281,7 @@ impl Pages {
             paragraphs,
             reference: None,
             way_on: Some(Way {
-                href: again.to_owned(),
+                href: again,
                 text: texts.get("sent-again").into_owned(),
             }),
             other_way: None,
@@ -339,9 +345,11 @@ impl Pages {
         again: &'static str,
     ) -> Result<Response<Body>, Stop> {
         let texts = visit.texts();
-        let (href, key) = match self.standing(visit).await {
-            SessionStanding::Pending(_) => (paths::REGISTER, "link-dead-on"),
-            _ => (again, "link-dead-again"),
+        let (href, on, why) = match self.standing(visit).await {
+            SessionStanding::Pending(_) if again == paths::REGISTER_EMAIL => {
+                (paths::REGISTER, "link-dead-on", "link-dead-on-text")
+            }
+            _ => (again, "link-dead-again", "link-dead-text"),
         };
         let visit = Visit {
             here: again.to_owned(),
@@ -350,11 +358,11 @@ impl Pages {
         let page = MessagePage {
             frame: self.titled(&visit, "link-dead-title"),
             who: None,
-            paragraphs: vec![texts.get("link-dead-text").into_owned()],
+            paragraphs: vec![texts.get(why).into_owned()],
             reference: None,
             way_on: Some(Way {
                 href: href.to_owned(),
-                text: texts.get(key).into_owned(),
+                text: texts.get(on).into_owned(),
             }),
             other_way: None,
         };

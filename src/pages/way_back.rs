@@ -16,6 +16,17 @@ pub(super) fn page_link(page: &str, return_to: &ReturnTo) -> String {
     format!("{page}?{}", query.finish())
 }
 
+/// [`page_link`] with one more word, which changes only what is shown.
+pub(super) fn page_link_with(page: &str, return_to: &ReturnTo, word: &str) -> String {
+    format!("{}&{word}", page_link(page, return_to))
+}
+
+/// Whether the query has that word.
+pub(super) fn says(visit: &Visit, word: &str) -> bool {
+    let query = visit.here.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|part| part == word)
+}
+
 /// Where the query says.
 pub(super) fn asked(visit: &Visit) -> ReturnTo {
     let query = visit.here.split_once('?').map_or("", |(_, query)| query);

@@ -17,6 +17,11 @@ for (const field of document.querySelectorAll("input[data-keep-fragment]")) {
   }
 }
 
+// So does the choice of a language: the page that it leads to keeps that part of the address.
+for (const form of document.querySelectorAll("form.languages")) {
+  form.action += location.hash;
+}
+
 // A page that only leads on goes on by itself, and "Back" does not come back to it.
 const onward = document.querySelector("a[data-go-on]");
 const kind = performance.getEntriesByType("navigation")[0]?.type;

@@ -144,6 +144,58 @@ async fn two_administrators_answer_at_once_and_one_answer_counts() {
 }
 
 #[tokio::test]
+async fn whoever_is_no_administrator_any_more_decides_nothing() {
+    for office in offices().await {
+        let (id, tokens) = asked(&office).await;
+        let all = Listing {
+            after: String::new(),
+            limit: 10,
+        };
+        let users = office.platform.users(None, &all).await.unwrap();
+        let amara = users.iter().find(|one| one.name == "amara").unwrap();
+        let amara = vestibule::identity::UserId::new(amara.id.clone());
+        office.platform.set_enabled(&amara, false).await.unwrap();
+        let (onboarding, who) = (&office.onboarding, client());
+        let mut open = 0;
+        for token in &tokens {
+            match onboarding.behind_link(token, &who).await.unwrap() {
+                BehindLink::Open(_) => open += 1,
+                nothing => {
+                    assert_eq!(nothing, BehindLink::Nothing);
+                    let late = onboarding.decide_by_link(token, Decision::Approved, &who);
+                    assert_eq!(late.await.unwrap(), Decided::NotWaiting);
+                }
+            }
+        }
+        assert_eq!(open, 1, "the other administrator still decides");
+        onboarding.carry_on(&id).await.unwrap();
+        let waits = matches!(standing(&office).await, ProgressStanding::Waiting(_));
+        assert!(waits, "nobody has said yes");
+    }
+}
+
+#[tokio::test]
+async fn what_was_counted_and_mailed_is_forgotten_once_nothing_asks_for_it() {
+    for office in offices().await {
+        let kept = async || {
+            let all = "SELECT COUNT(*) FROM verifications";
+            let counted = vestibule::sql_fetch_all!(&office.database, (i64,), all);
+            counted.unwrap().remove(0).0
+        };
+        for number in 0..3 {
+            let network = format!("192.0.2.{number}");
+            assert!(office.onboarding.count_unchecked(&network).await.unwrap());
+        }
+        office.clock.advance(Duration::from_hours(23));
+        office.onboarding.sweep_funnel().await;
+        assert_eq!(kept().await, 3);
+        office.clock.advance(Duration::from_hours(2));
+        office.onboarding.sweep_funnel().await;
+        assert_eq!(kept().await, 0);
+    }
+}
+
+#[tokio::test]
 async fn many_approvals_at_once_make_one_user() {
     for office in offices().await {
         let (id, tokens) = asked(&office).await;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::harness::{
     Answer, Browser, GatewayBuilder, OidcProvider, Page, TestGateway, Upstream, on_both_set_ups,
-    send_raw,
+    send_raw, wait_until_async,
 };
 
 const DEEP_LINK: &str = "/things/17?tab=values";
@@ -261,7 +261,8 @@ async fn a_platform_that_is_down_is_said_so_with_a_reference(set_up: GatewayBuil
         .await
         .has_status(502);
     let reference = page.all("code").pop().expect("a reference to quote");
-    assert!(gateway.log().contains(&reference), "{reference}");
+    // A thread of its own writes the log.
+    wait_until_async("the log", async || gateway.log().contains(&reference)).await;
     upstream.stop().await;
     gateway
         .browser()

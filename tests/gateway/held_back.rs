@@ -65,8 +65,8 @@ async fn an_address_gets_few_letters_and_nobody_learns_whether_it_is_known(
     let unknown = open.gateway.browser();
     for spelling in [
         "nobody@rossi.example",
-        "Nobody+1@rossi.example",
-        "nobody+2@rossi.example",
+        "Nobody@rossi.example",
+        "nobody@Rossi.example",
     ] {
         open.ask_for_link(&unknown, spelling).await.has_status(200);
     }
@@ -86,12 +86,11 @@ async fn an_address_gets_few_letters_and_nobody_learns_whether_it_is_known(
         words(&answers[0], ADDRESS),
         words(&answers[1], "nobody@rossi.example")
     );
-    // A forgotten password is a letter to the same mailbox.
+    // Whoever used up an address keeps nobody from a new password.
     let forgotten = [
         asks_for_password(&known, ADDRESS).await,
         asks_for_password(&unknown, "nobody@rossi.example").await,
     ];
-    asks_to_wait(&forgotten[0]);
     assert_eq!(
         words(&forgotten[0], ADDRESS),
         words(&forgotten[1], "nobody@rossi.example")
@@ -110,7 +109,7 @@ async fn an_address_gets_few_letters_and_nobody_learns_whether_it_is_known(
             .filter(|letter| letter.to.iter().any(is_to))
             .count()
     };
-    assert_eq!((to("mario"), to("nobody")), (3, 3));
+    assert_eq!((to("mario"), to("nobody")), (4, 3));
 }
 
 on_both_set_ups!(a_network_asks_for_few_letters_and_others_are_not_held_up);
@@ -371,7 +370,7 @@ async fn addresses_that_the_operator_does_not_welcome_are_refused_before_they_ar
         assert_eq!(page.value_of("email").as_deref(), Some(address));
         // Whoever has an account by such an address gets a new password all the same.
         let page = asks_for_password(&browser, address).await;
-        page.lands_on("/auth/password?sent");
+        page.lands_on("/auth/password?return_to=%2F&sent");
     }
     open.ask_for_link(&browser, ADDRESS).await;
     open.mailbox.wait_for(ADDRESS).await;

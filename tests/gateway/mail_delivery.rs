@@ -173,7 +173,11 @@ async fn an_operator_sees_what_was_refused_and_tries_again(set_up: GatewayBuilde
         !gateway.log().contains(ADDRESS),
         "nobody's address is logged"
     );
-    assert!(gateway.log().contains("not delivered, and given up"));
+    let log = || gateway.log();
+    wait_until_async("the log", async || {
+        log().contains("not delivered, and given up")
+    })
+    .await;
     mailbox.behaves("take").await;
     let (well, said) = mail(&gateway, &["queue", "retry"]);
     assert!(well && said.contains("1 tried again"), "{said}");

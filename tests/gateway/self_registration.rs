@@ -139,6 +139,40 @@ async fn somebody_registers_by_a_mailed_link_and_is_signed_in(set_up: GatewayBui
     assert_eq!(gateway.count("account_links").await, 1);
 }
 
+on_both_set_ups!(whoever_read_the_mail_before_gets_no_account_that_its_owner_makes);
+
+async fn whoever_read_the_mail_before_gets_no_account_that_its_owner_makes(
+    set_up: GatewayBuilder<'_>,
+) {
+    let open = Open::start(set_up).await;
+    let address = "mario@rossi.example";
+    let intruder = open.gateway.browser();
+    open.ask_for_link(&intruder, address).await;
+    let first = open.link_to(address).await;
+    let page = intruder.open(&first).await.press("Yes, continue").await;
+    page.lands_on("/auth/register");
+
+    let owner = open.gateway.browser();
+    open.ask_for_link(&owner, address).await;
+    wait_until_async("the second letter", async || {
+        open.link_to(address).await != first
+    })
+    .await;
+    let page = owner.open(&open.link_to(address).await).await;
+    let page = page.press("Yes, continue").await;
+    fills_in(page).await.waits_until_on(DEEP_LINK).await;
+
+    let page = intruder.open("/auth/continue").await;
+    page.lands_on("/auth/login");
+    let came = open.upstream.requests().len();
+    intruder.open(DEEP_LINK).await;
+    assert_eq!(
+        open.upstream.requests().len(),
+        came,
+        "nobody else is let in"
+    );
+}
+
 async fn everything_is_made_and_nothing_typed_is_kept(gateway: &TestGateway) {
     for table in [
         "builtin_customers",

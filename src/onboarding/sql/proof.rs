@@ -54,6 +54,15 @@ impl ProofStore for SqlRegistrationStore {
         Ok(changed == 1)
     }
 
+    async fn forget_before(&self, moment: Timestamp) -> Result<(), RegistrationStoreDown> {
+        sql_execute!(
+            &self.database,
+            "DELETE FROM verifications WHERE created_at < $1 AND expires_at < $1",
+            moment.millis()
+        )?;
+        Ok(())
+    }
+
     async fn count_password_try(
         &self,
         attempt: &NewCode,

@@ -42,7 +42,7 @@ async fn work_counts_for_half_an_hour() {
     let page = sends(&mut guest, &in_time).await;
     assert_eq!(
         page.location(),
-        "/auth/register/email?sent",
+        "/auth/register/email?return_to=%2F&sent",
         "{}",
         page.body
     );

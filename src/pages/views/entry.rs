@@ -98,6 +98,8 @@ pub struct NewPasswordPage {
     pub token: String,
     /// Whose password it is, for password managers.
     pub email: String,
+    /// Where they wanted to go when they asked for the link.
+    pub return_to: String,
     /// For whom.
     pub text: String,
     /// The password.

@@ -31,9 +31,16 @@ pub fn compile(shape: &HookShape, findings: &mut Findings<'_>) -> HookPolicy {
         let message = "somebody waits while the hook is asked again";
         findings.error(&retries.span, message, "write 3 or less");
     }
+    if let (Some(true), Some(submit)) = (start, submit)
+        && !submit.value
+    {
+        let message = "whoever sends the form without having asked for it is not blocked";
+        let advice = "leave `submit` out: what is blocked at the start is asked about again then";
+        findings.error(&submit.span, message, advice);
+    }
     HookPolicy {
         at_start: start.unwrap_or(shipped.at_start),
-        at_submit: submit.unwrap_or(shipped.at_submit),
+        at_submit: submit.as_ref().map_or(shipped.at_submit, |at| at.value),
         timeout: taken.unwrap_or(shipped.timeout),
         retries: retries.as_ref().map_or(shipped.retries, |at| at.value),
         allows_when_down: *when_down == Some(WhenDown::Allow),

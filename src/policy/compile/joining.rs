@@ -39,6 +39,11 @@ pub fn approval(
             .filter_map(|text| address(text, around, findings))
             .collect(),
     };
+    if let (Some(first), true) = (account_types.first(), notify.is_empty()) {
+        let message = "nobody is told that somebody waits for approval";
+        let advice = "add `notify`, or look often: `vestibule registrations list`";
+        findings.warning(&first.span, message, advice);
+    }
     let given = expires_after.as_ref().or(remind_after.as_ref());
     if let Some(given) = given.filter(|_| policy.remind_after >= policy.expires_after) {
         let message = "nobody would be reminded before the request is over";

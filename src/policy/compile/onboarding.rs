@@ -49,7 +49,7 @@ pub fn compile(
     let exclude = exclusions(exclude, findings);
     let account_types = self::account_types(account_types.as_ref(), findings);
     let approving = joining::approval(approval, around, findings);
-    let self_registration = self_registration_of(self_registration, findings);
+    let self_registration = self_registration_of(self_registration, around, findings);
     let offered = [&account_types, &self_registration.account_types].map(Vec::as_slice);
     joining::advise_on_partners(partner, (&offered.concat(), &approving), findings);
     let by_password = local_login_of(local_login, self_registration.enabled, findings);
@@ -158,6 +158,7 @@ fn local_login_of(
 
 fn self_registration_of(
     shape: &SelfRegistrationShape,
+    around: &Surroundings,
     findings: &mut Findings<'_>,
 ) -> SelfRegistration {
     let SelfRegistrationShape {
@@ -168,9 +169,13 @@ fn self_registration_of(
         exclude,
     } = shape;
     let usual = SelfRegistration::default();
+    let enabled = enabled.as_ref().filter(|enabled| enabled.value);
+    if let Some(enabled) = enabled {
+        joining::needs_letters(&enabled.span, around, findings);
+    }
     let link_valid_for = findings.take_optional(link_valid_for.as_ref());
     SelfRegistration {
-        enabled: *enabled,
+        enabled: enabled.is_some(),
         account_types: self::account_types(account_types.as_ref(), findings),
         add_default_location: add_default_location.unwrap_or(usual.add_default_location),
         link_valid_for: link_valid_for.unwrap_or(usual.link_valid_for),

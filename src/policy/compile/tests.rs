@@ -113,6 +113,28 @@ name = "asked"
 }
 
 #[test]
+fn people_are_promised_no_letter_that_is_not_sent_and_are_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[self_registration]\nenabled = true\n[approval]\naccount_types = ['business']\n\
+                [hooks]\nstart = true\nsubmit = false\n";
+    std::fs::write(folder.path().join("onboarding.toml"), text).unwrap();
+    let around = Surroundings {
+        sends_letters: Some(false),
+        ..Surroundings::default()
+    };
+    let mut problems = Problems::default();
+    assert!(compile(folder.path(), &around, &mut problems).is_none());
+    let said = problems.to_string();
+    for sentence in [
+        "onboarding.toml:2:11: error: this asks people by letter, and no letters are sent",
+        "onboarding.toml:4:18: warning: nobody is told that somebody waits for approval",
+        "onboarding.toml:7:10: error: whoever sends the form without having asked for it",
+    ] {
+        assert!(said.contains(sentence), "{sentence}\n{said}");
+    }
+}
+
+#[test]
 fn a_form_names_its_captcha() {
     let named = |text: &str| {
         let policy = compiled(&[("signup/default.toml", text)]);

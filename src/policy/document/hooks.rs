@@ -16,7 +16,7 @@ pub struct HookShape {
     pub start: Option<bool>,
     /// Whether it is asked about a form that was sent, to change values, refuse fields or block.
     /// Default: `true`.
-    pub submit: Option<bool>,
+    pub submit: Option<At<bool>>,
     /// How long one try may take, 10 seconds at most. Default: `3s`.
     pub timeout: Option<Parsed<Duration>>,
     /// Further tries where nobody answered, or with a status from 500 on; 3 at most. Default: 1.

@@ -133,8 +133,7 @@ pub struct LocalLoginShape {
 #[serde(deny_unknown_fields)]
 pub struct SelfRegistrationShape {
     /// Whether the login page offers "Create new account". Default: `false`.
-    #[serde(default)]
-    pub enabled: bool,
+    pub enabled: Option<At<bool>>,
     /// The account types to choose from, in this order. Default: `["business", "personal"]`.
     pub account_types: Option<At<Vec<AccountType>>>,
     /// Whether a location is made with the customer. Default: `true`.
