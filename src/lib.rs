@@ -6,6 +6,9 @@
 //! see; rate limits slow abuse. `ARCHITECTURE.md` says who may import whom, and
 //! `tests/architecture.rs` holds it.
 
+// They panic where nobody reads (`| head`): `cli::say` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod clock;
 pub mod database;
 pub mod expression;

@@ -9,6 +9,7 @@ use http::{Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::say::complain;
 use crate::config::{self, AdminSettings};
 use crate::outbound::{AnswerLimits, Outbound};
 
@@ -41,7 +42,7 @@ impl AdminApi {
     /// That of the installation with this configuration file.
     pub fn at(path: &Path) -> anyhow::Result<Self> {
         let settings = config::load(path).map_err(|problems| {
-            eprint!("{problems}");
+            complain(&problems.to_string());
             anyhow::anyhow!("the configuration has mistakes")
         })?;
         Self::of(&settings.admin)

@@ -1,9 +1,9 @@
 //! `vestibule agreements export`: every receipt of an accepted agreement.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::Installation;
+use super::say::{complain, is_read, say};
 use crate::assemble;
 use crate::config;
 use crate::onboarding::Onboarding;
@@ -41,7 +41,7 @@ pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
     let settings = match config::load(&export.installation.config) {
         Ok(settings) => settings,
         Err(problems) => {
-            eprint!("{problems}");
+            complain(&problems.to_string());
             anyhow::bail!("the configuration has mistakes");
         }
     };
@@ -53,9 +53,8 @@ pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
 }
 
 async fn print_all(onboarding: &Onboarding, format: Format) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     if format == Format::Csv {
-        out.write_all(RECEIPTS_HEAD.as_bytes())?;
+        say(RECEIPTS_HEAD)?;
     }
     let mut after = String::new();
     loop {
@@ -64,12 +63,15 @@ async fn print_all(onboarding: &Onboarding, format: Format) -> anyhow::Result<()
             return Ok(());
         };
         after.clone_from(&last.id);
+        let mut part = String::new();
         for receipt in &receipts {
-            let line = match format {
+            part.push_str(&match format {
                 Format::Csv => KeptReceipt::to_csv(receipt),
                 Format::Json => serde_json::to_string(receipt)? + "\n",
-            };
-            out.write_all(line.as_bytes())?;
+            });
+        }
+        if !is_read(&part)? {
+            return Ok(());
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use url::Url;
 
+use super::say::{complain, say};
 use crate::assemble::assemble;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config;
@@ -58,25 +59,30 @@ async fn demo(choice: Choice) -> anyhow::Result<()> {
 async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
     let loaded = config::examine(&demo.configuration());
     let Some(settings) = loaded.settings else {
-        eprint!("{}", loaded.problems);
+        complain(&loaded.problems.to_string());
         anyhow::bail!("the demo's configuration has mistakes");
     };
     let _writing = logs::start(&settings.log)?;
     let gateway = assemble(settings).await?;
     let (reload, (stop, stopping)) = (gateway.reload(), watch::channel(false));
     let running = tokio::spawn(gateway.run(stopping));
-    print!("{}", demo.welcome());
+    tell(&demo.welcome());
     tokio::select! {
-        () = signals.come() => println!("\nStopping."),
-        () = demo.announce_letters(|letter| print!("{letter}")) => {}
+        () = signals.come() => tell("\nStopping.\n"),
+        () = demo.announce_letters(tell) => {}
         () = demo.announce_changes(|| {
             reload.reload();
-            println!("The policies were read again.");
+            tell("The policies were read again.\n");
         }) => {}
     }
     let _ = stop.send(true);
     let ran = running.await.context("the gateway ended badly")?;
     ran.context("the threads that carry connections cannot be started")
+}
+
+/// Tells what happens; a demo goes on where nobody reads it.
+fn tell(what: &str) {
+    let _ = say(what);
 }
 
 struct Signals {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::say::{complain, say};
 use crate::config;
 use crate::database::Database;
 
@@ -11,7 +12,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let settings = match config::load(path) {
         Ok(settings) => settings,
         Err(problems) => {
-            eprint!("{problems}");
+            complain(&problems.to_string());
             anyhow::bail!("the configuration has mistakes");
         }
     };
@@ -21,6 +22,6 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
         database.close().await;
         anyhow::Ok(())
     })?;
-    println!("The database is up to date.");
+    say("The database is up to date.\n")?;
     Ok(ExitCode::SUCCESS)
 }

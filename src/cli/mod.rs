@@ -86,7 +86,7 @@ pub fn run() -> ExitCode {
         Command::Schema(choice) => schema::run(&choice),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("vestibule: {error:#}");
+        say::complain(&format!("vestibule: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::say::complain;
 use crate::assemble::{Reload, assemble};
 use crate::config::{self, Settings};
 use crate::telemetry::logs;
@@ -16,7 +17,7 @@ use crate::telemetry::logs;
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let loaded = config::examine(path);
     let Some(settings) = loaded.settings else {
-        eprint!("{}", loaded.problems);
+        complain(&loaded.problems.to_string());
         anyhow::bail!("the configuration has mistakes");
     };
     let _writing = logs::start(&settings.log)?;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::Installation;
+use super::say::complain;
 use crate::config::{self, Settings};
 
 /// What is asked.
@@ -47,7 +48,7 @@ fn settings(installation: &Installation) -> anyhow::Result<Settings> {
 
 fn load(path: &Path) -> anyhow::Result<Settings> {
     config::load(path).map_err(|problems| {
-        eprint!("{problems}");
+        complain(&problems.to_string());
         anyhow::anyhow!("the configuration has mistakes")
     })
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::super::say::say;
 use crate::language::Language;
 use crate::mail::letters::TemplateLetters;
 use crate::mail::{LetterKind, Letters as _, sample};
@@ -24,9 +25,8 @@ pub struct Choice {
 /// Prints the letter.
 pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
     let Some(name) = &choice.letter else {
-        for kind in LetterKind::ALL {
-            println!("{}", kind.as_str());
-        }
+        let names: Vec<&str> = LetterKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        say(&(names.join("\n") + "\n"))?;
         return Ok(ExitCode::SUCCESS);
     };
     let kind = LetterKind::from_word(name);
@@ -38,10 +38,10 @@ pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
     let language = language.with_context(|| format!("no letters in `{}`", choice.language))?;
     let to = sample::addressee(language);
     let letter = TemplateLetters.compose(&sample::message(kind), &to, &sample::letterhead());
-    if choice.html {
-        println!("{}", letter.html);
+    say(&if choice.html {
+        format!("{}\n", letter.html)
     } else {
-        println!("Subject: {}\n\n{}", letter.subject, letter.text);
-    }
+        format!("Subject: {}\n\n{}\n", letter.subject, letter.text)
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::super::admin_api::AdminApi;
+use super::super::say::say;
 use super::super::{Installation, serve};
 
 /// Which list.
@@ -45,7 +46,7 @@ impl Choice {
 pub fn list(choice: &Choice) -> anyhow::Result<ExitCode> {
     let api = choice.api()?;
     let answer = serve::runtime()?.block_on(api.get(choice.path()))?;
-    print!("{}", listed(&answer));
+    say(&listed(&answer))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -58,7 +59,7 @@ pub fn retry(choice: &RetryChoice) -> anyhow::Result<ExitCode> {
     };
     let answer = serve::runtime()?.block_on(api.post(&path))?;
     let retried = answer.get("retried").and_then(Value::as_u64).unwrap_or(0);
-    println!("{retried} tried again.");
+    say(&format!("{retried} tried again.\n"))?;
     Ok(if retried == 0 && choice.id.is_some() {
         ExitCode::FAILURE
     } else {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::super::say::say;
 use super::super::{Installation, serve};
 use crate::assemble::courier;
 use crate::identity::EmailAddress;
@@ -44,11 +45,12 @@ pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
     })?;
     Ok(match outcome {
         Ok(()) => {
-            println!("{server} has taken the letter {}.", letter.id);
+            say(&format!("{server} has taken the letter {}.\n", letter.id))?;
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("{server} has not taken the letter: {}", error.with_causes());
+            let why = error.with_causes();
+            say(&format!("{server} has not taken the letter: {why}\n"))?;
             ExitCode::FAILURE
         }
     })

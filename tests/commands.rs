@@ -1,0 +1,78 @@
+//! What `vestibule` says to those who call it, as far as no gateway has to run for it.
+
+use std::fs;
+use std::process::{Command, ExitStatus};
+
+/// An installation without mistakes.
+const SOUND: &str = "
+    host = [{ origin = 'https://app.example.com' }]
+    listen = { address = '127.0.0.1:8080' }
+    upstream = { servers = ['http://10.0.0.5:8080'] }
+    [[identity_provider]]
+    id = 'corp'
+    issuer = 'https://idp.example.com'
+    client_id = 'vestibule'
+";
+
+/// A folder with an installation in it.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(vestibule: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("vestibule.toml"), vestibule).expect("a file");
+        Self(folder)
+    }
+
+    /// `vestibule …` in the folder.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+        command.args(arguments).current_dir(self.0.path());
+        command.env_remove("VESTIBULE_CONFIG");
+        command
+    }
+
+    /// Runs a command whose output nobody reads, and gives what it complained about.
+    fn unread(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = self.command(arguments).stdout(writer).output();
+        let output = output.expect("the program runs");
+        let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status, complained)
+    }
+}
+
+#[test]
+fn commands_end_quietly_when_their_reader_is_gone() {
+    let folder = Folder::with(SOUND);
+    for command in [
+        "mail preview",
+        "mail preview proof-code",
+        "mail preview proof-code --html",
+        "check",
+        "migrate",
+        "agreements export",
+        "schema",
+        "config-reference",
+        "--help",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let (status, complained) = folder.unread(&arguments);
+        assert!(status.success(), "{command}: {status}");
+        assert_eq!(complained, "", "{command}");
+    }
+}
+
+#[test]
+fn commands_fail_quietly_when_nobody_reads_complaints() {
+    let folder = Folder::with("host = 7");
+    for command in ["serve", "migrate", "registrations list", "mail queue list"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let status = folder.command(&arguments).stderr(writer).status();
+        let code = status.expect("the program runs").code();
+        assert_eq!(code, Some(1), "{command}");
+    }
+}
