@@ -76,3 +76,35 @@ fn commands_fail_quietly_when_nobody_reads_complaints() {
         assert_eq!(code, Some(1), "{command}");
     }
 }
+
+#[test]
+fn the_configuration_is_named_before_or_after_the_command() {
+    let folder = Folder::with("");
+    for command in [
+        "serve",
+        "check",
+        "migrate",
+        "explain --request /",
+        "mail test --to a@b.example",
+        "mail queue list",
+        "mail queue retry",
+        "agreements export",
+        "registrations list",
+        "registrations approve 1",
+        "invitations list",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        for place in 0..=words.len() {
+            let mut arguments = words.clone();
+            if place > 0 && words[place - 1].starts_with("--") {
+                continue;
+            }
+            arguments.splice(place..place, ["--config", "other.toml"]);
+            let output = folder.command(&arguments).output();
+            let output = output.expect("the program runs");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            assert!(said.contains("other.toml: error"), "{arguments:?}: {said}");
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! `vestibule agreements export`: every receipt of an accepted agreement.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::Installation;
 use super::say::{complain, is_read, say};
 use crate::assemble;
 use crate::config;
@@ -22,8 +22,6 @@ pub enum Choice {
 /// How receipts are printed.
 #[derive(Debug, clap::Args)]
 pub struct Export {
-    #[command(flatten)]
-    installation: Installation,
     /// The format; `json` is one object a line.
     #[arg(long, value_enum, default_value = "csv")]
     format: Format,
@@ -36,9 +34,9 @@ enum Format {
 }
 
 /// Does it.
-pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
     let Choice::Export(export) = choice;
-    let settings = match config::load(&export.installation.config) {
+    let settings = match config::load(config) {
         Ok(settings) => settings,
         Err(problems) => {
             complain(&problems.to_string());

@@ -24,6 +24,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "vestibule", version, arg_required_else_help = true)]
 struct Arguments {
+    #[command(flatten)]
+    installation: Installation,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,11 +33,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway. SIGTERM lets requests in flight finish, SIGHUP reads the policies again.
-    Serve(Installation),
+    Serve,
     /// Try it: run the gateway between a demo identity provider and a demo platform.
     Demo(demo::Choice),
     /// Say everything that is wrong with the configuration and the policies. Needs no network.
-    Check(Installation),
+    Check,
     /// Show what would happen to somebody, or to a request, and which rule says so.
     Explain(explain::Question),
     /// Whether letters leave, what they look like, and which ones are stuck.
@@ -45,7 +47,7 @@ enum Command {
     #[command(subcommand)]
     Agreements(agreements::Choice),
     /// Bring the database up to date; `serve` does so by itself.
-    Migrate(Installation),
+    Migrate,
     /// See who is on the way in, and approve, reject or retry. Asks the running gateway.
     Registrations(registrations::Errand),
     /// Bring a named address straight into a customer. Asks the running gateway.
@@ -56,7 +58,7 @@ enum Command {
     Schema(schema::Choice),
 }
 
-/// Which installation a command is about.
+/// Which installation a command is about; said before or after the command.
 #[derive(Debug, clap::Args)]
 struct Installation {
     /// The configuration file.
@@ -65,23 +67,28 @@ struct Installation {
         long,
         value_name = "FILE",
         env = "VESTIBULE_CONFIG",
-        default_value = "vestibule.toml"
+        default_value = "vestibule.toml",
+        global = true
     )]
     config: PathBuf,
 }
 
 /// Runs the command that the process was called with.
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Check(installation) => check::run(&installation.config),
+    let Arguments {
+        installation: Installation { config },
+        command,
+    } = Arguments::parse();
+    let outcome = match command {
+        Command::Check => check::run(&config),
         Command::Demo(choice) => demo::run(choice),
-        Command::Serve(installation) => serve::run(&installation.config),
-        Command::Explain(question) => explain::run(&question),
-        Command::Mail(question) => mail::run(&question),
-        Command::Agreements(choice) => agreements::run(&choice),
-        Command::Migrate(installation) => migrate::run(&installation.config),
-        Command::Registrations(errand) => registrations::run(&errand),
-        Command::Invitations(errand) => invitations::run(&errand),
+        Command::Serve => serve::run(&config),
+        Command::Explain(question) => explain::run(&config, &question),
+        Command::Mail(question) => mail::run(&config, &question),
+        Command::Agreements(choice) => agreements::run(&config, &choice),
+        Command::Migrate => migrate::run(&config),
+        Command::Registrations(errand) => registrations::run(&config, &errand),
+        Command::Invitations(errand) => invitations::run(&config, &errand),
         Command::ConfigReference => reference::run(),
         Command::Schema(choice) => schema::run(&choice),
     };

@@ -1,11 +1,11 @@
 //! `vestibule registrations`: who is on the way in, who waits, and what is to be done about it.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use http::Method;
 use serde_json::Value;
 
-use super::Installation;
 use super::admin_api::AdminApi;
 use super::say::say;
 use super::table::{cell, day, in_path, items, plain, table};
@@ -15,8 +15,6 @@ const PATH: &str = "/operator/v1/registrations";
 /// What to do about registrations.
 #[derive(Debug, clap::Args)]
 pub struct Errand {
-    #[command(flatten)]
-    installation: Installation,
     #[command(subcommand)]
     what: What,
 }
@@ -62,8 +60,8 @@ enum What {
 }
 
 /// Carries it out.
-pub fn run(errand: &Errand) -> anyhow::Result<ExitCode> {
-    let operator = AdminApi::at(&errand.installation.config)?;
+pub fn run(config: &Path, errand: &Errand) -> anyhow::Result<ExitCode> {
+    let operator = AdminApi::at(config)?;
     super::serve::runtime()?.block_on(async {
         let text = match &errand.what {
             What::List { state, limit, json } => {

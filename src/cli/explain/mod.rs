@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use super::Installation;
 use super::say::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
@@ -21,8 +20,6 @@ use crate::policy::{self, Policy};
 /// What to explain.
 #[derive(Debug, clap::Args)]
 pub struct Question {
-    #[command(flatten)]
-    installation: Installation,
     /// A JSON file with the claims of somebody who comes through an identity provider; `-` for
     /// standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "request")]
@@ -46,8 +43,8 @@ struct Ground {
 }
 
 /// Prints the explanation.
-pub fn run(question: &Question) -> anyhow::Result<ExitCode> {
-    let ground = ground(question)?;
+pub fn run(config: &Path, question: &Question) -> anyhow::Result<ExitCode> {
+    let ground = ground(config, question)?;
     let identity = match &question.claims {
         Some(path) => Some(identity(question, &ground, claims(path)?)?),
         None => None,
@@ -61,8 +58,8 @@ pub fn run(question: &Question) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ground(question: &Question) -> anyhow::Result<Ground> {
-    let loaded = config::examine(&question.installation.config);
+fn ground(config: &Path, question: &Question) -> anyhow::Result<Ground> {
+    let loaded = config::examine(config);
     let mut problems = loaded.problems;
     let Some(settings) = loaded.settings else {
         anyhow::bail!("the configuration has mistakes:\n{problems}");
@@ -157,7 +154,7 @@ mod tests {
         std::fs::write(&config, installation).unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         std::fs::write(folder.path().join("policies/access.toml"), access).unwrap();
-        let ground = super::ground(&question(&config)).unwrap();
+        let ground = super::ground(&config, &question()).unwrap();
         (folder, ground)
     }
 
@@ -167,14 +164,11 @@ mod tests {
             "email_verified": true, "organization": "Acme", "groups": ["users"],
         });
         let claims = claims.as_object().unwrap().clone();
-        identity(&question(Path::new("")), ground, claims).unwrap()
+        identity(&question(), ground, claims).unwrap()
     }
 
-    fn question(config: &Path) -> Question {
+    fn question() -> Question {
         Question {
-            installation: Installation {
-                config: config.to_owned(),
-            },
             claims: None,
             request: None,
             provider: None,
@@ -185,12 +179,13 @@ mod tests {
     #[test]
     fn a_host_or_provider_that_is_not_there_is_refused() {
         let (folder, _) = ground();
-        let mut question = question(&folder.path().join("vestibule.toml"));
+        let config = folder.path().join("vestibule.toml");
+        let mut question = question();
         question.host = Some("other.example.com".to_owned());
-        assert!(super::ground(&question).is_err());
+        assert!(super::ground(&config, &question).is_err());
         question.host = None;
         question.provider = Some("other".to_owned());
-        let ground = super::ground(&question).unwrap();
+        let ground = super::ground(&config, &question).unwrap();
         assert!(identity(&question, &ground, Map::new()).is_err());
     }
 }

@@ -7,7 +7,6 @@ mod test;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::Installation;
 use super::say::complain;
 use crate::config::{self, Settings};
 
@@ -33,20 +32,16 @@ pub enum Order {
 }
 
 /// Answers.
-pub fn run(question: &Question) -> anyhow::Result<ExitCode> {
+pub fn run(config: &Path, question: &Question) -> anyhow::Result<ExitCode> {
     match question {
-        Question::Test(choice) => test::run(choice),
+        Question::Test(choice) => test::run(config, choice),
         Question::Preview(choice) => preview::run(choice),
-        Question::Queue(Order::List(choice)) => queue::list(choice),
-        Question::Queue(Order::Retry(choice)) => queue::retry(choice),
+        Question::Queue(Order::List(choice)) => queue::list(config, choice),
+        Question::Queue(Order::Retry(choice)) => queue::retry(config, choice),
     }
 }
 
-fn settings(installation: &Installation) -> anyhow::Result<Settings> {
-    load(&installation.config)
-}
-
-fn load(path: &Path) -> anyhow::Result<Settings> {
+fn settings(path: &Path) -> anyhow::Result<Settings> {
     config::load(path).map_err(|problems| {
         complain(&problems.to_string());
         anyhow::anyhow!("the configuration has mistakes")

@@ -1,19 +1,18 @@
 //! `vestibule mail queue`: what waits for delivery, and another try for what was given up.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use super::super::admin_api::AdminApi;
 use super::super::say::say;
-use super::super::{Installation, serve};
+use super::super::serve;
 
 /// Which list.
 #[derive(Debug, clap::Args)]
 pub struct Choice {
-    #[command(flatten)]
-    installation: Installation,
     /// Webhooks instead of letters.
     #[arg(long)]
     webhooks: bool,
@@ -36,23 +35,23 @@ impl Choice {
             "/outbox/v1/letters"
         }
     }
+}
 
-    fn api(&self) -> anyhow::Result<AdminApi> {
-        AdminApi::of(&super::settings(&self.installation)?.admin)
-    }
+fn api(config: &Path) -> anyhow::Result<AdminApi> {
+    AdminApi::of(&super::settings(config)?.admin)
 }
 
 /// Prints the queue.
-pub fn list(choice: &Choice) -> anyhow::Result<ExitCode> {
-    let api = choice.api()?;
+pub fn list(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+    let api = api(config)?;
     let answer = serve::runtime()?.block_on(api.get(choice.path()))?;
     say(&listed(&answer))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Tries again.
-pub fn retry(choice: &RetryChoice) -> anyhow::Result<ExitCode> {
-    let api = choice.of.api()?;
+pub fn retry(config: &Path, choice: &RetryChoice) -> anyhow::Result<ExitCode> {
+    let api = api(config)?;
     let path = match &choice.id {
         Some(id) => format!("{}/{id}/retry", choice.of.path()),
         None => format!("{}/retry", choice.of.path()),

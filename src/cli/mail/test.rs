@@ -1,11 +1,12 @@
 //! `vestibule mail test`: one letter through the configured mail server, past the queue.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
 use super::super::say::say;
-use super::super::{Installation, serve};
+use super::super::serve;
 use crate::assemble::courier;
 use crate::identity::EmailAddress;
 use crate::language::Language;
@@ -15,8 +16,6 @@ use crate::mail::{Addressee, LetterKind, Letters as _, sample};
 /// To whom.
 #[derive(Debug, clap::Args)]
 pub struct Choice {
-    #[command(flatten)]
-    installation: Installation,
     /// The address to write to.
     #[arg(long, value_name = "ADDRESS")]
     to: String,
@@ -26,7 +25,7 @@ pub struct Choice {
 }
 
 /// Sends the letter, and fails where the mail server did not take it.
-pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
     let language = Language::from_tag(&choice.language);
     let language = language.with_context(|| format!("no letters in `{}`", choice.language))?;
     let to = Addressee {
@@ -34,7 +33,7 @@ pub fn run(choice: &Choice) -> anyhow::Result<ExitCode> {
         name: None,
         language,
     };
-    let settings = super::settings(&choice.installation)?;
+    let settings = super::settings(config)?;
     let server = settings.mail.place();
     let message = sample::message(LetterKind::AccountReady);
     let letter = TemplateLetters.compose(&message, &to, &sample::letterhead());
