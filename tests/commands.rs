@@ -1,7 +1,10 @@
 //! What `vestibule` says to those who call it, as far as no gateway has to run for it.
 
+#![expect(clippy::expect_used, reason = "tests say what is wrong by failing")]
+
 use std::fs;
-use std::process::{Command, ExitStatus};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// An installation without mistakes.
 const SOUND: &str = "
@@ -107,4 +110,25 @@ fn the_configuration_is_named_before_or_after_the_command() {
             assert!(said.contains("other.toml: error"), "{arguments:?}: {said}");
         }
     }
+}
+
+#[test]
+fn a_demo_whose_terminal_is_closed_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+        .arg("demo")
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let said = BufReader::new(demo.stdout.take().expect("its output"));
+    let mut lines = said.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("Stop with Ctrl-C")));
+    let hung_up = Command::new("kill")
+        .args(["-HUP", &demo.id().to_string()])
+        .status();
+    assert!(hung_up.expect("kill starts").success());
+    assert!(demo.wait().expect("an end").success());
+    let left = fs::read_dir(temporary.path()).expect("a folder").count();
+    assert_eq!(left, 0);
 }

@@ -88,6 +88,8 @@ fn tell(what: &str) {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// What a terminal sends when it is closed.
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -97,6 +99,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
@@ -104,6 +107,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::letter::Letter;
+
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks into the folder twice a second and hands every new letter's announcement to `announce`;
@@ -17,7 +19,7 @@ pub async fn watch(folder: PathBuf, announce: impl Fn(&str)) {
             if seen.insert(letter.clone())
                 && let Ok(text) = tokio::fs::read(&letter).await
             {
-                announce(&announcement(&letter, &String::from_utf8_lossy(&text)));
+                announce(&announcement(&letter, &Letter::read(&text)));
             }
         }
     }
@@ -39,36 +41,17 @@ pub(super) async fn letters(folder: &Path) -> Vec<PathBuf> {
     letters
 }
 
-fn announcement(path: &Path, letter: &str) -> String {
-    let header = |name: &str| {
-        let head = letter.lines().take_while(|line| !line.is_empty());
-        let value = head
-            .filter_map(|line| line.split_once(": "))
-            .find(|(key, _)| *key == name);
-        value.map_or("?", |(_, value)| value.trim())
-    };
-    let code = code(letter).map_or_else(String::new, |code| format!(" ({code})"));
-    let link = link(letter).map_or_else(String::new, |link| format!("         {link}\n"));
+fn announcement(path: &Path, letter: &Letter) -> String {
+    let code = letter.code().map(|code| format!(" ({code})"));
+    let link = letter.link().map(|link| format!("         {link}\n"));
     format!(
-        "Letter to {}: {}{code}\n{link}         {}\n",
-        header("To"),
-        header("Subject"),
+        "Letter to {}: {}{}\n{}         {}\n",
+        letter.to,
+        letter.subject,
+        code.unwrap_or_default(),
+        link.unwrap_or_default(),
         path.display()
     )
-}
-
-/// The code in a letter: a line of digits.
-fn code(letter: &str) -> Option<&str> {
-    let is_code = |line: &&str| line.len() >= 4 && line.chars().all(|c| c.is_ascii_digit());
-    letter.lines().map(str::trim).find(is_code)
-}
-
-/// The first link to one of the gateway's own pages, as quoted-printable has it (RFC 2045).
-fn link(letter: &str) -> Option<String> {
-    let text = letter.replace("=\r\n", "").replace("=3D", "=");
-    let mut words = text.split_whitespace();
-    let is_link = |word: &&str| word.starts_with("http") && word.contains("/auth/");
-    words.find(is_link).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -77,20 +60,21 @@ mod tests {
 
     #[test]
     fn says_to_whom_what_and_where() {
-        let letter =
+        let raw =
             "From: x\r\nTo: a@b.example\r\nSubject: Your code\r\n\r\nTo: body\r\n\r\n  123456\r\n";
         assert_eq!(
-            announcement(Path::new("/tmp/mail/1.eml"), letter),
+            announcement(Path::new("/tmp/mail/1.eml"), &Letter::read(raw.as_bytes())),
             "Letter to a@b.example: Your code (123456)\n         /tmp/mail/1.eml\n"
         );
     }
 
     #[test]
     fn says_which_link_is_in_a_letter() {
-        let letter = "To: a@b.example\r\nSubject: Come\r\n\r\nOpen:\r\n\
+        let raw = "To: a@b.example\r\nSubject: Come\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\nOpen:\r\n\
             http://localhost:8080/auth/register/approval?link=3Dabc=\r\ndef\r\n";
         assert!(
-            announcement(Path::new("1.eml"), letter)
+            announcement(Path::new("1.eml"), &Letter::read(raw.as_bytes()))
                 .contains("\n         http://localhost:8080/auth/register/approval?link=abcdef\n")
         );
     }

@@ -4,6 +4,7 @@
 mod files;
 mod folder;
 pub mod identity_provider;
+mod letter;
 mod letters;
 mod mailbox;
 mod markup;
@@ -208,7 +209,9 @@ mod tests {
             "{:?}",
             examined.problems.all()
         );
-        assert!(demo.welcome().contains(&demo.origin));
+        let welcome = demo.welcome();
+        assert!(welcome.contains(&demo.origin));
+        assert_eq!(welcome.matches(&demo.mailbox).count(), 2);
         demo.stop().await;
         assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
     }

@@ -41,7 +41,7 @@ impl Welcome<'_> {
              Registers you with any e-mail address; the letters are at {mailbox}\n  \
              Local  {email}, password {UNLINKED_PASSWORD}\n         \
              Tomáš may sign in by password, without Lighthouse ID.\n  \
-             Mail   {mail}\n         Letters land here, and are announced below.\n         \
+             Mail   {mail}\n         Letters land here, and are announced below; read them at {mailbox}\n         \
              Be Kwame and ask to join; the letter to Amara has the link by which she decides.\n  \
              Code   {PARTNER_CODE}\n         Be Jonas, choose “Partner” and give this code: no customer is made.\n  \
              Terms  {terms}\n         Change this text: at your next page you accept it \
