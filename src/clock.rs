@@ -33,6 +33,12 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}")
     }
 
+    /// The moment in UTC, as `2026-11-21T17:30:05.25Z` (RFC 3339); empty where no year says it.
+    pub fn rfc3339(self) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0);
+        at.map_or_else(|_| String::new(), |at| at.to_string())
+    }
+
     /// This moment plus `span`, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

@@ -132,3 +132,15 @@ fn a_demo_whose_terminal_is_closed_leaves_nothing_behind() {
     let left = fs::read_dir(temporary.path()).expect("a folder").count();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn there_are_no_receipts_before_the_first_start() {
+    let folder = Folder::with(SOUND);
+    let output = folder.command(&["agreements", "export"]).output();
+    let output = output.expect("the program runs");
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{complained}");
+    assert!(complained.starts_with("There are no receipts yet"));
+    let files = fs::read_dir(folder.0.path()).expect("a folder").count();
+    assert_eq!(files, 1, "only vestibule.toml");
+}

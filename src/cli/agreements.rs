@@ -43,6 +43,10 @@ pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
             anyhow::bail!("the configuration has mistakes");
         }
     };
+    if !settings.store.database.is_there() {
+        complain("There are no receipts yet: the first `vestibule serve` makes the database.\n");
+        return Ok(ExitCode::SUCCESS);
+    }
     super::serve::runtime()?.block_on(async {
         let onboarding = assemble::for_questions(settings).await?;
         print_all(&onboarding, export.format).await

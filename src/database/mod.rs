@@ -46,6 +46,17 @@ pub enum DatabaseAddress {
     Postgres(String),
 }
 
+impl DatabaseAddress {
+    /// Whether anything may be there: a file that nobody made yet is not, of a server nothing is
+    /// known.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.is_file(),
+            Self::Postgres(_) => true,
+        }
+    }
+}
+
 /// Without the address of a server, which holds its password.
 impl std::fmt::Debug for DatabaseAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -55,7 +55,7 @@ impl RegistrationCompleted {
     pub fn delivery(&self, clock: &SharedClock) -> NewDelivery {
         let event = Event {
             kind: COMPLETED,
-            timestamp: rfc3339(clock.now().millis()),
+            timestamp: clock.now().rfc3339(),
             data: self,
         };
         NewDelivery {
@@ -66,10 +66,6 @@ impl RegistrationCompleted {
             valid_for: None,
         }
     }
-}
-
-fn rfc3339(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 /// Carries webhooks to the operator's endpoint.

@@ -46,7 +46,7 @@ pub struct KeptReceipt {
     pub agreement: String,
     /// The language of the text.
     pub language: String,
-    /// The digest of the text that was shown.
+    /// The digest of the text that was shown: `sha256:` and base64url.
     pub version: String,
     /// The version as the operator named it, if so.
     pub named_version: Option<String>,
@@ -71,7 +71,7 @@ pub const RECEIPTS_HEAD: &str = "id,agreement,language,version,named_version,iss
 impl KeptReceipt {
     /// The receipt as a line of CSV, in the order of [`RECEIPTS_HEAD`].
     pub fn to_csv(&self) -> String {
-        let at = self.accepted_at.to_string();
+        let at = Timestamp::from_millis(self.accepted_at).rfc3339();
         let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
         let cells = [
             self.id.clone(),

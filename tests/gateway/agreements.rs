@@ -276,13 +276,17 @@ async fn operators_read_every_receipt() {
     assert_eq!(receipt["language"], json!("en"));
     assert_eq!(receipt["subject"], json!("giulia"));
     assert!(receipt["user"].is_string() && receipt["host"].is_string());
+    let digest = receipt["version"].as_str().unwrap();
+    assert!(digest.starts_with("sha256:"), "{digest}");
     let asking = ask(&format!("{address}?format=csv"));
     let asking = asking.bearer_auth(super::harness::OPERATOR_TOKEN);
     let csv = asking.send().await.unwrap().text().await.unwrap();
     let lines: Vec<_> = csv.lines().collect();
     assert_eq!(lines.len(), 2);
     assert!(lines[0].starts_with("id,agreement,language,version,"));
-    assert!(lines[1].contains(",terms,en,"));
+    assert!(lines[1].contains(&format!(",terms,en,{digest},")));
+    let (_, at) = lines[1].rsplit_once(',').unwrap();
+    assert!(at.starts_with("20") && at.ends_with('Z'), "{at}");
 
     let printed = gateway.run(&["agreements", "export", "--format", "csv"]);
     assert_eq!(printed, csv);

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::Ground;
 use crate::assemble;
-use crate::database::DatabaseAddress;
 use crate::identity::VerifiedIdentity;
 use crate::onboarding::resolve::{LookUps, Outcome, Resolution, resolve};
 use crate::onboarding::{RegistrationForm, Scope, TurnedAway};
@@ -23,11 +22,7 @@ pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
         ..LookUps::default()
     };
     let by_policy_alone = || resolve(&identity, &nothing_known, &policy.onboarding, form);
-    let is_there = match &settings.store.database {
-        DatabaseAddress::Sqlite(path) => path.is_file(),
-        DatabaseAddress::Postgres(_) => true,
-    };
-    let looked_up = if is_there {
+    let looked_up = if settings.store.database.is_there() {
         looked_up(settings, &identity, &host).await
     } else {
         Err("there is no database yet".to_owned())

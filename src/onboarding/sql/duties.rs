@@ -129,7 +129,7 @@ impl From<ReceiptRow> for KeptReceipt {
             id: row.id,
             agreement: row.agreement,
             language: row.language,
-            version: row.version,
+            version: format!("sha256:{}", row.version),
             named_version: some(row.named_version),
             issuer: row.issuer,
             subject: row.subject,
