@@ -49,8 +49,8 @@ enum Problem {
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// A value is not one that we take.
-    #[error("the value of `{0}` is not valid")]
-    Field(&'static str),
+    #[error("the value of `{0}` is not valid: {1}")]
+    Field(&'static str, String),
     /// It was answered before.
     #[error("the registration was answered before: {}", .0.as_str())]
     Answered(Decision),
@@ -84,7 +84,7 @@ impl Problem {
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Field(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+            Self::Field(..) => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             Self::Answered(_) => (StatusCode::CONFLICT, "answered"),
             Self::NotWaiting => (StatusCode::CONFLICT, "not_waiting"),
             Self::NotFailed => (StatusCode::CONFLICT, "not_failed"),
@@ -154,10 +154,13 @@ impl InviteBody {
     fn check(self) -> Result<NewInvite, Problem> {
         let days = self.valid_days.unwrap_or(USUAL_DAYS);
         if !(1..=MOST_DAYS).contains(&days) {
-            return Err(Problem::Field("valid_days"));
+            let allowed = format!("write a number from 1 to {MOST_DAYS}");
+            return Err(Problem::Field("valid_days", allowed));
         }
+        let email = EmailAddress::parse(&self.email);
+        let no_email = |_| Problem::Field("email", "write it like `anna@example.com`".to_owned());
         Ok(NewInvite {
-            email: EmailAddress::parse(&self.email).map_err(|_| Problem::Field("email"))?,
+            email: email.map_err(no_email)?,
             customer: CustomerId::new(self.customer),
             host: self.host,
             language: self.language.unwrap_or(Language::En),
@@ -167,13 +170,19 @@ impl InviteBody {
     }
 }
 
+/// The answer to a word that is no state.
+fn no_state() -> Problem {
+    let states = RegistrationState::ALL.map(|state| format!("`{}`", state.as_str()));
+    Problem::Field("state", format!("there are {}", states.join(", ")))
+}
+
 async fn registrations(
     State(desk): Desk,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
     let state = match &query.state {
-        Some(word) => Some(RegistrationState::from_word(word).ok_or(Problem::Field("state"))?),
+        Some(word) => Some(RegistrationState::from_word(word).ok_or_else(no_state)?),
         None => None,
     };
     let items = desk.registrations(state, query.limit()).await?;

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::problem::ProblemDetails;
 use crate::database::DatabaseError;
 use crate::mail::queue;
 use crate::outbox::{Entry, Kind, Outbox};
@@ -55,6 +56,7 @@ async fn retry(outbox: &Outbox, kind: &str, id: Option<&str>) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     };
     match outbox.retry(kind, id).await {
+        Ok(0) if id.is_some() => no_such(kind),
         Ok(retried) => Json(json!({ "retried": retried })).into_response(),
         Err(error) => down(&error),
     }
@@ -82,6 +84,21 @@ fn shown(entry: &Entry) -> Value {
         "next_try_at": (!entry.has_failed).then_some(entry.next_try_at),
         "can_retry": entry.has_failed && entry.content.is_some(),
     })
+}
+
+/// The answer where one was meant and none is tried again.
+fn no_such(kind: Kind) -> Response {
+    let name = match kind {
+        Kind::Letter => "letter",
+        Kind::Webhook => "webhook",
+    };
+    let details = ProblemDetails {
+        status: StatusCode::NOT_FOUND,
+        detail: format!("there is no such {name} among those that were given up"),
+        code: Some("not_found"),
+        ..ProblemDetails::default()
+    };
+    details.into_response()
 }
 
 fn down(error: &DatabaseError) -> Response {

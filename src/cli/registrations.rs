@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::admin_api::AdminApi;
 use super::say::say;
-use super::table::{cell, day, in_path, items, plain, table};
+use super::table::{cell, day, in_path, items, moment, plain, table};
 
 const PATH: &str = "/operator/v1/registrations";
 
@@ -24,7 +24,7 @@ enum What {
     /// List registrations, the newest first.
     List {
         /// Only those in this state: `awaiting_approval`, `provisioning`, `undoing`, `completed`,
-        /// `failed`.
+        /// `failed`, `abandoned`.
         #[arg(long)]
         state: Option<String>,
         /// How many at most.
@@ -121,27 +121,32 @@ async fn show(operator: &AdminApi, id: &str, json: bool) -> anyhow::Result<Strin
     }
     let mut rows = Vec::new();
     for key in [
-        "id",
-        "state",
-        "reason",
-        "account_type",
-        "name",
-        "email",
-        "asked",
-        "customer",
-        "host",
-        "issuer",
-        "subject",
+        "id", "state", "reason", "asked", "customer", "host", "issuer", "subject",
     ] {
         rows.push(vec![key.to_owned(), cell(&one, key)]);
     }
-    rows.push(vec!["submitted".to_owned(), day(&one, "created_at")]);
-    let answers = one.get("answers").and_then(Value::as_object);
-    let answers = answers.into_iter().flatten();
-    rows.extend(answers.map(|(name, value)| vec![format!("answer {name}"), plain(value)]));
+    rows.push(vec!["submitted".to_owned(), moment(&one, "created_at")]);
+    rows.push(vec!["changed".to_owned(), moment(&one, "updated_at")]);
+    rows.extend(typed(&one));
     let steps = one.get("steps").and_then(Value::as_array);
     rows.extend(steps.into_iter().flatten().map(step));
     Ok(table(&["what", "value"], &rows))
+}
+
+/// Who applies and what they typed, as long as it is kept.
+fn typed(one: &Value) -> Vec<Vec<String>> {
+    let Some(answers) = one.get("answers").and_then(Value::as_object) else {
+        let why = "what was typed is erased once the account exists, or the request is over";
+        return vec![vec!["answers".to_owned(), why.to_owned()]];
+    };
+    let keys = ["account_type", "name", "email"];
+    let mut rows: Vec<_> = keys.map(|key| vec![key.to_owned(), cell(one, key)]).into();
+    rows.extend(
+        answers
+            .iter()
+            .map(|(name, value)| vec![format!("answer {name}"), plain(value)]),
+    );
+    rows
 }
 
 /// A step with its state.

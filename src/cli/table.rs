@@ -58,6 +58,13 @@ pub fn day(of: &Value, key: &str) -> String {
     day.unwrap_or_else(|| "-".to_owned())
 }
 
+/// A time in an answer, with day and time.
+pub fn moment(of: &Value, key: &str) -> String {
+    let millis = of.get(key).and_then(Value::as_i64);
+    let moment = millis.map(|millis| Timestamp::from_millis(millis).rfc3339());
+    moment.unwrap_or_else(|| "-".to_owned())
+}
+
 /// The items of an answer that is a list.
 pub fn items(answer: &Value) -> &[Value] {
     let items = answer.get("items").and_then(Value::as_array);

@@ -407,6 +407,14 @@ async fn the_back_office_approves_by_command_line(set_up: GatewayBuilder<'_>) {
     let id = json["items"][0]["id"].as_str().unwrap();
     let shown = says(&scene.gateway, &["registrations", "show", id]);
     assert!(shown.contains("Ferraro Impianti"), "{shown}");
+    let submitted = shown.lines().find(|line| line.starts_with("submitted "));
+    assert!(submitted.is_some_and(|line| line.ends_with('Z')), "{shown}");
+    let unheard_of = ["registrations", "list", "--state", "awaiting"];
+    let refused = fails(&scene.gateway, &unheard_of);
+    assert!(
+        refused.contains("`state` is not valid: there are `awaiting_approval`"),
+        "{refused}"
+    );
     let refused = fails(&scene.gateway, &["registrations", "retry", id]);
     assert!(
         refused.contains("only what failed is tried again"),
@@ -421,6 +429,8 @@ async fn the_back_office_approves_by_command_line(set_up: GatewayBuilder<'_>) {
     waiting.waits_until_on(DEEP_LINK).await;
     let again = fails(&scene.gateway, &["registrations", "reject", id]);
     assert!(again.contains("answered before: approved"), "{again}");
+    let shown = says(&scene.gateway, &["registrations", "show", id]);
+    assert!(shown.contains("what was typed is erased"), "{shown}");
     assert_eq!(scene.gateway.count("builtin_users").await, 1);
 }
 

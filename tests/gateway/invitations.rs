@@ -163,6 +163,20 @@ async fn an_invitation_is_taken_back(set_up: GatewayBuilder<'_>) {
     ];
     let said = fails(&scene.gateway, &unknown);
     assert!(said.contains("no such customer"), "{said}");
+    for (wrong, allowed) in [
+        (
+            ["--email", "x", "--valid-days", "1"],
+            "like `anna@example.com`",
+        ),
+        (
+            ["--email", "a@b.example", "--valid-days", "0"],
+            "from 1 to 365",
+        ),
+    ] {
+        let create = ["invitations", "create", "--customer", "none"];
+        let said = fails(&scene.gateway, &[&create[..], &wrong[..]].concat());
+        assert!(said.contains(allowed), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -179,6 +179,8 @@ async fn an_operator_sees_what_was_refused_and_tries_again(set_up: GatewayBuilde
     })
     .await;
     mailbox.behaves("take").await;
+    let (well, said) = mail(&gateway, &["queue", "retry", "abc"]);
+    assert!(!well && said.contains("there is no such letter"), "{said}");
     let (well, said) = mail(&gateway, &["queue", "retry"]);
     assert!(well && said.contains("1 tried again"), "{said}");
     mailbox.wait_for(ADDRESS).await;

@@ -108,7 +108,12 @@ fn identity(
     claims: Map<String, Value>,
 ) -> anyhow::Result<VerifiedIdentity> {
     let provider = ground.settings.provider(question.provider.as_deref());
-    let provider = provider.context("there is no such identity provider in the configuration")?;
+    let provider = provider.with_context(|| {
+        let all = ground.settings.providers.iter();
+        let all: Vec<&str> = all.map(|provider| provider.id.as_str()).collect();
+        let named = question.provider.as_deref().unwrap_or_default();
+        format!("there is no identity provider `{named}`; there are {all:?}")
+    })?;
     let subject = claims.get("sub").and_then(Value::as_str);
     let subject = subject.unwrap_or("(no sub given)").to_owned();
     let email = claims.get("email").and_then(Value::as_str);
@@ -186,6 +191,8 @@ mod tests {
         question.host = None;
         question.provider = Some("other".to_owned());
         let ground = super::ground(&config, &question).unwrap();
-        assert!(identity(&question, &ground, Map::new()).is_err());
+        let refused = identity(&question, &ground, Map::new()).unwrap_err();
+        let expected = "there is no identity provider `other`; there are [\"corp\"]";
+        assert_eq!(refused.to_string(), expected);
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::admin_api::AdminApi;
 use super::super::say::say;
 use super::super::serve;
+use super::super::table::in_path;
 
 /// Which list.
 #[derive(Debug, clap::Args)]
@@ -53,17 +54,13 @@ pub fn list(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
 pub fn retry(config: &Path, choice: &RetryChoice) -> anyhow::Result<ExitCode> {
     let api = api(config)?;
     let path = match &choice.id {
-        Some(id) => format!("{}/{id}/retry", choice.of.path()),
+        Some(id) => format!("{}/{}/retry", choice.of.path(), in_path(id)),
         None => format!("{}/retry", choice.of.path()),
     };
     let answer = serve::runtime()?.block_on(api.post(&path))?;
     let retried = answer.get("retried").and_then(Value::as_u64).unwrap_or(0);
     say(&format!("{retried} tried again.\n"))?;
-    Ok(if retried == 0 && choice.id.is_some() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
 fn listed(answer: &Value) -> String {
