@@ -66,6 +66,11 @@ impl Expression {
         variables::first_unknown(self.program.expression(), known)
     }
 
+    /// The first member of the variable `of` in it that is not one of `known`.
+    pub fn unknown_member(&self, of: &str, known: &[&str]) -> Option<&str> {
+        variables::first_unknown_member(self.program.expression(), of, known)
+    }
+
     /// Evaluates over named JSON values.
     pub fn evaluate(&self, variables: &[(&str, &Value)]) -> Result<Value, EvaluationError> {
         let value = self.run(variables)?;
@@ -129,6 +134,11 @@ impl Condition {
     /// [`Expression::unknown_variable`] of the condition.
     pub fn unknown_variable(&self, known: &[&str]) -> Option<&str> {
         self.0.unknown_variable(known)
+    }
+
+    /// [`Expression::unknown_member`] of the condition.
+    pub fn unknown_member(&self, of: &str, known: &[&str]) -> Option<&str> {
+        self.0.unknown_member(of, known)
     }
 
     /// Whether it holds; an error is neither yes nor no.
@@ -237,6 +247,30 @@ mod tests {
             ("{'a': form.country}.a == 'IT'", "form"),
         ] {
             assert_eq!(unknown(wrong).as_deref(), Some(name), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_not_there_is_found_wherever_it_stands() {
+        let unknown = |source: &str| {
+            let condition = Condition::compile(source).unwrap();
+            let unknown = condition.unknown_member("form", &["country"]);
+            unknown.map(str::to_owned)
+        };
+        for sound in [
+            "form.country == 'IT' && identity.contry == 'IT'",
+            "['IT'].exists(form, form.contry == 'IT')",
+            "form.country.size.of == 1",
+        ] {
+            assert_eq!(unknown(sound), None, "{sound}");
+        }
+        for wrong in [
+            "form.contry == 'IT'",
+            "has(form.contry)",
+            "!(form.country == 'IT' || form.contry.startsWith('I'))",
+            "['IT'].exists(code, form.contry == code)",
+        ] {
+            assert_eq!(unknown(wrong).as_deref(), Some("contry"), "{wrong}");
         }
     }
 

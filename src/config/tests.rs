@@ -123,6 +123,53 @@ fn a_thingsboard_takes_a_few_lines() {
 }
 
 #[test]
+fn a_value_of_a_wrong_shape_is_shown_in_the_right_one() {
+    for (line, advice) in [
+        (
+            "client_secret = \"s3cret\"",
+            "write `{ env = \"…\" }` or `{ file = \"…\" }`",
+        ),
+        ("trust_email = \"example.com\"", "write `[\"example.com\"]`"),
+        ("scopes = \"groups\"", "write `[\"groups\"]`"),
+        ("max_age = 300", "write it like `\"5m\"`"),
+    ] {
+        let said = examined(&format!("{MINIMAL}    {line}\n"))
+            .problems
+            .to_string();
+        assert!(said.contains(advice), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
+fn an_upstream_server_that_is_the_gateway_itself_is_refused() {
+    for (own, server, is_loop) in [
+        ("https://app.example.com", "https://app.example.com", true),
+        (
+            "https://app.example.com",
+            "https://APP.example.com:443",
+            true,
+        ),
+        ("http://localhost:8080", "http://localhost:8080/", true),
+        (
+            "https://app.example.com",
+            "http://app.example.com:8080",
+            false,
+        ),
+        (
+            "https://app.example.com",
+            "https://platform.example.com",
+            false,
+        ),
+    ] {
+        let text = MINIMAL.replace("https://app.example.com", own);
+        let text = text.replace("http://10.0.0.5:8080", server);
+        let said = examined(&text).problems.to_string();
+        assert_eq!(said.contains("is the gateway itself"), is_loop, "{said}");
+    }
+}
+
+#[test]
 fn warnings_do_not_keep_it_from_loading() {
     let text = MINIMAL.replace("127.0.0.1:8080", "0.0.0.0:8080");
     let loaded = examined(&text);

@@ -1,7 +1,7 @@
 //! Which names an expression needs from outside, found when it is compiled.
 
 use cel::IdedExpr;
-use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr};
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, SelectExpr};
 
 /// Names of the language itself: its types (CEL specification, "Standard Definitions").
 const OWN_NAMES: [&str; 10] = [
@@ -19,14 +19,31 @@ const OWN_NAMES: [&str; 10] = [
 
 /// The first name that is neither known, nor a type, nor bound by a macro such as `exists`.
 pub(super) fn first_unknown<'e>(expression: &'e IdedExpr, known: &[&str]) -> Option<&'e str> {
-    Search {
+    let mut search = Search {
+        of: None,
         known,
         bound: Vec::new(),
-    }
-    .look_at(expression)
+    };
+    search.look_at(expression)
+}
+
+/// The first member of the variable `of` that is not known.
+pub(super) fn first_unknown_member<'e>(
+    expression: &'e IdedExpr,
+    of: &str,
+    known: &[&str],
+) -> Option<&'e str> {
+    let mut search = Search {
+        of: Some(of),
+        known,
+        bound: Vec::new(),
+    };
+    search.look_at(expression)
 }
 
 struct Search<'s, 'e> {
+    /// The variable whose members are looked for; none for the variables themselves.
+    of: Option<&'s str>,
     known: &'s [&'s str],
     bound: Vec<&'e str>,
 }
@@ -35,8 +52,11 @@ impl<'e> Search<'_, 'e> {
     fn look_at(&mut self, expression: &'e IdedExpr) -> Option<&'e str> {
         match &expression.expr {
             Expr::Unspecified | Expr::Literal(_) => None,
-            Expr::Ident(name) => (!self.knows(name)).then_some(name),
-            Expr::Select(select) => self.look_at(&select.operand),
+            Expr::Ident(name) => (self.of.is_none() && !self.knows(name)).then_some(name),
+            Expr::Select(select) => {
+                let member = self.unknown_member(select);
+                member.or_else(|| self.look_at(&select.operand))
+            }
             Expr::List(list) => list.elements.iter().find_map(|one| self.look_at(one)),
             Expr::Call(call) => {
                 let target = call.target.as_deref();
@@ -47,6 +67,15 @@ impl<'e> Search<'_, 'e> {
             Expr::Struct(made) => made.entries.iter().find_map(|one| self.look_in(&one.expr)),
             Expr::Comprehension(comprehension) => self.look_through(comprehension),
         }
+    }
+
+    fn unknown_member(&self, select: &'e SelectExpr) -> Option<&'e str> {
+        let Expr::Ident(name) = &select.operand.expr else {
+            return None;
+        };
+        let is_of = self.of == Some(name) && !self.bound.contains(&name.as_str());
+        let field = select.field.as_str();
+        (is_of && !self.known.contains(&field)).then_some(field)
     }
 
     fn look_in(&mut self, entry: &'e EntryExpr) -> Option<&'e str> {

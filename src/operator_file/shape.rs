@@ -33,7 +33,7 @@ impl<'s> Check<'s, '_, '_> {
         let span = value.span();
         let wanted = kinds(self.resolve(schema));
         if !wanted.is_empty() && !wanted.iter().any(|kind| is_kind(value.as_ref(), kind)) {
-            return self.wrong_type(&wanted, value, path);
+            return self.wrong_type(schema, value, path);
         }
         match value.as_ref() {
             DeValue::Table(table) => self.table(schema, table, (&span, path)),
@@ -117,24 +117,72 @@ impl<'s> Check<'s, '_, '_> {
             .error(span, message, format!("add `{name}`: {meaning}"));
     }
 
-    fn wrong_type(&mut self, wanted: &[&str], value: &Spanned<DeValue<'_>>, path: &str) {
+    fn wrong_type(&mut self, schema: &'s Value, value: &Spanned<DeValue<'_>>, path: &str) {
         self.is_sound = false;
-        let wanted: Vec<&str> = wanted.iter().map(|kind| spoken(kind)).collect();
+        let schema = self.resolve(schema);
+        let wanted: Vec<&str> = kinds(schema).into_iter().map(spoken).collect();
         let message = format!(
             "`{path}` is {}, not {}",
             spoken_of(value.as_ref()),
             wanted.join(" or ")
         );
-        let advice = match (wanted.as_slice(), value.as_ref()) {
+        let advice = self.notation(schema, value.as_ref());
+        let advice = advice.unwrap_or_else(|| match (wanted.as_slice(), value.as_ref()) {
             (["text"], DeValue::Integer(_) | DeValue::Boolean(_) | DeValue::Float(_)) => {
                 "put it in quotes".to_owned()
             }
             (["a list"], DeValue::Table(_)) => format!("write `[[{path}]]`"),
             (["a list"], _) => "put it in square brackets".to_owned(),
             _ => format!("write {}", wanted.join(" or ")),
-        };
+        });
         self.findings.error(&value.span(), message, advice);
     }
+
+    /// How the key is written: by an example, with `value` in a list, or with the keys of a small
+    /// table. What is written where a table belongs may be a secret, and is not repeated.
+    fn notation(&self, schema: &'s Value, value: &DeValue<'_>) -> Option<String> {
+        if let Some(example) = schema.pointer("/examples/0").and_then(Value::as_str) {
+            return Some(format!("write it like `\"{example}\"`"));
+        }
+        if let DeValue::String(text) = value
+            && self.lists_text(schema)
+        {
+            return Some(format!("write `[{text:?}]`"));
+        }
+        (kinds(schema) == ["object"]).then(|| small_table(schema))?
+    }
+
+    /// Whether a list of texts is one way to write it.
+    fn lists_text(&self, schema: &'s Value) -> bool {
+        let ways = schema.get("anyOf").and_then(Value::as_array);
+        let mut ways = ways.into_iter().flatten().chain([schema]);
+        ways.any(|way| {
+            let items = way.get("items").map(|items| self.resolve(items));
+            items.is_some_and(|items| kinds(items) == ["string"])
+        })
+    }
+}
+
+/// The notation of a table with a few texts: all that are required, or any one.
+fn small_table(schema: &Value) -> Option<String> {
+    let keys = schema.get("properties")?.as_object()?;
+    let is_small = keys.len() <= 3 && keys.values().all(|key| kinds(key) == ["string"]);
+    if !is_small {
+        return None;
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    let required: Vec<&str> = required
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let entry = |key: &str| format!("{key} = \"…\"");
+    if required.is_empty() {
+        let ways = keys.keys().map(|key| format!("`{{ {} }}`", entry(key)));
+        return Some(format!("write {}", ways.collect::<Vec<_>>().join(" or ")));
+    }
+    let entries = required.into_iter().map(entry).collect::<Vec<_>>();
+    Some(format!("write `{{ {} }}`", entries.join(", ")))
 }
 
 fn join(path: &str, name: &str) -> String {

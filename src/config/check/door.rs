@@ -271,6 +271,7 @@ impl Check<'_> {
     pub(super) fn upstream(
         &mut self,
         upstream: &Upstream,
+        hosts: &[HostSettings],
     ) -> (Sound<UpstreamSettings>, HandoffSettings) {
         let Upstream {
             servers,
@@ -289,7 +290,10 @@ impl Check<'_> {
         let name = tls_name.as_ref().map(|name| name.as_str());
         let found: Vec<_> = servers
             .iter()
-            .filter_map(|server| self.server(server, name))
+            .filter_map(|server| {
+                self.no_loop(server, hosts);
+                self.server(server, name)
+            })
             .collect();
         let is_whole = !found.is_empty() && found.len() == servers.len();
         let mut settings = UpstreamSettings::to(found);
@@ -313,6 +317,18 @@ impl Check<'_> {
             .ok()
     }
 
+    /// What is forwarded to the gateway's own origin comes in again, and again.
+    fn no_loop(&mut self, server: &At<String>, hosts: &[HostSettings]) {
+        let own = hosts
+            .iter()
+            .find(|host| is_same_place(&host.origin, server));
+        if let Some(own) = own {
+            let message = format!("`{}` is the gateway itself", own.origin);
+            let advice = "name the server behind it, such as `http://10.0.0.5:8080`";
+            self.findings.error(&server.span, message, advice);
+        }
+    }
+
     fn server(&mut self, server: &At<String>, name: Option<&str>) -> Sound<UpstreamServer> {
         let parsed = UpstreamServer::parse(server, name);
         parsed
@@ -324,6 +340,15 @@ impl Check<'_> {
             })
             .ok()
     }
+}
+
+/// Whether two URLs have the same host and port.
+fn is_same_place(one: &str, other: &str) -> bool {
+    let place = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 fn is_local(origin: &str) -> bool {

@@ -60,7 +60,7 @@ impl Check<'_> {
         } = file;
         let hosts = self.hosts(host);
         let listening = self.listen(listen, host);
-        let (upstream, handoff) = self.upstream(upstream);
+        let (upstream, handoff) = self.upstream(upstream, &hosts);
         let (store, is_shared) = self.store(store);
         let keys = self.keys(keys, (store.as_ref(), is_shared));
         let providers = self.providers(identity_provider);

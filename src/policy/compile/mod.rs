@@ -16,6 +16,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::document::OnboardingFile;
 use super::files::Files;
 use super::{Forms, Policy, SignupForm};
 use crate::identity::ProviderId;
@@ -70,6 +71,9 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
     let onboarding = onboarding_file.as_ref().map(|(source, file)| {
         onboarding::compile(file, around, &mut Findings::new(source, problems))
     });
+    if let Some((source, file)) = &onboarding_file {
+        advise_on_verification(file, &mut Findings::new(source, problems));
+    }
     let texts = agreements::compile(files, problems);
     let mut by_host = BTreeMap::new();
     let mut default = None;
@@ -104,6 +108,16 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
         limits: limits?,
         forms: named(default?, by_host, around),
     })
+}
+
+/// Warns where customers are to confirm their data, and no data is named.
+fn advise_on_verification(file: &OnboardingFile, findings: &mut Findings<'_>) {
+    let verification = &file.customer_verification;
+    if verification.enabled && verification.fields.is_empty() {
+        let message = "`customer_verification` is enabled, and has no fields to confirm";
+        let advice = "name some, such as `fields = [\"phone\"]`, or take `enabled` out";
+        findings.warning(&(0..0), message, advice);
+    }
 }
 
 /// Forms whose operator has no name say that of their host.

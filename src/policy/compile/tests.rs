@@ -135,6 +135,38 @@ fn people_are_promised_no_letter_that_is_not_sent_and_are_not_forgotten() {
 }
 
 #[test]
+fn conditions_speak_of_fields_that_the_form_has() {
+    let form = |condition: &str| {
+        let text = format!(
+            "[[field]]\nname = \"country\"\n[[field]]\nname = \"tax_code\"\n\
+             required_when = \"form.{condition} == 'IT'\"\n"
+        );
+        compiled(&[("signup/default.toml", &text)]).err()
+    };
+    for there in ["country", "account_type", "email", "tax_code"] {
+        assert_eq!(form(there), None);
+    }
+    let said = form("contry").unwrap();
+    let sentence = "signup/default.toml:5:17: error: the form has no field `contry`";
+    assert!(said.contains(sentence), "{said}");
+    assert!(said.contains("write `form.country`"), "{said}");
+}
+
+#[test]
+fn data_to_confirm_is_named() {
+    let warned = |fields: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[customer_verification]\nenabled = true\n{fields}");
+        std::fs::write(folder.path().join("onboarding.toml"), text).unwrap();
+        let mut problems = Problems::default();
+        assert!(compile(folder.path(), &Surroundings::default(), &mut problems).is_some());
+        problems.to_string()
+    };
+    assert!(warned("").contains("warning: `customer_verification` is enabled, and has no fields"));
+    assert_eq!(warned("fields = [\"phone\"]"), "");
+}
+
+#[test]
 fn a_form_names_its_captcha() {
     let named = |text: &str| {
         let policy = compiled(&[("signup/default.toml", text)]);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::expression::{Expression, Mapping};
+use crate::expression::{Condition, Expression, Mapping};
 use crate::identity::AccountType;
 use crate::language::Language;
-use crate::operator_file::{At, Findings, Notation as _, Parsed};
+use crate::operator_file::{At, Findings, Notation as _, Parsed, closest};
 use crate::policy::document::{FieldShape, Kind, OptionShape, Prefill, Target};
 use crate::policy::signup_form::{Choice, Field, FieldKind, FieldTarget};
 
@@ -21,6 +21,9 @@ const RESERVED: [&str; 6] = [
     "partner_code",
     "submit",
 ];
+
+/// What conditions may speak of though nobody declared it.
+const ALWAYS: [&str; 5] = ["account_type", "company", "email", "name", "partner_code"];
 
 /// What a name says about a field.
 struct Known {
@@ -78,10 +81,33 @@ const KNOWN: [Known; 14] = [
 
 pub fn compile(shapes: &[FieldShape], findings: &mut Findings<'_>) -> Vec<Arc<Field>> {
     findings.no_doubles("field", shapes.iter().map(|shape| &shape.name));
+    let declared = shapes.iter().map(|shape| shape.name.as_str());
+    let names: Vec<&str> = declared.chain(ALWAYS).collect();
+    for shape in shapes {
+        for condition in [&shape.when, &shape.required_when].into_iter().flatten() {
+            check_condition(condition, &names, findings);
+        }
+    }
     shapes
         .iter()
         .map(|shape| Arc::new(field(shape, findings)))
         .collect()
+}
+
+/// Reports a condition that speaks of a field that the form does not have.
+fn check_condition(condition: &Parsed<Condition>, names: &[&str], findings: &mut Findings<'_>) {
+    let Ok(compiled) = &condition.outcome else {
+        return;
+    };
+    let Some(unknown) = compiled.unknown_member("form", names) else {
+        return;
+    };
+    let advice = closest(unknown, names.iter().copied()).map_or_else(
+        || format!("name one of {}", names.join(", ")),
+        |meant| format!("write `form.{meant}`"),
+    );
+    let message = format!("the form has no field `{unknown}`");
+    findings.error(&condition.span, message, advice);
 }
 
 fn field(shape: &FieldShape, findings: &mut Findings<'_>) -> Field {
