@@ -18,7 +18,6 @@ use super::harness::office::{COMPANY, HOST, Office, TERMS, client, mario, policy
 use super::harness::{
     GatewayBuilder, OPERATOR_TOKEN, TestGateway, on_both_set_ups, wait_until_async,
 };
-use super::interrupted_provisioning::FAULT;
 use super::joining::{Scene, asks, get, link_in};
 
 const BACK_OFFICE: &str = "[approval]\naccount_types = [\"business\"]\n\
@@ -482,42 +481,6 @@ async fn the_applicant_leaves_and_comes_back_on_another_node() {
     assert_eq!(scene.gateway.count("builtin_users").await, 2);
 }
 
-on_both_set_ups!(a_node_that_dies_after_asking_asks_again_and_one_answer_counts);
-
-async fn a_node_that_dies_after_asking_asks_again_and_one_answer_counts(
-    set_up: GatewayBuilder<'_>,
-) {
-    let ask = "[[sso.known_customer]]\nclaim = \"organization_code\"\nthen = \"ask_to_join\"\n";
-    let set_up = set_up.environment(FAULT, "approval.asked");
-    let mut scene = Scene::with(set_up, ask).await;
-    scene.company().await;
-    scene.kwame().await;
-    let page = scene.arrives("kwame").await;
-    // The gateway may be gone before it answers.
-    let _ = tokio::spawn(asks(page)).await;
-    scene.gateway.node(0).ends().await;
-    scene.gateway.node(0).unset(FAULT);
-    scene.gateway.restart().await;
-    let again = scene.arrives("kwame").await;
-    let again = again.shows("We have asked Harbour Lights");
-    // Each letter has a link of its own; whichever is used, it is one request.
-    for _ in 0..100 {
-        if scene.letters_to("amara@harbour.example").await.len() == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let letters = scene.letters_to("amara@harbour.example").await;
-    let links: Vec<_> = letters.iter().map(link_in).collect();
-    assert_eq!(links.len(), 2, "one of before the crash, one of after it");
-    let page = scene.gateway.browser().open(&links[0]).await;
-    page.press("Approve").await.shows("Approved");
-    let page = scene.gateway.browser().open(&links[1]).await;
-    page.shows("answered");
-    again.waits_until_on(DEEP_LINK).await;
-    assert_eq!(scene.gateway.count("builtin_users").await, 2);
-}
-
 on_both_set_ups!(whoever_came_by_mail_chooses_a_password_after_a_retry);
 
 async fn whoever_came_by_mail_chooses_a_password_after_a_retry(set_up: GatewayBuilder<'_>) {
@@ -574,22 +537,6 @@ fn token_link_in(letter: &super::harness::Letter) -> String {
         .to_owned()
 }
 
-impl Scene {
-    async fn letters_to(&self, address: &str) -> Vec<super::harness::Letter> {
-        let mut letters = self.mailbox.letters().await;
-        letters.retain(|letter| letter.to.iter().any(|to| to == address));
-        letters
-    }
-
-    async fn waits_for_state(&self, id: &str, state: &str) {
-        wait_until_async(&format!("the registration is {state}"), async || {
-            let path = format!("/operator/v1/registrations/{id}");
-            get(&self.gateway, &path).await["state"] == state
-        })
-        .await;
-    }
-}
-
 fn run(gateway: &TestGateway, arguments: &[&str]) -> Output {
     let config = gateway.folder().join("vestibule-0.toml");
     let (command, rest) = arguments.split_first().unwrap();
@@ -615,4 +562,14 @@ pub fn fails(gateway: &TestGateway, arguments: &[&str]) -> String {
     let output = run(gateway, arguments);
     assert!(!output.status.success(), "{arguments:?} did not fail");
     String::from_utf8(output.stderr).unwrap()
+}
+
+impl Scene {
+    async fn waits_for_state(&self, id: &str, state: &str) {
+        wait_until_async(&format!("the registration is {state}"), async || {
+            let path = format!("/operator/v1/registrations/{id}");
+            get(&self.gateway, &path).await["state"] == state
+        })
+        .await;
+    }
 }

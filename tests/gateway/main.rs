@@ -117,4 +117,7 @@ mod thingsboard_journeys;
 mod distant_platform;
 #[cfg(test)]
 #[cfg(feature = "fault-points")]
+mod interrupted_asking;
+#[cfg(test)]
+#[cfg(feature = "fault-points")]
 mod interrupted_provisioning;
