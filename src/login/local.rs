@@ -70,17 +70,30 @@ impl Login {
     ) -> Result<Finished, LocalLoginError> {
         let onboarding = &self.parts.onboarding;
         let redeemed = onboarding.redeem_registration_link(&client.host, token);
-        let (identity, link) = redeemed.await?;
-        // Somebody who read that mailbox before, and waits, gets no account that others make.
-        let (issuer, subject) = (identity.issuer(), identity.subject());
-        let ended = self.parts.sessions.end_of(issuer, subject, None).await;
-        ended.map_err(LoginError::from)?;
+        let (identity, link, spent) = redeemed.await?;
         let admission = Admission {
             identity,
             tokens: None,
             return_to: ReturnTo::parse(&link.return_to, &client.own_origin),
         };
-        Ok(self.admit(client, admission, cookies).await?)
+        let admitted = self.admit_alone(client, admission, cookies).await;
+        if admitted.as_ref().is_err_and(|error| error.status() == 503) {
+            onboarding.give_link_back(spent).await;
+        }
+        Ok(admitted?)
+    }
+
+    /// Admits, and ends all other sessions first: somebody who read that mailbox before, and waits,
+    /// gets no account that others make.
+    async fn admit_alone(
+        &self,
+        client: &ClientContext,
+        admission: Admission,
+        cookies: &Cookies,
+    ) -> Result<Finished, LoginError> {
+        let (issuer, subject) = (admission.identity.issuer(), admission.identity.subject());
+        self.parts.sessions.end_of(issuer, subject, None).await?;
+        self.admit(client, admission, cookies).await
     }
 
     /// Takes a new password from whoever has the link to it, and ends that user's sessions.

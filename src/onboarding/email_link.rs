@@ -86,6 +86,10 @@ pub struct MailedLink {
     pub(super) user: Option<UserId>,
 }
 
+/// A link that was spent just now.
+#[derive(Debug)]
+pub struct SpentLink(String);
+
 /// Why a link leads nowhere.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -161,9 +165,9 @@ impl Onboarding {
         &self,
         host: &str,
         token: &str,
-    ) -> Result<(VerifiedIdentity, MailedLink), LinkError> {
+    ) -> Result<(VerifiedIdentity, MailedLink, SpentLink), LinkError> {
         let found = self.find_link(LinkStep::Registration, host, token).await?;
-        self.spend_link(LinkStep::Registration, &found).await?;
+        let spent = self.spend_link(LinkStep::Registration, &found).await?;
         let proven = ProvenEmail::from_redeemed(found.link.email.clone());
         let now = self.parts.clock.now();
         let identity = VerifiedIdentity::of_mail(self.parts.platform.id(), &proven, now);
@@ -171,7 +175,16 @@ impl Onboarding {
         event.host = Some(host.to_owned());
         event.detail = serde_json::json!({ "proof": "link_redeemed" });
         self.keep(event).await;
-        Ok((identity, found.link))
+        Ok((identity, found.link, spent))
+    }
+
+    /// Lets a link count again whose spending came to nothing: what it was to pay for could not be
+    /// asked for, and nobody has to wait for another letter because of that.
+    pub async fn give_link_back(&self, spent: SpentLink) {
+        if let Err(error) = self.parts.proofs.give_link_back(&spent.0).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "a link is spent, and nothing came of it");
+        }
     }
 
     /// Spends a link to a new password; gives the user whose password it is about, unless that user
@@ -180,17 +193,17 @@ impl Onboarding {
         &self,
         host: &str,
         token: &str,
-    ) -> Result<PlatformUser, LinkError> {
+    ) -> Result<(PlatformUser, SpentLink), LinkError> {
         let found = self.find_link(LinkStep::NewPassword, host, token).await?;
-        self.spend_link(LinkStep::NewPassword, &found).await?;
         let platform = &self.parts.platform;
         let user = match &found.link.user {
             Some(user) => platform.user(user).await.map_err(OnboardingError::from)?,
             None => None,
         };
         let is_same = |user: &PlatformUser| user.email.folded() == found.link.email.folded();
-        user.filter(|user| user.enabled && is_same(user))
-            .ok_or(LinkError::Dead)
+        let user = user.filter(|user| user.enabled && is_same(user));
+        let spent = self.spend_link(LinkStep::NewPassword, &found).await?;
+        Ok((user.ok_or(LinkError::Dead)?, spent))
     }
 
     async fn find_link(&self, step: LinkStep, host: &str, token: &str) -> Result<Found, LinkError> {
@@ -212,12 +225,13 @@ impl Onboarding {
         })
     }
 
-    async fn spend_link(&self, step: LinkStep, found: &Found) -> Result<(), LinkError> {
+    async fn spend_link(&self, step: LinkStep, found: &Found) -> Result<SpentLink, LinkError> {
         let now = self.parts.clock.now();
         let (id, target) = (found.id.as_str(), found.target.as_str());
         let spent = self.parts.proofs.spend_link(step, (id, target), now).await;
         let spent = spent.map_err(OnboardingError::from)?;
-        spent.then_some(()).ok_or(LinkError::Dead)
+        let link = spent.then(|| SpentLink(found.id.clone()));
+        link.ok_or(LinkError::Dead)
     }
 
     pub(super) async fn write_link(&self, request: &LinkRequest) -> Result<(), OnboardingError> {

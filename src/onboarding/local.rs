@@ -117,12 +117,15 @@ impl Onboarding {
         demand
             .judge(password, &[link.email.as_str()])
             .map_err(NewPasswordError::Problem)?;
-        let user = self.redeem_password_link(host, token).await?;
+        let (user, spent) = self.redeem_password_link(host, token).await?;
         let platform = &self.parts.platform;
-        let set = platform.set_password(&user.id, password).await;
-        let set = set.map_err(|error| LinkError::Down(error.into()))?;
-        if !set {
-            return Err(LinkError::Dead.into());
+        match platform.set_password(&user.id, password).await {
+            Ok(true) => {}
+            Ok(false) => return Err(LinkError::Dead.into()),
+            Err(error) => {
+                self.give_link_back(spent).await;
+                return Err(LinkError::Down(error.into()).into());
+            }
         }
         let identity = VerifiedIdentity::of_local_user(&LocalUser {
             platform: platform.id().clone(),

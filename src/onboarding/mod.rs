@@ -73,7 +73,7 @@ pub use asking_store::{ApprovalStore, Decided, InvitationStore};
 pub use deciding::{BehindLink, OperatorView, Request};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
-pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink};
+pub use email_link::{LinkError, LinkRequest, LinkStep, MailedLink, SpentLink};
 pub use errands::TooBusy;
 pub use form::{FormField, RegistrationForm, Scope};
 pub use funnel::FunnelStore;

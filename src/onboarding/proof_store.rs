@@ -112,4 +112,7 @@ pub trait ProofStore: Send + Sync {
         id_and_target: (&str, &str),
         now: Timestamp,
     ) -> Result<bool, RegistrationStoreDown>;
+
+    /// Lets a spent link count again by its id; the others of its step and target stay spent.
+    async fn give_link_back(&self, id: &str) -> Result<(), RegistrationStoreDown>;
 }

@@ -10,13 +10,16 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use secrecy::SecretString;
 use vestibule::admin::platform_api;
-use vestibule::identity::PlatformId;
-use vestibule::onboarding::{NextStep, ProgressStanding};
+use vestibule::identity::{EmailAddress, PlatformId};
+use vestibule::language::Language;
+use vestibule::onboarding::{
+    LinkError, LinkRequest, LinkStep, NewPasswordError, NextStep, ProgressStanding,
+};
 use vestibule::outbound::Outbound;
 use vestibule::platform::RemoteSettings;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
 
-use crate::harness::office::{COMPANY, Office, mario, policy};
+use crate::harness::office::{COMPANY, HOST, Office, mario, policy};
 
 /// Which requests had their reply lost.
 type Lost = Arc<Mutex<HashSet<String>>>;
@@ -110,4 +113,49 @@ async fn a_platform_that_is_down_is_waited_for_and_nobody_is_turned_away() {
     office.clock.advance(Duration::from_secs(1));
     office.onboarding.carry_on(&id).await.unwrap();
     assert_eq!(office.counts().await, (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_new_password_whose_reply_is_lost_is_set_by_the_same_link() {
+    let by_password = || policy(|onboarding| onboarding.local_login.enabled = true);
+    for mut office in Office::on_both(&by_password()).await {
+        office.register(&mario()).await;
+        let platform = forgetful_platform(&office, &Lost::default()).await;
+        office.through(Arc::new(platform), by_password());
+        let request = LinkRequest {
+            step: LinkStep::NewPassword,
+            email: EmailAddress::parse("mario@acme.example").unwrap(),
+            host: HOST.to_owned(),
+            language: Language::En,
+            return_to: "/".to_owned(),
+        };
+        office.onboarding.send_link(request).unwrap();
+        let token = loop {
+            let letters = office.outbox.letters();
+            let text = letters
+                .iter()
+                .find_map(|one| one.text.split("token=").nth(1));
+            if let Some(token) = text.and_then(|rest| rest.split_whitespace().next()) {
+                break token.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let password = SecretString::from("violet tractor umbrella");
+        let set = || {
+            office
+                .onboarding
+                .set_new_password((HOST, &token), &password)
+        };
+        let down = set().await;
+        assert!(
+            matches!(down, Err(NewPasswordError::Link(LinkError::Down(_)))),
+            "{down:?}"
+        );
+        assert!(set().await.is_ok(), "the link still counts");
+        let spent = set().await;
+        assert!(
+            matches!(spent, Err(NewPasswordError::Link(LinkError::Dead))),
+            "{spent:?}"
+        );
+    }
 }

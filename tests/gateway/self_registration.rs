@@ -1,9 +1,11 @@
 //! Journey 6: people register by a mailed link, on both set-ups, and what an attacker could try.
 
+use std::time::Duration;
+
 use reqwest::Method;
 
 use super::harness::{
-    Browser, GatewayBuilder, Letter, Mailbox, OidcProvider, Page, TestGateway, Upstream,
+    Browser, GatewayBuilder, Letter, Mailbox, OidcProvider, Page, Redis, TestGateway, Upstream,
     on_both_set_ups, wait_until_async,
 };
 
@@ -171,6 +173,31 @@ async fn whoever_read_the_mail_before_gets_no_account_that_its_owner_makes(
         came,
         "nobody else is let in"
     );
+}
+
+/// What the link pays for cannot be had for a moment: it is not spent by that.
+#[tokio::test]
+async fn a_link_that_came_to_nothing_still_counts() {
+    let mut redis = Redis::start_lasting();
+    let open = Open::start(TestGateway::distributed_over(&redis)).await;
+    let browser = open.gateway.browser();
+    open.ask_for_link(&browser, "mario@rossi.example").await;
+    let link = open.link_to("mario@rossi.example").await;
+    let page = browser.open(&link).await;
+    redis.stop();
+    page.press("Yes, continue").await.has_status(503);
+    redis.resume_after_stop();
+    // The gateway finds the store again after a moment.
+    let page = loop {
+        let page = browser.open(&link).await.shows("mario@rossi.example");
+        let page = page.press("Yes, continue").await;
+        if page.status() != 503 {
+            break page;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    fills_in(page).await.waits_until_on(DEEP_LINK).await;
+    browser.open(&link).await.has_status(410);
 }
 
 async fn everything_is_made_and_nothing_typed_is_kept(gateway: &TestGateway) {

@@ -141,6 +141,15 @@ impl ProofStore for SqlRegistrationStore {
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn give_link_back(&self, id: &str) -> Result<(), RegistrationStoreDown> {
+        sql_execute!(
+            &self.database,
+            "UPDATE verifications SET used_at = NULL WHERE id = $1",
+            id
+        )?;
+        Ok(())
+    }
 }
 
 /// Keeps an entry unless there are as many as there may be, for its context or for its target.

@@ -2,7 +2,7 @@
 //!
 //! A customer is a customer, a location an asset of the customer's, a user a customer's user; no
 //! other user is ever an account. Nothing is kept here: what was made is found again by name or
-//! address and the mark beside it (see [`entity::Entity::was_made_by`]), with calls that read what
+//! address and the mark beside it (see `entity::Entity::was_made_by`), with calls that read what
 //! was just written. Searches of the entity-query kind may lag behind and are used for organisation
 //! codes only.
 
