@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// How many wait at most. It is more than the shipped limits let in within an hour, so that nobody
 /// is refused because of a flood that they end.
@@ -23,6 +24,7 @@ pub struct TooBusy;
 pub(super) struct Errands {
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    tasks: TaskTracker,
 }
 
 impl Default for Errands {
@@ -30,6 +32,7 @@ impl Default for Errands {
         Self {
             places: Arc::new(Semaphore::new(WAITING)),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            tasks: TaskTracker::new(),
         }
     }
 }
@@ -47,7 +50,7 @@ impl Errands {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| TooBusy)?;
         let turns = Arc::clone(&self.turns);
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             tokio::time::sleep(pause).await;
             // The semaphore is never closed. Until its turn comes, an errand is what it knows.
             if let Ok(_turn) = turns.acquire_owned().await {
@@ -57,6 +60,14 @@ impl Errands {
         });
         Ok(())
     }
+
+    /// Waits until all are done, so long at most; says whether they are. No more are to come.
+    pub(super) async fn finish(&self, within: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(within, self.tasks.wait())
+            .await
+            .is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +75,21 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopping_node_does_what_waits() {
+        let (errands, done) = (Errands::default(), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..100 {
+            let done = Arc::clone(&done);
+            let errand = async move || _ = done.fetch_add(1, Ordering::SeqCst);
+            errands.queue(Duration::from_millis(500), errand).unwrap();
+        }
+        assert!(errands.finish(Duration::from_secs(15)).await);
+        assert_eq!(done.load(Ordering::SeqCst), 100);
+        let endless = async || std::future::pending().await;
+        errands.queue(Duration::ZERO, endless).unwrap();
+        assert!(!errands.finish(Duration::from_secs(15)).await);
+    }
 
     #[tokio::test]
     async fn many_wait_a_few_are_done_at_once_and_the_rest_is_refused() {

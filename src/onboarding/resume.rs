@@ -35,6 +35,9 @@ impl Onboarding {
         if !in_hand.finish(FINISH_WITHIN).await {
             tracing::warn!("registrations in hand are left for another node");
         }
+        if !self.errands.finish(FINISH_WITHIN).await {
+            tracing::warn!("some letters that were asked for were not written");
+        }
     }
 
     /// Frees what earlier processes at this node's place held. To be called once they are gone:

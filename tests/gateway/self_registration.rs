@@ -175,6 +175,19 @@ async fn whoever_read_the_mail_before_gets_no_account_that_its_owner_makes(
     );
 }
 
+on_both_set_ups!(a_letter_that_was_promised_survives_a_restart);
+
+async fn a_letter_that_was_promised_survives_a_restart(set_up: GatewayBuilder<'_>) {
+    let mut open = Open::start(set_up).await;
+    let browser = open.gateway.browser();
+    let page = open.ask_for_link(&browser, "mario@rossi.example").await;
+    page.shows("Look into your mailbox");
+    open.gateway.node(0).signal("TERM");
+    open.gateway.node(0).ends().await;
+    open.gateway.restart().await;
+    open.mailbox.wait_for("mario@rossi.example").await;
+}
+
 /// What the link pays for cannot be had for a moment: it is not spent by that.
 #[tokio::test]
 async fn a_link_that_came_to_nothing_still_counts() {
