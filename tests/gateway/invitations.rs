@@ -91,7 +91,7 @@ async fn whoever_has_no_single_sign_on_joins_by_mail_with_the_address_that_was_n
         let page = browser.open(&invitation).await;
         let page = page.follow("Register ines@guest.example by mail").await;
         let page = page.fill("email", address).press("Send me the link").await;
-        page.lands_on("/auth/register/email?sent");
+        page.lands_on("/auth/register/email?return_to=%2F&sent");
         let letter = scene.wait_for_subject(address, "Confirm").await;
         let mut words = letter.text.split_whitespace();
         let link = words.find(|word| word.contains("token=")).expect("a link");
