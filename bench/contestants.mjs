@@ -20,6 +20,17 @@ export function stop() {
   rmSync(folder, { recursive: true, force: true });
 }
 
+// Runs a benchmark to its end: all that it started is stopped, and what it gives is the exit code.
+export async function conclude(main) {
+  let code = 1;
+  try {
+    code = (await main()) ?? 0;
+  } finally {
+    stop();
+  }
+  process.exit(code);
+}
+
 export async function freePort() {
   const server = createServer();
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));

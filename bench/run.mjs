@@ -11,7 +11,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startAll, stop } from './contestants.mjs';
+import { conclude, startAll } from './contestants.mjs';
 import { writeSection } from './report.mjs';
 
 const { values: options } = parseArgs({
@@ -96,9 +96,4 @@ async function main() {
   if (options.write) writeSection(options.write, 'measured', report);
 }
 
-try {
-  await main();
-} finally {
-  stop();
-}
-process.exit(0);
+await conclude(main);

@@ -8,7 +8,7 @@
 // would set them further apart. Ends with 1 where p is below 0.001 and the medians differ by more than 2 %.
 
 import { parseArgs } from 'node:util';
-import { stop } from './contestants.mjs';
+import { conclude } from './contestants.mjs';
 import { writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
 import { Visitor, later } from './visitor.mjs';
@@ -123,10 +123,4 @@ async function main() {
   return tells ? 1 : 0;
 }
 
-let code = 1;
-try {
-  code = await main();
-} finally {
-  stop();
-}
-process.exit(code);
+await conclude(main);

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { stop } from './contestants.mjs';
+import { conclude } from './contestants.mjs';
 import { writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
 import { Visitor, attribute, later } from './visitor.mjs';
@@ -179,10 +179,4 @@ async function main() {
   return holds ? 0 : 1;
 }
 
-let code = 1;
-try {
-  code = await main();
-} finally {
-  stop();
-}
-process.exit(code);
+await conclude(main);

@@ -108,19 +108,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, code) = self.kind();
-        if status.is_server_error() {
-            tracing::error!(
-                error = &self as &dyn std::error::Error,
-                "the operator API could not answer"
-            );
-        }
-        let details = ProblemDetails {
-            status,
-            detail: self.to_string(),
-            code: Some(code),
-            ..ProblemDetails::default()
-        };
+        let details = ProblemDetails::of(&self, self.kind(), "the operator API");
         details.into_response()
     }
 }

@@ -128,20 +128,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, code) = self.kind();
-        if status.is_server_error() {
-            tracing::error!(
-                error = &self as &dyn std::error::Error,
-                "the builtin platform's API could not answer"
-            );
-        }
-        let details = ProblemDetails {
-            status,
-            detail: self.to_string(),
-            code: Some(code),
-            field: self.field().map(str::to_owned),
-        };
-        details.into_response()
+        let details = ProblemDetails::of(&self, self.kind(), "the builtin platform's API");
+        let field = self.field().map(str::to_owned);
+        ProblemDetails { field, ..details }.into_response()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What went wrong, for an operator's program: problem details (RFC 9457).
 
+use std::error::Error;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +20,25 @@ pub(super) struct ProblemDetails {
     /// The field that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) field: Option<String>,
+}
+
+impl ProblemDetails {
+    /// What went wrong with a request to an API of this door; what is our own fault is logged.
+    pub(super) fn of(
+        error: &(dyn Error + 'static),
+        (status, code): (StatusCode, &'static str),
+        api: &'static str,
+    ) -> Self {
+        if status.is_server_error() {
+            tracing::error!(error, "{api} could not answer");
+        }
+        Self {
+            status,
+            detail: error.to_string(),
+            code: Some(code),
+            field: None,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::LinkStep;
 use crate::identity::{EmailAddress, VerifiedIdentity};
 use crate::policy::PolicySource;
 use crate::policy::abuse::AbuseLanes;
@@ -45,6 +46,15 @@ pub enum LetterFor {
     NewPassword,
     /// The code that proves an account.
     Proof,
+}
+
+impl From<LinkStep> for LetterFor {
+    fn from(step: LinkStep) -> Self {
+        match step {
+            LinkStep::Registration => Self::Registration,
+            LinkStep::NewPassword => Self::NewPassword,
+        }
+    }
 }
 
 impl LetterFor {

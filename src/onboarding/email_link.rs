@@ -132,22 +132,15 @@ impl Onboarding {
     /// too many.
     pub async fn count_unchecked(&self, network: &str) -> Result<bool, OnboardingError> {
         let now = self.parts.clock.now();
-        let entry = NewCode {
-            id: uuid::Uuid::now_v7().to_string(),
-            context: seal::digest_parts(&["unchecked", network]),
-            target: seal::digest_parts(&["unchecked"]),
-            sealed: String::new(),
-            tries: 0,
-            at: now,
-            expires_at: now,
-        };
+        let context = seal::digest_parts(&["unchecked", network]);
+        let entry = NewCode::of_try(context, seal::digest_parts(&["unchecked"]), now);
         let limits = ProofLimits {
             since: now.minus(COUNTED_OVER),
             per_context: UNCHECKED_PER_NETWORK,
             per_target: UNCHECKED_IN_ALL,
         };
         let proofs = &self.parts.proofs;
-        Ok(proofs.count_password_try(&entry, limits).await?)
+        Ok(proofs.count_try(&entry, limits).await?)
     }
 
     /// What a link is for; changes nothing.

@@ -85,7 +85,7 @@ impl Onboarding {
             return Err(LocalError::Off);
         }
         let (entry, limits) = self.password_try(client, email);
-        let counted = self.parts.proofs.count_password_try(&entry, limits).await;
+        let counted = self.parts.proofs.count_try(&entry, limits).await;
         if !counted.map_err(OnboardingError::from)? {
             return Err(LocalError::TooOften);
         }
@@ -169,15 +169,9 @@ impl Onboarding {
         let platform = self.parts.platform.id().as_str();
         let account = email.folded();
         let network = Network::of(client.client).to_string();
-        let entry = NewCode {
-            id: uuid::Uuid::now_v7().to_string(),
-            context: seal::digest_parts(&["local", platform, &account, &network]),
-            target: seal::digest_parts(&["local", platform, &account]),
-            sealed: String::new(),
-            tries: 0,
-            at: now,
-            expires_at: now,
-        };
+        let context = seal::digest_parts(&["local", platform, &account, &network]);
+        let target = seal::digest_parts(&["local", platform, &account]);
+        let entry = NewCode::of_try(context, target, now);
         let limits = ProofLimits {
             since: now.minus(COUNTED_OVER),
             per_context: TRIES_FROM_NETWORK,

@@ -83,7 +83,7 @@ pub use inviting::{InvitationBehindLink, InvitationView, InviteError, NewInvite}
 pub use local::{LocalError, NewPasswordError};
 pub use progress::{Failure, RegistrationId, State, StepKind, StepState};
 pub use proof_store::ProofStore;
-pub use proving::DIGITS as CODE_DIGITS;
+pub use proving::{DIGITS as CODE_DIGITS, as_digits as code_digits};
 pub use resolve::{Resolution, TurnedAway};
 pub use store::{Lease, RegistrationStore, RegistrationStoreDown};
 

@@ -25,6 +25,21 @@ pub struct NewCode {
     pub expires_at: Timestamp,
 }
 
+impl NewCode {
+    /// Nothing to be proven: a try that counts, by who tries and what is tried, digested.
+    pub fn of_try(context: String, target: String, at: Timestamp) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().to_string(),
+            context,
+            target,
+            sealed: String::new(),
+            tries: 0,
+            at,
+            expires_at: at,
+        }
+    }
+}
+
 /// A code that is being tried; the try is already counted.
 #[derive(Debug, Clone)]
 pub struct TriedCode {
@@ -82,8 +97,8 @@ pub trait ProofStore: Send + Sync {
     /// Forgets what is older than a moment and over by then; nothing counts it any more.
     async fn forget_before(&self, moment: Timestamp) -> Result<(), RegistrationStoreDown>;
 
-    /// Counts a password try; `Ok(false)` when there were too many.
-    async fn count_password_try(
+    /// Counts a try, of a password or without a check; `Ok(false)` when there were too many.
+    async fn count_try(
         &self,
         attempt: &NewCode,
         limits: ProofLimits,

@@ -130,7 +130,7 @@ impl Onboarding {
         let now = self.parts.clock.now();
         let limits = limits(now, PASSWORDS_PER_CONTEXT, PASSWORDS_PER_USER);
         let entry = claim.entry(now);
-        let counted = self.parts.proofs.count_password_try(&entry, limits);
+        let counted = self.parts.proofs.count_try(&entry, limits);
         if !counted.await.map_err(OnboardingError::from)? {
             return Err(ProofError::TooOften);
         }
@@ -291,12 +291,26 @@ fn new_code() -> SecretString {
     SecretString::from(format!("{number:0DIGITS$}"))
 }
 
-/// What people add when they copy a code is dropped.
-fn as_digits(code: &str) -> String {
+/// The digits of a code as people copy it: with spaces, or in two groups. No more than it takes to
+/// see that there are too many.
+pub fn as_digits(code: &str) -> String {
     let digits = code.chars().filter(char::is_ascii_digit);
     digits.take(DIGITS + 1).collect()
 }
 
 fn digest_of(code: &str) -> String {
     seal::digest(code.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_taken_in_any_human_spelling() {
+        for spelling in ["042917", " 042 917 ", "042-917", "04 29 17"] {
+            assert_eq!(as_digits(spelling), "042917");
+        }
+        assert_eq!(as_digits("abc"), "");
+    }
 }

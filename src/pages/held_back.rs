@@ -11,7 +11,6 @@ use super::submission::{self, Fields};
 use super::views::{Frame, ResendPage};
 use super::visit::Visit;
 use crate::language::Texts;
-use crate::onboarding::password::PASSWORD;
 use crate::onboarding::{HeldBack, abuse_key};
 use crate::session::OpenSession;
 
@@ -119,21 +118,17 @@ impl Pages {
     }
 }
 
-/// Passwords do not travel in pages.
 fn waiting_page(
     frame: Frame,
     visit: &Visit,
     (held_back, (sent, token)): (HeldBack, &(Fields, String)),
 ) -> ResendPage {
-    let kept = sent.iter().filter(|(name, _)| *name != PASSWORD);
     ResendPage {
         frame,
         lead: when(visit.texts(), held_back),
         action: visit.here.clone(),
         form_token: token.clone(),
-        fields: kept
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
+        fields: submission::to_send_again(sent),
         reference: visit.client.reference.clone(),
     }
 }

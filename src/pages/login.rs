@@ -33,10 +33,10 @@ pub struct LoginQuery {
 }
 
 /// A query that does not parse is as good as none: login still works, and leads home.
-type AnyQuery = Result<Query<LoginQuery>, axum::extract::rejection::QueryRejection>;
+pub(super) type AnyQuery = Result<Query<LoginQuery>, axum::extract::rejection::QueryRejection>;
 
 impl LoginQuery {
-    fn of(query: AnyQuery) -> Self {
+    pub(super) fn of(query: AnyQuery) -> Self {
         query.map(|Query(query)| query).unwrap_or_default()
     }
 

@@ -17,6 +17,7 @@ mod held_back;
 mod invitation;
 mod key_set;
 mod language_choice;
+mod link_request;
 mod local_login;
 mod login;
 mod logout;

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::Response;
 use secrecy::SecretString;
 
 use super::Pages;
+use super::link_request::{AnyLink, LinkQuery};
 use super::local_login::problem_links;
-use super::login::page_link;
 use super::password_view::password_view;
-use super::self_registration::{AnyLink, Refusal, SENT, show_refused};
 use super::stop::{Stop, see_other, show, status_of_form};
 use super::submission;
-use super::views::{EmailPage, NewPasswordPage, Way};
+use super::views::NewPasswordPage;
 use super::visit::Visit;
 use super::way_back;
-use crate::access::ReturnTo;
 use crate::onboarding::password::{PASSWORD, PasswordProblem};
 use crate::onboarding::{LinkError, LinkStep, NewPasswordError};
 use crate::paths;
@@ -25,12 +23,7 @@ use crate::paths;
 /// Asks for the address.
 pub async fn ask(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
     let return_to = way_back::asked(&visit);
-    let again = || way_back::page_link(paths::PASSWORD, &return_to);
-    let outcome = match pages.parts.onboarding.gives_new_passwords() {
-        false => Err(Stop::NotFound),
-        true if way_back::says(&visit, SENT) => pages.sent_page(&visit, again()),
-        true => pages.forgotten_page(&visit, &return_to, ("", None)),
-    };
+    let outcome = pages.asked_for_link(&visit, LinkStep::NewPassword, &return_to);
     pages.answer(&visit, outcome)
 }
 
@@ -40,14 +33,14 @@ pub async fn send(
     visit: Visit,
     body: submission::Body,
 ) -> Response<Body> {
-    let outcome = pages.send_password_link(&visit, body).await;
+    let outcome = pages.send_link(&visit, LinkStep::NewPassword, body).await;
     pages.answer(&visit, outcome)
 }
 
 /// Where the link leads: asks for the new password.
 pub async fn look(State(pages): State<Arc<Pages>>, visit: Visit, query: AnyLink) -> Response<Body> {
-    let query = query.map(|Query(query)| query).unwrap_or_default();
-    let outcome = pages.look_at_password_link(&visit, &query.token).await;
+    let token = LinkQuery::of(query).token;
+    let outcome = pages.look_at_password_link(&visit, &token).await;
     pages.answer(&visit, outcome)
 }
 
@@ -62,70 +55,6 @@ pub async fn set(
 }
 
 impl Pages {
-    fn forgotten_page(
-        &self,
-        visit: &Visit,
-        return_to: &ReturnTo,
-        (typed, refusal): (&str, Option<Refusal>),
-    ) -> Result<Response<Body>, Stop> {
-        let texts = visit.texts();
-        let say = |key: &str| texts.get(key).into_owned();
-        let (problem, captcha_problem) = Refusal::sentences(refusal, texts);
-        let mut frame = self.titled(visit, "password-title");
-        frame.has_problems = refusal.is_some();
-        let page = EmailPage {
-            frame,
-            lead: say("password-lead"),
-            action: paths::PASSWORD,
-            form_token: self.stranger_token(visit),
-            return_to: return_to.as_str().to_owned(),
-            email: typed.to_owned(),
-            hint: None,
-            problems: problem_links([
-                ("email", problem.clone()),
-                ("captcha", captcha_problem.clone()),
-            ]),
-            problem,
-            captcha: self.captcha_view(visit, captcha_problem),
-            send: say("password-send"),
-            sign_in: Way {
-                href: page_link(return_to, false),
-                text: say("signup-sign-in"),
-            },
-        };
-        Ok(self.with_captcha(visit, show_refused(refusal, &page)?))
-    }
-
-    async fn send_password_link(
-        &self,
-        visit: &Visit,
-        body: submission::Body,
-    ) -> Result<Response<Body>, Stop> {
-        let fields = self.stranger_form(visit, body)?;
-        if !self.parts.onboarding.gives_new_passwords() {
-            return Err(Stop::NotFound);
-        }
-        let return_to = way_back::sent(visit, &fields);
-        match self
-            .mail_link(visit, LinkStep::NewPassword, &fields)
-            .await?
-        {
-            Ok(()) => Ok(see_other(&way_back::page_link_with(
-                paths::PASSWORD,
-                &return_to,
-                SENT,
-            ))),
-            Err(refusal) => {
-                let typed = fields.get("email").map_or("", String::as_str);
-                let visit = Visit {
-                    here: way_back::page_link(paths::PASSWORD, &return_to),
-                    ..visit.clone()
-                };
-                self.forgotten_page(&visit, &return_to, (typed, Some(refusal)))
-            }
-        }
-    }
-
     async fn look_at_password_link(
         &self,
         visit: &Visit,
@@ -145,7 +74,7 @@ impl Pages {
         let looked = onboarding.look_at_link(LinkStep::NewPassword, host, token);
         let link = match looked.await {
             Ok(link) => link,
-            Err(LinkError::Dead) => return self.dead_link(visit, paths::PASSWORD).await,
+            Err(LinkError::Dead) => return self.dead_link(visit, LinkStep::NewPassword).await,
             Err(LinkError::Down(error)) => return Err(error.into()),
         };
         let demand = onboarding.demand().await?;
@@ -193,7 +122,7 @@ impl Pages {
                 self.new_password_page(&visit, &token, Some(problem)).await
             }
             Err(NewPasswordError::Link(LinkError::Dead)) => {
-                self.dead_link(visit, paths::PASSWORD).await
+                self.dead_link(visit, LinkStep::NewPassword).await
             }
             Err(NewPasswordError::Link(LinkError::Down(error))) => Err(error.into()),
         }

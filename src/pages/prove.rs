@@ -13,7 +13,9 @@ use super::stop::{self, Stop, see_other};
 use super::submission::{self, Fields};
 use super::views::{CodeProof, PasswordProof, ProblemLink, ProvePage};
 use super::visit::Visit;
-use crate::onboarding::{CODE_DIGITS, NextStep, OnboardingError, ProofError, ProofOffer};
+use crate::onboarding::{
+    CODE_DIGITS, NextStep, OnboardingError, ProofError, ProofOffer, code_digits,
+};
 use crate::paths;
 use crate::session::OpenSession;
 
@@ -109,7 +111,7 @@ impl Pages {
             code_problem: Some(problem),
             ..Tried::default()
         };
-        let code = digits(fields.get("code").map(String::as_str).unwrap_or_default());
+        let code = code_digits(fields.get("code").map(String::as_str).unwrap_or_default());
         // What cannot be a code takes no try from the one that was sent.
         let problem = match code.len() {
             0 => Some("prove-code-missing"),
@@ -247,23 +249,5 @@ fn code_proof(
         CodeProof::NotSent {
             minutes: offer.minutes.to_string(),
         }
-    }
-}
-
-/// A code as people copy it: with spaces, or in two groups.
-fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).take(32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_taken_in_any_human_spelling() {
-        for spelling in ["042917", " 042 917 ", "042-917", "04 29 17"] {
-            assert_eq!(digits(spelling), "042917");
-        }
-        assert_eq!(digits("abc"), "");
     }
 }

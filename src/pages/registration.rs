@@ -16,7 +16,6 @@ use super::views::{ProblemLink, RegistrationPage, ResendPage};
 use super::visit::Visit;
 use crate::identity::{AccountType, VerifiedIdentity};
 use crate::language::{Country, Language, Texts};
-use crate::onboarding::password::PASSWORD;
 use crate::onboarding::{
     FieldProblem, NextStep, OnboardingError, Prefilled, RegistrationForm, Scope, SubmitError,
 };
@@ -276,11 +275,7 @@ impl Pages {
             lead: visit.texts().get("resend-text").into_owned(),
             action: paths::REGISTER.to_owned(),
             form_token: self.form_token(visit, open),
-            fields: fields
-                .iter()
-                .filter(|(name, _)| *name != PASSWORD)
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
+            fields: submission::to_send_again(fields),
             reference: reference.to_owned(),
         };
         let mut response = stop::show(StatusCode::SERVICE_UNAVAILABLE, &page)?;

@@ -14,6 +14,7 @@ use super::stop::Stop;
 use super::views::Who;
 use super::visit::Visit;
 use crate::identity::{ProviderId, VerifiedIdentity};
+use crate::onboarding::password::PASSWORD;
 use crate::paths;
 use crate::session::{OpenSession, SessionStanding};
 
@@ -59,6 +60,13 @@ fn parse(body: &[u8]) -> Result<Fields, Stop> {
         }
     }
     Ok(fields)
+}
+
+/// What of a form travels in a page, to be sent again: no password.
+pub(super) fn to_send_again(fields: &Fields) -> Vec<(String, String)> {
+    let kept = fields.iter().filter(|(name, _)| *name != PASSWORD);
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 impl Pages {

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use vestibule::identity::{CustomerId, EmailAddress, UserOptions, VerifiedIdentity};
-use vestibule::language::Language;
-use vestibule::onboarding::{LinkRequest, LinkStep};
+use vestibule::identity::{CustomerId, UserOptions, VerifiedIdentity};
+use vestibule::onboarding::LinkStep;
 use vestibule::platform::builtin::Added;
 use vestibule::platform::{BelongsTo, NewUser};
 use vestibule::sql_fetch_all;
@@ -44,23 +43,7 @@ async fn offices() -> [Office; 2] {
 
 /// Somebody who asked for a link, got it, and followed it.
 async fn by_mail(office: &Office, address: &str) -> VerifiedIdentity {
-    let request = LinkRequest {
-        step: LinkStep::Registration,
-        email: EmailAddress::parse(address).unwrap(),
-        host: HOST.to_owned(),
-        language: Language::En,
-        return_to: "/".to_owned(),
-    };
-    office.onboarding.send_link(request).unwrap();
-    let token = loop {
-        let letters = office.outbox.letters();
-        let mut to_them = letters.iter().filter(|one| one.to.as_str() == address);
-        if let Some(letter) = to_them.next() {
-            let rest = letter.text.split("token=").nth(1).expect("a link");
-            break rest.split_whitespace().next().expect("a token").to_owned();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let token = office.mailed_token(LinkStep::Registration, address).await;
     let redeemed = office.onboarding.redeem_registration_link(HOST, &token);
     redeemed.await.unwrap().0
 }

@@ -10,11 +10,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use secrecy::SecretString;
 use vestibule::admin::platform_api;
-use vestibule::identity::{EmailAddress, PlatformId};
-use vestibule::language::Language;
-use vestibule::onboarding::{
-    LinkError, LinkRequest, LinkStep, NewPasswordError, NextStep, ProgressStanding,
-};
+use vestibule::identity::PlatformId;
+use vestibule::onboarding::{LinkError, LinkStep, NewPasswordError, NextStep, ProgressStanding};
 use vestibule::outbound::Outbound;
 use vestibule::platform::RemoteSettings;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
@@ -122,24 +119,8 @@ async fn a_new_password_whose_reply_is_lost_is_set_by_the_same_link() {
         office.register(&mario()).await;
         let platform = forgetful_platform(&office, &Lost::default()).await;
         office.through(Arc::new(platform), by_password());
-        let request = LinkRequest {
-            step: LinkStep::NewPassword,
-            email: EmailAddress::parse("mario@acme.example").unwrap(),
-            host: HOST.to_owned(),
-            language: Language::En,
-            return_to: "/".to_owned(),
-        };
-        office.onboarding.send_link(request).unwrap();
-        let token = loop {
-            let letters = office.outbox.letters();
-            let text = letters
-                .iter()
-                .find_map(|one| one.text.split("token=").nth(1));
-            if let Some(token) = text.and_then(|rest| rest.split_whitespace().next()) {
-                break token.to_owned();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let token = office.mailed_token(LinkStep::NewPassword, "mario@acme.example");
+        let token = token.await;
         let password = SecretString::from("violet tractor umbrella");
         let set = || {
             office

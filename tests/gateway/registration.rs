@@ -462,7 +462,7 @@ async fn a_burst_of_tries_is_no_more_than_there_may_be() {
                 at: now,
                 expires_at: now,
             };
-            tokio::spawn(async move { store.count_password_try(&entry, limits).await.unwrap() })
+            tokio::spawn(async move { store.count_try(&entry, limits).await.unwrap() })
         });
         let mut counted = 0;
         for one in burst.collect::<Vec<_>>() {

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use vestibule::identity::EmailAddress;
-use vestibule::language::Language;
-use vestibule::onboarding::{LinkError, LinkRequest, LinkStep};
+use vestibule::onboarding::{LinkError, LinkStep};
 
 use super::first_login::giulia;
 use super::harness::office::{HOST, Office, policy};
@@ -155,23 +153,7 @@ async fn a_form_is_nobodys_but_its_own_sessions() {
 async fn a_link_counts_until_its_last_second() {
     let by_mail = policy(|onboarding| onboarding.self_registration.enabled = true);
     for office in Office::on_both(&by_mail).await {
-        let request = LinkRequest {
-            step: LinkStep::Registration,
-            email: EmailAddress::parse(ADDRESS).unwrap(),
-            host: HOST.to_owned(),
-            language: Language::En,
-            return_to: "/".to_owned(),
-        };
-        office.onboarding.send_link(request).unwrap();
-        while office.outbox.letters().is_empty() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let text = office.outbox.letters()[0].text.clone();
-        let token = text
-            .split("token=")
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next());
-        let token = token.expect("a link").to_owned();
+        let token = office.mailed_token(LinkStep::Registration, ADDRESS).await;
         let look = || {
             office
                 .onboarding

@@ -63,7 +63,7 @@ impl ProofStore for SqlRegistrationStore {
         Ok(())
     }
 
-    async fn count_password_try(
+    async fn count_try(
         &self,
         attempt: &NewCode,
         limits: ProofLimits,

@@ -12,14 +12,16 @@ use vestibule::audit::sql::SqlAudit;
 use vestibule::clock::{Clock as _, FrozenClock, SharedClock, SystemClock, Timestamp};
 use vestibule::database::{Database, DatabaseAddress, Node};
 use vestibule::identity::{
-    AccountType, Issuer, PlatformId, ProviderId, Subject, VerifiedClaims, VerifiedIdentity,
+    AccountType, EmailAddress, Issuer, PlatformId, ProviderId, Subject, VerifiedClaims,
+    VerifiedIdentity,
 };
 use vestibule::language::Language;
 use vestibule::mail::letters::TemplateLetters;
 use vestibule::mail::{Courier, CourierError, Letter};
 use vestibule::onboarding::sql::SqlRegistrationStore;
 use vestibule::onboarding::{
-    Abuse, NextStep, Onboarding, OnboardingParts, RegistrationId, SubmitError,
+    Abuse, LinkRequest, LinkStep, NextStep, Onboarding, OnboardingParts, RegistrationId,
+    SubmitError,
 };
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
@@ -212,6 +214,26 @@ impl Office {
 
     pub async fn next_step(&self, who: &VerifiedIdentity) -> NextStep {
         self.onboarding.next_step(who, HOST).await.unwrap()
+    }
+
+    /// The token of the link that is mailed to somebody who asks for one.
+    pub async fn mailed_token(&self, step: LinkStep, address: &str) -> String {
+        let request = LinkRequest {
+            step,
+            email: EmailAddress::parse(address).unwrap(),
+            host: HOST.to_owned(),
+            language: Language::En,
+            return_to: "/".to_owned(),
+        };
+        self.onboarding.send_link(request).unwrap();
+        loop {
+            let letters = self.outbox.letters();
+            let mut to_them = letters.iter().filter(|one| one.to.as_str() == address);
+            if let Some(rest) = to_them.find_map(|one| one.text.split("token=").nth(1)) {
+                return rest.split_whitespace().next().expect("a token").to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How many customers, locations and users the platform has.
