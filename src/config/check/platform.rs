@@ -40,43 +40,10 @@ impl Check<'_> {
 
     /// Keys that mean nothing to this kind.
     fn keys_of_others(&mut self, platform: &Platform) {
-        let Platform {
-            kind,
-            id: _,
-            url: _,
-            token,
-            api_key,
-            user,
-            password,
-            edition,
-            code_attribute,
-            timeout,
-            ca,
-            plain_http,
-        } = platform;
-        let of_builtin = [("token", token.as_ref().map(|at| at.span.clone()))];
-        let of_thingsboard = [
-            ("api_key", api_key.as_ref().map(|at| at.span.clone())),
-            ("user", user.as_ref().map(|at| at.span.clone())),
-            ("password", password.as_ref().map(|at| at.span.clone())),
-            ("edition", edition.as_ref().map(|at| at.span.clone())),
-            (
-                "code_attribute",
-                code_attribute.as_ref().map(|at| at.span.clone()),
-            ),
-            ("timeout", timeout.as_ref().map(|at| at.span.clone())),
-            ("ca", ca.as_ref().map(|at| at.span.clone())),
-            ("plain_http", plain_http.as_ref().map(|at| at.span.clone())),
-        ];
-        let word = kind
-            .as_ref()
-            .map_or(PlatformWord::Builtin, |word| word.value);
-        let strange: &[(&str, Option<Span>)] = match word {
-            PlatformWord::Builtin => &of_thingsboard,
-            PlatformWord::ThingsBoard => &of_builtin,
-        };
-        for (key, span) in strange {
-            if let Some(span) = span {
+        let word = platform.kind.as_ref().map(|word| word.value);
+        let word = word.unwrap_or_default();
+        for (key, span, kinds) in keys(platform) {
+            if let Some(span) = span.filter(|_| !kinds.contains(&word)) {
                 let message = format!("`{key}` means nothing to this kind of platform");
                 let advice = "remove it, or write another `kind`";
                 self.findings.error(span, message, advice);
@@ -214,4 +181,48 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// A key that not every kind of platform has: its name, where it is, and the kinds that have it.
+type KeyOfKinds<'a> = (&'static str, Option<&'a Span>, &'static [PlatformWord]);
+
+fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 9] {
+    use PlatformWord::{Builtin, ThingsBoard};
+    let Platform {
+        kind: _,
+        id: _,
+        url: _,
+        token,
+        api_key,
+        user,
+        password,
+        edition,
+        code_attribute,
+        timeout,
+        ca,
+        plain_http,
+    } = platform;
+    [
+        ("token", span(token.as_ref()), &[Builtin]),
+        ("api_key", span(api_key.as_ref()), &[ThingsBoard]),
+        ("user", span(user.as_ref()), &[ThingsBoard]),
+        ("password", span(password.as_ref()), &[ThingsBoard]),
+        ("edition", span(edition.as_ref()), &[ThingsBoard]),
+        (
+            "code_attribute",
+            span(code_attribute.as_ref()),
+            &[ThingsBoard],
+        ),
+        (
+            "timeout",
+            timeout.as_ref().map(|at| &at.span),
+            &[ThingsBoard],
+        ),
+        ("ca", span(ca.as_ref()), &[ThingsBoard]),
+        ("plain_http", span(plain_http.as_ref()), &[ThingsBoard]),
+    ]
+}
+
+fn span<T>(at: Option<&At<T>>) -> Option<&Span> {
+    at.map(|at| &at.span)
 }
