@@ -21,7 +21,9 @@ use serde_json::json;
 use super::problem::ProblemDetails;
 use crate::identity::{CustomerId, EmailAddress, UserId};
 use crate::platform::builtin::{Added, BuiltinPlatform};
-use crate::platform::{Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange};
+use crate::platform::{
+    Mark, PasswordCheck, Platform as _, PlatformError, ProfileChange, RoleChange,
+};
 use answers::{found, list, made, outcome, undone};
 use requests::{
     CodeQuery, CustomerBody, LocationBody, NewPasswordBody, OfCustomer, PartnerBody, PasswordBody,
@@ -51,6 +53,7 @@ pub fn router(platform: Arc<BuiltinPlatform>) -> Router {
             "/platform/v1/users/{id}/profile",
             get(profile).patch(change_profile),
         )
+        .route("/platform/v1/users/{id}/roles", patch(change_roles))
         .route("/platform/v1/users/{id}/password", put(set_password))
         .route("/platform/v1/password-checks", post(check_password))
         .route(
@@ -318,6 +321,18 @@ async fn change_profile(
         return Err(Problem::NotFound);
     }
     found(platform.profile(&id).await?)
+}
+
+async fn change_roles(
+    State(platform): Builtin,
+    Path(id): Path<String>,
+    body: Result<Json<RoleChange>, JsonRejection>,
+) -> Answer<Response> {
+    let id = UserId::new(id);
+    if !platform.update_roles(&id, &body?.0).await? {
+        return Err(Problem::NotFound);
+    }
+    found(platform.user_record(&id).await?)
 }
 
 async fn delete_user(State(platform): Builtin, Path(id): Path<String>) -> Answer<StatusCode> {

@@ -126,6 +126,7 @@ fn change(confirmed: Confirmed) -> ProfileChange {
     } = confirmed;
     ProfileChange {
         user_name: name,
+        language: None,
         user,
         customer_name,
         customer,

@@ -11,6 +11,7 @@ pub mod handoff;
 mod making;
 mod password_rules;
 mod profile;
+mod roles;
 mod settings;
 pub mod thingsboard;
 
@@ -22,6 +23,7 @@ pub use error::PlatformError;
 pub use making::{BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, Undone};
 pub use password_rules::PasswordRules;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
+pub use roles::RoleChange;
 pub use settings::{
     PlatformKind, PlatformSettings, RemoteSettings, ThingsBoardCredentials, ThingsBoardEdition,
     ThingsBoardSettings,
@@ -122,6 +124,8 @@ pub struct Capabilities {
     pub locations: bool,
     /// It has partners.
     pub partners: bool,
+    /// It gives roles to users that it has, and takes them away.
+    pub roles: bool,
 }
 
 /// The system behind us, seen as something that holds customers and users.
@@ -217,6 +221,18 @@ pub trait Platform: Send + Sync {
         &self,
         _user: &UserId,
         _change: &ProfileChange,
+    ) -> Result<bool, PlatformError> {
+        Ok(false)
+    }
+
+    /// Gives a user roles and takes others away, the latter first; `Ok(false)` when there is no such
+    /// user, or the platform has no roles. Roles that are not named stay as they are, and doing it
+    /// twice is doing it once. A role to be given that the platform does not know is
+    /// [`PlatformError::NotSetUp`].
+    async fn update_roles(
+        &self,
+        _user: &UserId,
+        _change: &RoleChange,
     ) -> Result<bool, PlatformError> {
         Ok(false)
     }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 pub struct Profile {
     /// The user's name.
     pub user_name: String,
+    /// The user's language tag, where the platform says.
+    #[serde(default)]
+    pub language: Option<String>,
     /// Further fields of the user.
     pub user: Map<String, Value>,
     /// The customer; partner users and staff have none.
@@ -25,12 +28,14 @@ pub struct CustomerProfile {
     pub fields: Map<String, Value>,
 }
 
-/// What a user confirmed or put right; what is not named stays as it is.
+/// What a user confirmed or put right, or an identity provider says; what is not named stays as it is.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileChange {
     /// The user's name.
     pub user_name: Option<String>,
+    /// The user's language tag.
+    pub language: Option<String>,
     /// Fields of the user.
     pub user: Map<String, Value>,
     /// The customer's name.

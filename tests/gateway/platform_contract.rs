@@ -14,7 +14,7 @@ use vestibule::identity::{
 };
 use vestibule::platform::{
     BelongsTo, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck, Platform,
-    PlatformError, ProfileChange, Undone,
+    PlatformError, ProfileChange, RoleChange, Undone,
 };
 
 use places::{Place, places};
@@ -460,6 +460,7 @@ async fn a_user_is_known_and_what_changes_is_written_where_it_belongs() {
             customer: map("vat_number", "DE456"),
             location: map("address", "Via Roma 1"),
             customer_name: Some("Müller GmbH".to_owned()),
+            language: Some("de".to_owned()),
             ..ProfileChange::default()
         };
         for _ in 0..2 {
@@ -469,6 +470,8 @@ async fn a_user_is_known_and_what_changes_is_written_where_it_belongs() {
         assert_eq!(known.user["phone"], "+390461234567");
         assert_eq!(known.user["newsletter"], true, "what is not named stays");
         assert_eq!(known.user_name, "Mario Rossi");
+        let language = known.language.unwrap();
+        assert!(language.starts_with("de"), "{language}");
         let customer = known.customer.unwrap();
         assert_eq!(customer.name, "Müller GmbH");
         assert_eq!(customer.fields["vat_number"], "DE456");
@@ -479,5 +482,47 @@ async fn a_user_is_known_and_what_changes_is_written_where_it_belongs() {
         let nobody = UserId::new("nobody");
         assert_eq!(platform.profile(&nobody).await.unwrap(), None);
         assert!(!platform.update_profile(&nobody, &change).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn roles_that_are_named_are_given_and_taken_and_others_stay() {
+    for place in &places().await {
+        let platform = &place.platform;
+        let customer = made_customer(platform, "r-1").await;
+        let user = user_of(&customer, "mario@acme.example");
+        let made = platform.ensure_user(&mark("r-1"), &user, None).await;
+        let id = made.unwrap().into_inner();
+        let change = |give: &[&str], take: &[&str]| {
+            let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            RoleChange {
+                give: set(give),
+                take: set(take),
+            }
+        };
+        let operator = change(&["operator"], &["auditor"]);
+        if !platform.capabilities().roles {
+            assert!(!platform.update_roles(&id, &operator).await.unwrap());
+            continue;
+        }
+        for role in ["operator", "auditor"] {
+            place.back_office.add_role(&customer, role).await;
+        }
+        let mut expected = place.back_office.roles_of(&id).await;
+        for _ in 0..2 {
+            assert!(platform.update_roles(&id, &operator).await.unwrap());
+        }
+        expected.push("operator".to_owned());
+        assert_eq!(place.back_office.roles_of(&id).await, expected);
+        let auditor = change(&["auditor"], &["operator", "unheard of"]);
+        for _ in 0..2 {
+            assert!(platform.update_roles(&id, &auditor).await.unwrap());
+        }
+        expected.pop();
+        expected.push("auditor".to_owned());
+        expected.sort();
+        assert_eq!(place.back_office.roles_of(&id).await, expected);
+        let nobody = UserId::new("nobody");
+        assert!(!platform.update_roles(&nobody, &auditor).await.unwrap());
     }
 }

@@ -10,6 +10,7 @@ mod password;
 mod profile;
 mod records;
 pub mod remote;
+mod roles;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -21,7 +22,7 @@ pub use records::{CustomerRecord, LocationRecord, PartnerRecord, UserRecord};
 use super::{
     Administrator, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
     Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser, Profile,
-    ProfileChange, Undone,
+    ProfileChange, RoleChange, Undone,
 };
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError};
@@ -114,6 +115,7 @@ impl Platform for BuiltinPlatform {
             new_passwords: true,
             locations: true,
             partners: true,
+            roles: true,
         }
     }
 
@@ -215,6 +217,14 @@ impl Platform for BuiltinPlatform {
         change: &ProfileChange,
     ) -> Result<bool, PlatformError> {
         self.write_profile(user, change).await
+    }
+
+    async fn update_roles(
+        &self,
+        user: &UserId,
+        change: &RoleChange,
+    ) -> Result<bool, PlatformError> {
+        self.write_roles(user, change).await
     }
 
     async fn check_password(

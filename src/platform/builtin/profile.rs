@@ -12,12 +12,12 @@ use crate::platform::{CustomerProfile, PlatformError, Profile, ProfileChange};
 use crate::{sql_execute, sql_fetch_optional};
 
 /// How often a change is tried again because somebody else was faster.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// Others changed the same row again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the row is changed by others all the time")]
-struct Contended;
+pub(super) struct Contended;
 
 /// A row of which fields are changed.
 struct Row {
@@ -71,6 +71,7 @@ impl BuiltinPlatform {
         };
         Ok(Some(Profile {
             user_name: user.name,
+            language: user.language,
             user: user.fields,
             customer: customer.map(|customer| CustomerProfile {
                 name: customer.name,
@@ -91,6 +92,9 @@ impl BuiltinPlatform {
         };
         let name = change.user_name.as_deref();
         self.merge(&Row::user(id), (&change.user, name)).await?;
+        if let Some(language) = &change.language {
+            self.set_language(id, language).await?;
+        }
         let Some(customer) = customer_of(&user) else {
             return Ok(true);
         };
@@ -102,6 +106,12 @@ impl BuiltinPlatform {
                 .await?;
         }
         Ok(true)
+    }
+
+    async fn set_language(&self, id: &UserId, language: &str) -> Result<(), PlatformError> {
+        let sql = "UPDATE builtin_users SET language = $1 WHERE id = $2";
+        let written = sql_execute!(&self.database, sql, language, id.as_str());
+        written.map(drop).map_err(unreachable)
     }
 
     async fn first_location(

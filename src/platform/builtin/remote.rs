@@ -20,7 +20,7 @@ use crate::outbound::{AnswerLimits, Outbound, OutboundError};
 use crate::platform::{
     Administrator, BelongsTo, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser,
     PasswordCheck, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
-    Profile, ProfileChange, RemoteSettings, Undone,
+    Profile, ProfileChange, RemoteSettings, RoleChange, Undone,
 };
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -166,6 +166,7 @@ impl Platform for RemoteBuiltinPlatform {
             new_passwords: true,
             locations: true,
             partners: true,
+            roles: true,
         }
     }
 
@@ -302,6 +303,17 @@ impl Platform for RemoteBuiltinPlatform {
         let question = Question::new(Method::PATCH, &["users", user.as_str(), "profile"]);
         let body = serde_json::to_value(change).map_err(garbled)?;
         let found: Option<Profile> = self.find(question.with(body)).await?;
+        Ok(found.is_some())
+    }
+
+    async fn update_roles(
+        &self,
+        user: &UserId,
+        change: &RoleChange,
+    ) -> Result<bool, PlatformError> {
+        let question = Question::new(Method::PATCH, &["users", user.as_str(), "roles"]);
+        let body = serde_json::to_value(change).map_err(garbled)?;
+        let found: Option<UserRecord> = self.find(question.with(body)).await?;
         Ok(found.is_some())
     }
 

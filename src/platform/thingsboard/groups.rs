@@ -9,8 +9,9 @@ use super::client::Call;
 use super::customers::{id_of, not_set_up};
 use super::entity::{Entity, reference};
 use super::trouble::{Oddity, Trouble};
+use super::users::is_customers;
 use crate::identity::Role;
-use crate::platform::NewUser;
+use crate::platform::{NewUser, RoleChange};
 
 /// Groups that every customer has.
 pub(super) const ADMINISTRATORS: &str = "Customer Administrators";
@@ -61,6 +62,37 @@ impl ThingsBoard {
             self.put_into(&seat.group, user).await?;
         }
         Ok(())
+    }
+
+    /// Puts a user into the customer's groups of these names, and takes them out of others; groups
+    /// are not made. There are none in the Community Edition.
+    pub(super) async fn change_roles(
+        &self,
+        user: &str,
+        change: &RoleChange,
+    ) -> Result<bool, Trouble> {
+        if !self.is_professional().await? {
+            tracing::warn!("ThingsBoard Community Edition has no roles: none is given or taken");
+            return Ok(false);
+        }
+        let Some(entity) = self.user_entity(user).await?.filter(is_customers) else {
+            return Ok(false);
+        };
+        let owner = (
+            "CUSTOMER",
+            entity.referenced("customerId").unwrap_or_default(),
+        );
+        for name in &change.take {
+            if let Some(group) = self.group(owner, "USER", name).await? {
+                self.take_out_of(&group, user).await?;
+            }
+        }
+        for name in &change.give {
+            let group = self.group(owner, "USER", name).await?;
+            let group = group.ok_or_else(|| not_set_up("group", name))?;
+            self.put_into(&group, user).await?;
+        }
+        Ok(true)
     }
 
     /// The customer's group for a role.
@@ -128,6 +160,12 @@ impl ThingsBoard {
     /// Puts something into a group; doing it twice is doing it once.
     pub(super) async fn put_into(&self, group: &str, member: &str) -> Result<(), Trouble> {
         let call = Call::post(&["entityGroup", group, "addEntities"]);
+        self.client.tell(call.repeatable().with(&[member])).await
+    }
+
+    /// Takes something out of a group; doing it twice is doing it once.
+    async fn take_out_of(&self, group: &str, member: &str) -> Result<(), Trouble> {
+        let call = Call::post(&["entityGroup", group, "deleteEntities"]);
         self.client.tell(call.repeatable().with(&[member])).await
     }
 

@@ -110,6 +110,12 @@ impl ThingsBoard {
         self.installation.get_or_try_init(ask).await
     }
 
+    /// Whether it has said that it is the Professional Edition, or the operator has.
+    pub(super) fn is_known_professional(&self) -> bool {
+        let said = self.installation.get().map(|known| known.edition);
+        self.settings.edition.or(said) == Some(ThingsBoardEdition::Professional)
+    }
+
     /// Whether it is the Professional Edition.
     pub(super) async fn is_professional(&self) -> Result<bool, Trouble> {
         if let Some(edition) = self.settings.edition {

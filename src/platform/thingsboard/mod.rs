@@ -35,7 +35,7 @@ pub use installation::{CannotUse, Installation};
 use super::{
     Administrator, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
     PasswordRules, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
-    Profile, ProfileChange, ThingsBoardSettings, Undone,
+    Profile, ProfileChange, RoleChange, ThingsBoardSettings, Undone,
 };
 use crate::identity::{AccountType, CustomerId, EmailAddress, LocationId, PlatformId, UserId};
 use crate::outbound::{Outbound, OutboundError};
@@ -89,6 +89,7 @@ impl Platform for ThingsBoard {
             new_passwords: false,
             locations: true,
             partners: false,
+            roles: self.is_known_professional(),
         }
     }
 
@@ -190,6 +191,14 @@ impl Platform for ThingsBoard {
         change: &ProfileChange,
     ) -> Result<bool, PlatformError> {
         Ok(self.write_profile(user.as_str(), change).await?)
+    }
+
+    async fn update_roles(
+        &self,
+        user: &UserId,
+        change: &RoleChange,
+    ) -> Result<bool, PlatformError> {
+        Ok(self.change_roles(user.as_str(), change).await?)
     }
 
     async fn check_password(

@@ -8,11 +8,21 @@ use super::client::Call;
 use super::customers::COLUMNS;
 use super::entity::{Entity, FIELDS};
 use super::trouble::Trouble;
-use super::users::{split_name, whole_name};
+use super::users::{locale, split_name, whole_name};
 use crate::platform::{CustomerProfile, PlatformError, Profile, ProfileChange};
 
 /// How often a change is tried again because somebody else was faster.
 const TRIES: usize = 5;
+
+/// Where a user's language is in `additionalInfo`.
+const LANGUAGE: &str = "lang";
+
+/// What changes of one thing.
+struct Change<'a> {
+    fields: &'a Map<String, Value>,
+    name: Option<&'a str>,
+    language: Option<&'a str>,
+}
 
 /// What a change is written to.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +76,7 @@ impl ThingsBoard {
         };
         Ok(Some(Profile {
             user_name: whole_name(&user),
+            language: user.info(LANGUAGE).and_then(Value::as_str).map(tag),
             user: fields_of(&user, Kind::User),
             customer: customer.map(|customer| CustomerProfile {
                 name: customer.text("title").to_owned(),
@@ -83,28 +94,23 @@ impl ThingsBoard {
         let Some(entity) = self.user_entity(user).await? else {
             return Ok(false);
         };
-        let of_user = (&change.user, change.user_name.as_deref());
-        self.merge(Kind::User, user, of_user).await?;
+        self.merge(Kind::User, user, &Change::of_user(change))
+            .await?;
         let customer = entity.referenced("customerId").unwrap_or_default();
-        let of_customer = (&change.customer, change.customer_name.as_deref());
-        self.merge(Kind::Customer, customer, of_customer).await?;
+        self.merge(Kind::Customer, customer, &Change::of_customer(change))
+            .await?;
         if !change.location.is_empty()
             && let Some(location) = self.first_location(customer).await?
         {
             let id = location.id().unwrap_or_default();
-            self.merge(Kind::Asset, id, (&change.location, None))
+            self.merge(Kind::Asset, id, &Change::of_location(change))
                 .await?;
         }
         Ok(true)
     }
 
-    async fn merge(
-        &self,
-        kind: Kind,
-        id: &str,
-        (changed, name): (&Map<String, Value>, Option<&str>),
-    ) -> Result<(), Trouble> {
-        if (changed.is_empty() && name.is_none()) || !super::is_id(id) {
+    async fn merge(&self, kind: Kind, id: &str, change: &Change<'_>) -> Result<(), Trouble> {
+        if change.is_empty() || !super::is_id(id) {
             return Ok(());
         }
         for _ in 0..TRIES {
@@ -112,10 +118,7 @@ impl ThingsBoard {
             let Some(mut record) = self.client.find::<Entity>(call).await? else {
                 return Ok(());
             };
-            change_fields(&mut record, kind, changed);
-            if let Some(name) = name {
-                kind.set_name(&mut record, name);
-            }
+            change.apply(&mut record, kind);
             let call = Call::post(&[kind.path()]).by("sendActivationMail", "false");
             match self.client.tell(call.repeatable().with(&record)).await {
                 Err(trouble) if trouble.is_conflict() => {}
@@ -138,6 +141,51 @@ fn fields_of(record: &Entity, kind: Kind) -> Map<String, Value> {
         }
     }
     fields
+}
+
+impl<'a> Change<'a> {
+    fn of_user(change: &'a ProfileChange) -> Self {
+        Self {
+            fields: &change.user,
+            name: change.user_name.as_deref(),
+            language: change.language.as_deref(),
+        }
+    }
+
+    fn of_customer(change: &'a ProfileChange) -> Self {
+        Self {
+            fields: &change.customer,
+            name: change.customer_name.as_deref(),
+            language: None,
+        }
+    }
+
+    fn of_location(change: &'a ProfileChange) -> Self {
+        Self {
+            fields: &change.location,
+            name: None,
+            language: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.name.is_none() && self.language.is_none()
+    }
+
+    fn apply(&self, record: &mut Entity, kind: Kind) {
+        change_fields(record, kind, self.fields);
+        if let Some(name) = self.name {
+            kind.set_name(record, name);
+        }
+        if let Some(language) = self.language {
+            record.set_info(LANGUAGE, locale(language));
+        }
+    }
+}
+
+/// The tag of a locale in ThingsBoard's spelling (`it_IT`).
+fn tag(locale: &str) -> String {
+    locale.replace('_', "-")
 }
 
 fn change_fields(record: &mut Entity, kind: Kind, changed: &Map<String, Value>) {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use vestibule::admin::platform_api;
 use vestibule::clock::SystemClock;
 use vestibule::database::{Database, DatabaseAddress};
-use vestibule::identity::{PlatformId, UserId};
+use vestibule::identity::{CustomerId, PlatformId, UserId};
 use vestibule::outbound::Outbound;
 use vestibule::platform::builtin::BuiltinPlatform;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
@@ -39,12 +39,28 @@ pub struct Traits {
 #[async_trait]
 pub trait BackOffice: Send + Sync {
     async fn set_enabled(&self, user: &UserId, enabled: bool);
+
+    /// Makes a role that users of a customer can have, where roles have to be made.
+    async fn add_role(&self, _customer: &CustomerId, _role: &str) {}
+
+    /// The names of a user's roles, in order.
+    async fn roles_of(&self, _user: &UserId) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[async_trait]
 impl BackOffice for BuiltinPlatform {
     async fn set_enabled(&self, user: &UserId, enabled: bool) {
         Self::set_enabled(self, user, enabled).await.unwrap();
+    }
+
+    async fn roles_of(&self, user: &UserId) -> Vec<String> {
+        let user = self.user_record(user).await.unwrap().unwrap();
+        let roles = user.options.roles.into_iter();
+        let mut names: Vec<String> = roles.map(|role| role.name).collect();
+        names.sort();
+        names
     }
 }
 
@@ -126,6 +142,16 @@ fn thingsboard(server: ThingsBoard, credentials: ThingsBoardCredentials) -> Plac
 impl BackOffice for ThingsBoard {
     async fn set_enabled(&self, user: &UserId, enabled: bool) {
         Self::set_enabled(self, user.as_str(), enabled);
+    }
+
+    async fn add_role(&self, customer: &CustomerId, role: &str) {
+        self.add_customer_group(customer.as_str(), role);
+    }
+
+    async fn roles_of(&self, user: &UserId) -> Vec<String> {
+        let mut names = self.groups_of(user.as_str());
+        names.sort();
+        names
     }
 }
 

@@ -30,6 +30,13 @@ impl State {
                     .map(|one| self.enter_group(id, one.as_str().unwrap_or("")));
                 all.collect::<Result<Vec<()>, _>>().map(|_| Answer::Nothing)
             }
+            (m, ["entityGroup", id, "deleteEntities"]) if m == post => {
+                let ids = question.body.as_array().cloned().unwrap_or_default();
+                let all = ids
+                    .iter()
+                    .map(|one| self.leave_group(id, one.as_str().unwrap_or("")));
+                all.collect::<Result<Vec<()>, _>>().map(|_| Answer::Nothing)
+            }
             (m, ["entityGroup", id, "users"]) if m == get => {
                 let members = self.groups.get(*id).map(|group| group.members.clone());
                 let users = members.into_iter().flatten();
@@ -95,6 +102,12 @@ impl State {
         if !group.members.iter().any(|one| one == member) {
             group.members.push(member.to_owned());
         }
+        Ok(())
+    }
+
+    fn leave_group(&mut self, group: &str, member: &str) -> Result<(), Refusal> {
+        let group = self.groups.get_mut(group).ok_or_else(Refusal::nothing)?;
+        group.members.retain(|one| one != member);
         Ok(())
     }
 

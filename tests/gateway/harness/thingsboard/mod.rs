@@ -185,6 +185,11 @@ impl ThingsBoard {
         self.state().add_group(kind, name, ("TENANT", &tenant))
     }
 
+    /// Makes a group of users in a customer.
+    pub fn add_customer_group(&self, customer: &str, name: &str) -> String {
+        self.state().add_group("USER", name, ("CUSTOMER", customer))
+    }
+
     /// Groups that an entity is in, by name (Professional).
     pub fn groups_of(&self, id: &str) -> Vec<String> {
         self.state().groups_of(id)
