@@ -15,7 +15,7 @@ use crate::identity::{
 };
 use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::{LocalLogin, SelfRegistration};
-use crate::policy::route::PathPattern;
+use crate::policy::place::PathPattern;
 use crate::policy::signup_form::{Agreement, AgreementText};
 use crate::policy::{
     ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm,
@@ -125,7 +125,7 @@ fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
     });
     OpenSession {
         key: SessionKey::from_store("key".to_owned()),
-        handoff: Arc::default(),
+        handoffs: Arc::default(),
         record: Arc::new(SessionRecord {
             identity,
             stage,

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -32,13 +33,13 @@ use crate::outbox::{Carrier, Outbox};
 use crate::pages::error_page::RefusedRequest;
 use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
-use crate::platform::handoff::{Assertions, CannotSign};
+use crate::platform::handoff::{self, Assertions, CannotSign};
 use crate::platform::thingsboard::CannotUse;
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{
-    self, Certificates, ErrorPage, ErrorPages, HandoffSettings, ListenProblem, Listener,
-    ProxyParts, ProxySettings,
+    self, AssertionsByUpstream, Certificates, ErrorPage, ErrorPages, ListenProblem, Listener,
+    ProxyParts, ProxySettings, UpstreamSettings,
 };
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
@@ -247,7 +248,7 @@ fn proxy_parts(
     login: &Arc<Login>,
     (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
 ) -> Result<ProxyParts, AssemblyProblem> {
-    let assertions = assertions(base, &settings.handoff)?;
+    let assertions = assertions(base, &settings.upstreams)?;
     let pages = Arc::new(Pages::new(PagesParts {
         login: Arc::clone(login),
         onboarding: Arc::clone(onboarding),
@@ -255,7 +256,7 @@ fn proxy_parts(
         policy: base.policy(),
         captchas: use_cases::captchas(captchas)?,
         keys: Arc::clone(&base.keys),
-        assertions: assertions.clone(),
+        key_set: key_set_of(&assertions),
         clock: base.clock(),
         metrics: base.metrics.clone(),
     }));
@@ -272,13 +273,23 @@ fn proxy_parts(
     })
 }
 
-/// What signs for the upstream, where the operator wants that.
+/// What signs for upstreams, where the operator wants that.
 fn assertions(
     base: &Foundation,
-    handoff: &HandoffSettings,
-) -> Result<Option<Arc<Assertions>>, CannotSign> {
-    let signed = |settings| Assertions::new(settings, &base.keys).map(Arc::new);
-    handoff.assertion.clone().map(signed).transpose()
+    upstreams: &[UpstreamSettings],
+) -> Result<AssertionsByUpstream, CannotSign> {
+    let signing = upstreams.iter().filter_map(|upstream| {
+        let settings = upstream.handoff.assertion.clone()?;
+        let made = Assertions::new(settings, &base.keys);
+        Some(made.map(|made| (upstream.name.clone(), Arc::new(made))))
+    });
+    signing.collect()
+}
+
+/// The keys of all assertions, where there are any.
+fn key_set_of(assertions: &AssertionsByUpstream) -> Option<Bytes> {
+    let all = assertions.values().map(AsRef::as_ref);
+    (!assertions.is_empty()).then(|| handoff::key_set(all))
 }
 
 async fn admin_door(

@@ -95,8 +95,8 @@ impl Page<'_> {
     fn kind(&self, schema: &Value) -> (String, Option<(Value, bool)>) {
         let schema = self.resolve(schema);
         if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
-            let kinds: Vec<String> = choices.iter().map(|one| self.kind(one).0).collect();
-            return (kinds.join(" or "), None);
+            let (kinds, inner): (Vec<_>, Vec<_>) = choices.iter().map(|one| self.kind(one)).unzip();
+            return (kinds.join(" or "), inner.into_iter().flatten().next());
         }
         let words = words(&schema);
         if !words.is_empty() {

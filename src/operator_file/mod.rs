@@ -6,6 +6,7 @@
 
 mod at;
 mod notation;
+mod one_or_many;
 mod problem;
 mod shape;
 mod spelling;
@@ -19,6 +20,7 @@ use toml::de::DeTable;
 
 pub use at::{At, Parsed, Span};
 pub use notation::{Mailbox, Notation, Octets, Rate, Unreadable};
+pub use one_or_many::OneOrMany;
 pub use problem::{Findings, Place, Problem, Problems, Severity};
 pub use spelling::closest;
 

@@ -18,10 +18,10 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+js
 
 /// The JWK Set (RFC 7517, section 5); 404 where nothing is signed.
 pub async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Body> {
-    let Some(assertions) = &pages.parts.assertions else {
+    let Some(keys) = &pages.parts.key_set else {
         return pages.stopped(&visit, Stop::NotFound);
     };
-    let mut response = Response::new(Body::from(assertions.key_set()));
+    let mut response = Response::new(Body::from(keys.clone()));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, KEEP);
     headers.insert(CONTENT_TYPE, MEDIA_TYPE);

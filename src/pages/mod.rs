@@ -47,13 +47,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::routing::{get, post};
+use bytes::Bytes;
 
 use crate::captcha::Captchas;
 use crate::clock::SharedClock;
 use crate::login::Login;
 use crate::onboarding::Onboarding;
 use crate::paths;
-use crate::platform::handoff::Assertions;
 use crate::policy::PolicySource;
 use crate::seal::KeyRing;
 use crate::session::Sessions;
@@ -76,8 +76,8 @@ pub struct PagesParts {
     pub captchas: Captchas,
     /// Seals the tokens of forms.
     pub keys: Arc<KeyRing>,
-    /// Proves to the upstream who somebody is.
-    pub assertions: Option<Arc<Assertions>>,
+    /// The keys that upstreams believe assertions by (a JWK Set), where there are any.
+    pub key_set: Option<Bytes>,
     /// The time.
     pub clock: SharedClock,
     /// What is counted.

@@ -51,7 +51,7 @@ pub struct Assertions {
     settings: AssertionSettings,
     header: Header,
     key: EncodingKey,
-    key_set: Bytes,
+    public: Vec<Map<String, Value>>,
 }
 
 impl std::fmt::Debug for Assertions {
@@ -97,14 +97,24 @@ struct Claims<'a> {
     name: Option<&'a str>,
 }
 
+/// The keys that assertions are believed by: a JWK Set (RFC 7517, section 5).
+pub fn key_set<'a>(all: impl IntoIterator<Item = &'a Assertions>) -> Bytes {
+    let mut keys: Vec<&Map<String, Value>> = Vec::new();
+    for key in all.into_iter().flat_map(|signing| &signing.public) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    json!({ "keys": keys }).to_string().into()
+}
+
 impl Assertions {
     /// Signs with keys of this ring.
     pub fn new(settings: AssertionSettings, ring: &KeyRing) -> Result<Self, CannotSign> {
         let seeds = ring.seeds(Purpose::Assertion);
         let made = seeds.iter().map(|seed| settings.algorithm.key(seed));
         let made = made.collect::<Result<Vec<_>, _>>()?;
-        let key_set: Vec<_> = made.iter().map(|key| &key.public).collect();
-        let key_set = json!({ "keys": key_set }).to_string().into();
+        let public = made.iter().map(|key| key.public.clone()).collect();
         let first = made.into_iter().next();
         let first = first.ok_or_else(|| CannotSign("there is no key".to_owned()))?;
         let mut header = Header::new(settings.algorithm.registered());
@@ -113,18 +123,13 @@ impl Assertions {
             settings,
             header,
             key: first.private,
-            key_set,
+            public,
         })
     }
 
     /// The field that carries assertions.
     pub fn field(&self) -> &HeaderName {
         &self.settings.header
-    }
-
-    /// The keys that assertions are believed by: a JWK Set (RFC 7517, section 5).
-    pub fn key_set(&self) -> Bytes {
-        self.key_set.clone()
     }
 
     /// Says who somebody is, from `now` on.
@@ -310,14 +315,14 @@ mod tests {
             let ring = KeyRing::new(key(1), Vec::new());
             let assertions = Assertions::new(settings(algorithm), &ring).unwrap();
             let token = signed(&assertions, now);
-            let claims = read(&assertions.key_set(), &token, now).unwrap();
+            let claims = read(&key_set([&assertions]), &token, now).unwrap();
             assert_eq!(claims["sub"], "u-1");
             assert_eq!(claims["customer"], "c-1");
             assert_eq!(claims["account_type"], "business");
             assert_eq!(claims["iss"], "https://app.example");
             assert_eq!(claims["exp"], now.seconds() + 300);
             let later = now.plus(Duration::from_mins(6));
-            assert_eq!(read(&assertions.key_set(), &token, later), None);
+            assert_eq!(read(&key_set([&assertions]), &token, later), None);
         }
     }
 
@@ -330,10 +335,10 @@ mod tests {
             let after = of(KeyRing::new(key(2), vec![key(1)]));
             let gone = of(KeyRing::new(key(2), Vec::new()));
             let old = signed(&before, now);
-            assert!(read(&after.key_set(), &old, now).is_some());
-            assert!(read(&gone.key_set(), &old, now).is_none());
-            assert!(read(&after.key_set(), &signed(&after, now), now).is_some());
-            assert!(read(&before.key_set(), &signed(&after, now), now).is_none());
+            assert!(read(&key_set([&after]), &old, now).is_some());
+            assert!(read(&key_set([&gone]), &old, now).is_none());
+            assert!(read(&key_set([&after]), &signed(&after, now), now).is_some());
+            assert!(read(&key_set([&before]), &signed(&after, now), now).is_none());
         }
     }
 
@@ -341,7 +346,7 @@ mod tests {
     fn the_same_ring_makes_the_same_keys_on_every_node() {
         for algorithm in BOTH {
             let of = || Assertions::new(settings(algorithm), &KeyRing::new(key(3), Vec::new()));
-            assert_eq!(of().unwrap().key_set(), of().unwrap().key_set());
+            assert_eq!(key_set([&of().unwrap()]), key_set([&of().unwrap()]));
         }
     }
 

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod hooks;
 pub mod joining;
 pub mod onboarding;
+pub mod place;
 mod public_mail;
 pub mod route;
 pub mod signup_form;

@@ -84,8 +84,10 @@ impl ProxyHttp for Shared {
         _session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        self.upstream
-            .next_peer(ctx.kind == RequestKind::WebSocket)
+        let is_tunnel = ctx.kind == RequestKind::WebSocket;
+        let upstream = ctx.upstream.as_ref();
+        upstream
+            .and_then(|upstream| upstream.next_peer(is_tunnel))
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))
     }
 
@@ -95,16 +97,20 @@ impl ProxyHttp for Shared {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let (Some(permit), Some(host), Some(client), Some(scope)) =
-            (&ctx.permit, &ctx.host, ctx.client, &ctx.scope)
-        else {
+        let (Some(permit), Some(upstream), Some(host), Some(client), Some(scope)) = (
+            &ctx.permit,
+            &ctx.upstream,
+            &ctx.host,
+            ctx.client,
+            &ctx.scope,
+        ) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
         let client = scope.connection().field_of(client);
         // Sent again to another server, a body counts from its beginning.
         ctx.body_seen = 0;
         ctx.asked_upstream = Some(tokio::time::Instant::now());
-        match self.handoff.apply(request, permit, host, client) {
+        match upstream.handoff().apply(request, permit, host, client) {
             Ok(()) => Ok(()),
             Err(HandoffProblem::Claim(unfit)) => {
                 tracing::warn!(reference = %ctx.reference, cause = %unfit, "a claim is unfit");
@@ -123,9 +129,9 @@ impl ProxyHttp for Shared {
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        if response.status == 101 {
-            session.set_read_timeout(Some(self.upstream.tunnel_timeout()));
-            session.set_write_timeout(Some(self.upstream.tunnel_timeout()));
+        if let (101, Some(upstream)) = (response.status.as_u16(), &ctx.upstream) {
+            session.set_read_timeout(Some(upstream.tunnel_timeout()));
+            session.set_write_timeout(Some(upstream.tunnel_timeout()));
         }
         if !response.status.is_informational() || response.status == 101 {
             ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
@@ -142,7 +148,8 @@ impl ProxyHttp for Shared {
     ) -> Box<Error> {
         // Nothing was sent: another server may be asked, whatever the method.
         ctx.failed_connects += 1;
-        error.set_retry(ctx.failed_connects < self.upstream.count());
+        let servers = ctx.upstream.as_ref().map_or(0, |upstream| upstream.count());
+        error.set_retry(ctx.failed_connects < servers);
         error
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
+use super::upstream::Upstream;
 use crate::access::{Permit, RequestKind};
 use crate::rate_limit::Network;
 
@@ -120,6 +121,8 @@ pub(super) struct RequestContext {
     pub(super) path: String,
     /// The proof that it may be forwarded.
     pub(super) permit: Option<Permit>,
+    /// Where to.
+    pub(super) upstream: Option<Arc<Upstream>>,
     /// What became of it.
     pub(super) outcome: Outcome,
     /// The status that the client got; 0 when it got none.
@@ -151,6 +154,7 @@ impl RequestContext {
             method: Method::GET,
             path: String::new(),
             permit: None,
+            upstream: None,
             outcome: Outcome::Malformed,
             status: 0,
             body_seen: 0,

@@ -20,7 +20,7 @@ use super::limits::Lanes;
 use super::main_runtime::MainRuntime;
 use super::respond::send;
 use super::settings::{DoorLimits, Hosts};
-use super::upstream::{Handoff, Upstream};
+use super::upstreams::Upstreams;
 use crate::access::{
     ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide, device_word,
 };
@@ -40,8 +40,7 @@ pub(super) struct Gateway {
     pub(super) bridge: Bridge,
     pub(super) error_pages: Arc<dyn ErrorPages>,
     pub(super) lanes: Lanes,
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) handoff: Handoff,
+    pub(super) upstreams: Arc<Upstreams>,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
     /// Where sessions are looked up in the store.
@@ -134,6 +133,10 @@ impl Gateway {
         {
             scope.depends_on(cookie, &facts.host);
         }
+        ctx.upstream = self
+            .upstreams
+            .choose(&facts.host, facts.path.as_str())
+            .cloned();
         self.act_on(verdict, &policy, request, ctx)
     }
 
@@ -158,7 +161,7 @@ impl Gateway {
         if request.method == Method::TRACE {
             return Err(Problem::Method);
         }
-        if self.handoff.managed().nominated_in(&request.headers) {
+        if self.upstreams.managed().nominated_in(&request.headers) {
             return Err(Problem::Nomination);
         }
         Ok(facts)

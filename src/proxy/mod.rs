@@ -25,6 +25,7 @@ mod respond;
 mod settings;
 mod streams;
 mod upstream;
+mod upstreams;
 mod wire;
 mod workers;
 
@@ -37,10 +38,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use main_runtime::MainRuntime;
+use upstreams::Upstreams;
 use workers::Workers;
 
 use crate::clock::SharedClock;
-use crate::platform::handoff::Assertions;
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
 use crate::session::Sessions;
@@ -54,6 +55,7 @@ pub use settings::{
     CertificateFiles, DoorLimits, HandoffSettings, HostProblem, HostSettings, ListenerSettings,
     ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
 };
+pub use upstreams::{AssertionsByUpstream, places_of, upstream_for};
 
 /// How many sessions are looked up in the store at once, in all and for one network.
 const LOOKUPS: (usize, usize) = (2048, 512);
@@ -63,7 +65,7 @@ const UPSTREAM_CONNECTIONS: usize = 512;
 
 /// What the data plane is made of.
 pub struct ProxyParts {
-    /// Hosts, upstream, hand-off, limits.
+    /// Hosts, upstreams, limits.
     pub settings: ProxySettings,
     /// The rules.
     pub policy: Arc<dyn PolicySource>,
@@ -75,8 +77,8 @@ pub struct ProxyParts {
     pub error_pages: Arc<dyn ErrorPages>,
     /// Slows abuse.
     pub limiter: Arc<dyn RateLimiter>,
-    /// Proves to the upstream who somebody is.
-    pub assertions: Option<Arc<Assertions>>,
+    /// Proves to upstreams who somebody is.
+    pub assertions: AssertionsByUpstream,
     /// The time.
     pub clock: SharedClock,
     /// Counts.
@@ -93,7 +95,7 @@ pub async fn serve(
     let grace = parts.settings.grace;
     let stopping = CancellationToken::new();
     let tracker = TaskTracker::new();
-    let (upstream, gateway) = gateway_of(&parts).await;
+    let gateway = gateway_of(&parts).await;
     let workers = Workers::start(|count| proxy_of(&gateway, count))?;
     let caps = Arc::new(guard::Caps::new(
         parts.settings.limits.connections,
@@ -108,7 +110,8 @@ pub async fn serve(
         tracker: tracker.clone(),
         caps,
     });
-    let looking_up = tokio::spawn(async move { upstream.keep_looking_up().await });
+    let upstreams = Arc::clone(&door.gateway.upstreams);
+    let looking_up = tokio::spawn(async move { upstreams.keep_looking_up().await });
     for listener in listeners {
         tracker.spawn(Arc::clone(&door).accept_from(listener));
     }
@@ -124,18 +127,18 @@ pub async fn serve(
     Ok(())
 }
 
-async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway::Gateway>) {
+async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
     let ProxySettings {
         hosts,
         trusted_proxies,
-        upstream,
-        handoff,
+        upstreams,
         limits,
         grace: _,
     } = parts.settings.clone();
-    let upstream = Arc::new(upstream::Upstream::new(upstream));
-    upstream.look_up().await;
-    let gateway = Arc::new(gateway::Gateway {
+    let clock = Arc::clone(&parts.clock);
+    let upstreams = Arc::new(Upstreams::new(upstreams, &parts.assertions, clock));
+    upstreams.look_up().await;
+    Arc::new(gateway::Gateway {
         hosts: hosts
             .into_iter()
             .map(|host| (Arc::clone(&host.name), Arc::new(host)))
@@ -149,18 +152,12 @@ async fn gateway_of(parts: &ProxyParts) -> (Arc<upstream::Upstream>, Arc<gateway
             limiter: Arc::clone(&parts.limiter),
             metrics: parts.metrics.clone(),
         },
-        upstream: Arc::clone(&upstream),
-        handoff: upstream::Handoff::new(
-            handoff,
-            parts.assertions.clone(),
-            Arc::clone(&parts.clock),
-        ),
+        upstreams,
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
         limits,
-    });
-    (upstream, gateway)
+    })
 }
 
 /// The library's proxy around our callbacks, one of `count`.

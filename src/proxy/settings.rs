@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::authorities::Authorities;
 use crate::platform::handoff::AssertionSettings;
+use crate::policy::place::PathPattern;
 
 /// What the data plane needs to know.
 #[derive(Debug, Clone)]
@@ -20,10 +21,8 @@ pub struct ProxySettings {
     pub hosts: Vec<HostSettings>,
     /// Peers whose `X-Forwarded-For` counts; none by default.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where requests are forwarded to.
-    pub upstream: UpstreamSettings,
-    /// By which fields the upstream learns who the user is.
-    pub handoff: HandoffSettings,
+    /// Where requests are forwarded to: for every host and path, one of these.
+    pub upstreams: Vec<UpstreamSettings>,
     /// Bounds on what clients may send, and how long they may take.
     pub limits: DoorLimits,
     /// How long requests in flight may take when the gateway stops.
@@ -78,11 +77,20 @@ impl HostSettings {
 /// Hosts by name.
 pub(super) type Hosts = HashMap<Arc<str>, Arc<HostSettings>>;
 
-/// Where requests are forwarded to, in turn.
+/// One system that requests are forwarded to, and how.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
-    /// The servers, at least one.
+    /// Its name, of its own, for `explain` and assertions.
+    pub name: String,
+    /// The hosts whose requests it gets; empty for all.
+    pub hosts: Vec<String>,
+    /// The paths that it gets, at least one; of two upstreams, the more specific one gets a
+    /// request, as among rules.
+    pub paths: Vec<PathPattern>,
+    /// The servers, at least one, in turn.
     pub servers: Vec<UpstreamServer>,
+    /// By which fields it learns who the user is.
+    pub handoff: HandoffSettings,
     /// For a connection to be made, TLS included.
     pub connect_timeout: Duration,
     /// Between two pieces of a response.
@@ -98,10 +106,14 @@ pub struct UpstreamSettings {
 }
 
 impl UpstreamSettings {
-    /// These servers with the usual timeouts.
+    /// These servers for everything, with the usual hand-off and timeouts.
     pub fn to(servers: Vec<UpstreamServer>) -> Self {
         Self {
+            name: "main".to_owned(),
+            hosts: Vec::new(),
+            paths: vec![PathPattern::everything()],
             servers,
+            handoff: HandoffSettings::default(),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_mins(1),

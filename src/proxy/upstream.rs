@@ -1,4 +1,4 @@
-//! The upstream: its servers in turn, and what it is told and not told about a request.
+//! An upstream: its servers in turn, and what it is told and not told about a request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::access::header_hygiene::{
 use crate::clock::SharedClock;
 use crate::platform::handoff::{Assertions, Bearer, CannotSign, FRESH_FOR};
 use crate::session::cookie::SESSION_COOKIE;
-use crate::session::{Assertion, HandoffFields, OpenSession};
+use crate::session::{self, Assertion, HandoffFields, OpenSession};
 
 /// How often server names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -37,9 +37,10 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The upstream's servers.
+/// An upstream: its servers, and what it is told.
 pub(super) struct Upstream {
     settings: UpstreamSettings,
+    handoff: Handoff,
     authorities: Option<Arc<CaType>>,
     peers: ArcSwap<Vec<HttpPeer>>,
     next: AtomicUsize,
@@ -47,11 +48,12 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// Servers that are not looked up yet.
-    pub(super) fn new(settings: UpstreamSettings) -> Self {
+    pub(super) fn new(settings: UpstreamSettings, handoff: Handoff) -> Self {
         let authorities = settings.authorities.as_ref();
         Self {
             authorities: authorities.map(Authorities::for_peers),
             settings,
+            handoff,
             peers: ArcSwap::default(),
             next: AtomicUsize::new(0),
         }
@@ -67,6 +69,11 @@ impl Upstream {
             peer.options.write_timeout = Some(self.settings.tunnel_timeout);
         }
         Some(peer)
+    }
+
+    /// What it is told about requests.
+    pub(super) fn handoff(&self) -> &Handoff {
+        &self.handoff
     }
 
     /// How many servers there are.
@@ -126,10 +133,12 @@ impl Upstream {
     }
 }
 
-/// What the upstream is told about a request.
+/// What an upstream is told about a request.
 pub(super) struct Handoff {
     names: HandoffSettings,
-    managed: ManagedNames,
+    /// Its number among so many upstreams.
+    number: (usize, usize),
+    managed: Arc<ManagedNames>,
     assertions: Option<Arc<Assertions>>,
     clock: SharedClock,
 }
@@ -148,27 +157,46 @@ pub(super) enum HandoffProblem {
     Unsigned(#[from] CannotSign),
 }
 
+/// What all hand-offs share.
+#[derive(Clone)]
+pub(super) struct Around {
+    /// The names of fields that only the gateway may set, whichever upstream they are for.
+    pub(super) managed: Arc<ManagedNames>,
+    /// The time.
+    pub(super) clock: SharedClock,
+}
+
+/// The names of fields by which any of these upstreams learns who somebody is.
+pub(super) fn managed_names(upstreams: &[UpstreamSettings]) -> ManagedNames {
+    let mut names = vec![ASSERTION];
+    for upstream in upstreams {
+        let HandoffSettings {
+            user,
+            customer,
+            email,
+            assertion,
+        } = &upstream.handoff;
+        names.extend([user, customer, email].map(HeaderName::clone));
+        names.extend(assertion.as_ref().map(|one| one.header.clone()));
+    }
+    ManagedNames::new(names.iter().map(HeaderName::as_str))
+}
+
 impl Handoff {
-    /// Fields by these names, and assertions where they are signed.
+    /// Fields by these names, and assertions where they are signed, for one of so many upstreams.
     pub(super) fn new(
         names: HandoffSettings,
+        number: (usize, usize),
+        around: Around,
         assertions: Option<Arc<Assertions>>,
-        clock: SharedClock,
     ) -> Self {
-        let assertion = assertions.as_ref().map(|signed| signed.field());
-        let all = [&names.user, &names.customer, &names.email, &ASSERTION];
-        let managed = ManagedNames::new(all.into_iter().chain(assertion).map(HeaderName::as_str));
         Self {
             names,
-            managed,
+            number,
+            managed: around.managed,
             assertions,
-            clock,
+            clock: around.clock,
         }
-    }
-
-    /// The names of fields that only the gateway may set.
-    pub(super) fn managed(&self) -> &ManagedNames {
-        &self.managed
     }
 
     /// Makes a client's request the gateway's: exactly the permitted target, none of what only
@@ -211,20 +239,35 @@ impl Handoff {
         headers.insert(FORWARDED_PROTO, host.scheme.clone());
         headers.insert(FORWARDED_HOST, host.authority.clone());
         if let Some(session) = permit.who() {
-            let fields = if let Some(ready) = session.handoff.fields.get() {
-                ready
-            } else {
-                let made = self.fields_of(session)?;
-                session.handoff.fields.get_or_init(|| made)
-            };
-            for (name, value) in fields {
-                headers.insert(name, value.clone());
-            }
-            if let Some(assertions) = &self.assertions
-                && let Some(value) = self.assertion_of(session, assertions, host)?
-            {
-                headers.insert(assertions.field(), value);
-            }
+            self.introduce(session, headers, host)?;
+        }
+        Ok(())
+    }
+
+    /// Says who the user is.
+    fn introduce(
+        &self,
+        session: &OpenSession,
+        headers: &mut HeaderMap,
+        host: &HostSettings,
+    ) -> Result<(), HandoffProblem> {
+        let (number, count) = self.number;
+        let Some(kept) = session.handoffs.of(number, count) else {
+            return Ok(());
+        };
+        let fields = if let Some(ready) = kept.fields.get() {
+            ready
+        } else {
+            let made = self.fields_of(session)?;
+            kept.fields.get_or_init(|| made)
+        };
+        for (name, value) in fields {
+            headers.insert(name, value.clone());
+        }
+        if let Some(assertions) = &self.assertions
+            && let Some(value) = self.assertion_of(session, kept, assertions, host)?
+        {
+            headers.insert(assertions.field(), value);
         }
         Ok(())
     }
@@ -248,13 +291,14 @@ impl Handoff {
     fn assertion_of(
         &self,
         session: &OpenSession,
+        kept: &session::Handoff,
         assertions: &Assertions,
         host: &HostSettings,
     ) -> Result<Option<HeaderValue>, HandoffProblem> {
         let Some(account) = session.record.account() else {
             return Ok(None);
         };
-        let (now, newest) = (self.clock.now(), &session.handoff.assertion);
+        let (now, newest) = (self.clock.now(), &kept.assertion);
         if let Some(fresh) = &*newest.load()
             && now.since(fresh.made_at) < FRESH_FOR
             && now >= fresh.made_at
@@ -348,7 +392,7 @@ mod tests {
         OpenSession {
             key: SessionKey::from_store("key"),
             record: Arc::new(record),
-            handoff: Arc::default(),
+            handoffs: Arc::default(),
         }
     }
 
@@ -363,11 +407,19 @@ mod tests {
         };
         let ring = KeyRing::new(SealKey::random(), Vec::new());
         let assertions = Arc::new(Assertions::new(settings, &ring).unwrap());
-        let names = HandoffSettings::default();
-        let handoff = Handoff::new(names, Some(Arc::clone(&assertions)), clock.clone());
+        let around = Around {
+            managed: Arc::new(managed_names(&[])),
+            clock: Arc::clone(&clock) as _,
+        };
+        let signing = Some(Arc::clone(&assertions));
+        let handoff = Handoff::new(HandoffSettings::default(), (0, 1), around, signing);
         let host = HostSettings::from_origin("https://app.example").unwrap();
         let (one, other) = (session(), session());
-        let of = |session| handoff.assertion_of(session, &assertions, &host).unwrap();
+        let of = |session: &OpenSession| {
+            let kept = session.handoffs.of(0, 1).unwrap();
+            let made = handoff.assertion_of(session, kept, &assertions, &host);
+            made.unwrap()
+        };
         let first = of(&one);
         assert!(first.is_some());
         clock.advance(Duration::from_secs(59));

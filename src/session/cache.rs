@@ -290,7 +290,7 @@ mod tests {
     fn answer(ticket: &Ticket, id: &SessionId) -> Arc<Recent> {
         let open = OpenSession {
             key: id.key(),
-            handoff: Arc::default(),
+            handoffs: Arc::default(),
             record: Arc::new(record()),
         };
         let moment = Timestamp::from_millis(1);

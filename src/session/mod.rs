@@ -34,7 +34,7 @@ pub use cache::{RecentSessions, UNCOVERED};
 pub use id::{SessionId, SessionKey};
 pub use lifetime::Lifetimes;
 pub use record::{IdpTokens, SessionRecord, Stage};
-pub use standing::{Assertion, Handoff, HandoffFields, OpenSession, SessionStanding};
+pub use standing::{Assertion, Handoff, HandoffFields, Handoffs, OpenSession, SessionStanding};
 pub use store::{SessionIndex, SessionStore, StoreDown, StoredSession};
 
 /// How many sessions one person may have; a further one ends the oldest.
@@ -178,7 +178,7 @@ impl Sessions {
         let open = OpenSession {
             key: stored.key,
             record: Arc::new(record),
-            handoff: Arc::default(),
+            handoffs: Arc::default(),
         };
         let recent = Arc::new(Recent::new(&ticket, open, ends, stored.sealed.len()));
         self.recent.keep(&ticket, Arc::clone(&recent));

@@ -15,11 +15,23 @@ pub struct OpenSession {
     pub key: SessionKey,
     /// What the record says.
     pub record: Arc<SessionRecord>,
-    /// By what the upstream learns who it is; as long in memory as the record.
-    pub handoff: Arc<Handoff>,
+    /// By what upstreams learn who it is; as long in memory as the record.
+    pub handoffs: Arc<Handoffs>,
 }
 
-/// What requests of a session tell the upstream, made by those that are forwarded.
+/// What requests of a session tell each upstream.
+#[derive(Debug, Default)]
+pub struct Handoffs(OnceLock<Box<[Handoff]>>);
+
+impl Handoffs {
+    /// What one upstream is told, by its number among so many.
+    pub fn of(&self, number: usize, count: usize) -> Option<&Handoff> {
+        let made = || (0..count).map(|_| Handoff::default()).collect();
+        self.0.get_or_init(made).get(number)
+    }
+}
+
+/// What requests of a session tell one upstream, made by those that are forwarded.
 #[derive(Debug, Default)]
 pub struct Handoff {
     /// The fields that do not change.

@@ -35,12 +35,13 @@ mod token_forgery;
 mod database_outage;
 #[cfg(test)]
 mod databases;
-#[cfg(test)]
 mod session_attacks;
 #[cfg(test)]
 mod session_faults;
 #[cfg(test)]
 mod session_stores;
+#[cfg(test)]
+mod several_upstreams;
 
 #[cfg(test)]
 mod assertions;

@@ -14,6 +14,7 @@ use crate::identity::{Account, PlatformId, UserId, VerifiedIdentity};
 use crate::paths;
 use crate::policy::Rule;
 use crate::policy::duties::Duty;
+use crate::proxy::upstream_for;
 use crate::session::{OpenSession, SessionKey, SessionRecord, SessionStanding, Stage};
 
 /// The explanation.
@@ -32,6 +33,10 @@ pub fn explain(
     let rules = &ground.policy.rules;
     let rule = rules.choose(&facts.host, path, facts.method.as_str());
     text.push_str(&describe(rule));
+    let upstreams = &ground.settings.proxy.upstreams;
+    if let Some(upstream) = upstream_for(upstreams, &facts.host, path) {
+        let _ = writeln!(text, "Upstream: {}", upstream.name);
+    }
     let stranger = decide(&facts, &SessionStanding::Absent, &ground.policy);
     let _ = writeln!(text, "A stranger: {}", spoken(&stranger));
     if let Some(identity) = identity {
@@ -102,7 +107,7 @@ fn spoken(verdict: &Verdict) -> String {
 fn session(identity: &VerifiedIdentity, ground: &Ground) -> OpenSession {
     OpenSession {
         key: SessionKey::from_store("explained"),
-        handoff: Arc::default(),
+        handoffs: Arc::default(),
         record: Arc::new(SessionRecord {
             identity: identity.clone(),
             stage: Stage::Live(Account {

@@ -1,18 +1,16 @@
-//! Checks what is about traffic: hosts, listeners, the upstream.
+//! Checks what is about traffic: hosts and listeners.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::{Host as UrlHost, Url};
 
 use super::{Check, Sound};
-use crate::config::file::{Connections, Host, Listen, Sizes, Tls, Upstream, Waits};
+use crate::config::file::{Connections, Host, Listen, Sizes, Tls, Waits};
 use crate::operator_file::{At, Octets, Parsed};
 use crate::proxy::{
-    Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, ListenerSettings,
-    ProxySettings, UpstreamServer, UpstreamSettings,
+    CertificateFiles, DoorLimits, HostSettings, ListenerSettings, ProxySettings, UpstreamSettings,
 };
 
 /// What the section `[listen]` says.
@@ -28,14 +26,12 @@ impl Listening {
     pub(super) fn with(
         self,
         hosts: Vec<HostSettings>,
-        upstream: UpstreamSettings,
-        handoff: HandoffSettings,
+        upstreams: Vec<UpstreamSettings>,
     ) -> (ProxySettings, ListenerSettings, SocketAddr) {
         let proxy = ProxySettings {
             hosts,
             trusted_proxies: self.trusted_proxies,
-            upstream,
-            handoff,
+            upstreams,
             limits: self.limits,
             grace: self.grace,
         };
@@ -262,93 +258,11 @@ impl Check<'_> {
         Some(count.value)
     }
 
-    fn set(&mut self, span: Option<&Parsed<Duration>>, setting: &mut Duration) {
+    pub(super) fn set(&mut self, span: Option<&Parsed<Duration>>, setting: &mut Duration) {
         if let Some(span) = self.findings.take_optional(span) {
             *setting = span;
         }
     }
-
-    pub(super) fn upstream(
-        &mut self,
-        upstream: &Upstream,
-        hosts: &[HostSettings],
-    ) -> (Sound<UpstreamSettings>, HandoffSettings) {
-        let Upstream {
-            servers,
-            tls_name,
-            ca,
-            connect_timeout,
-            read_timeout,
-            write_timeout,
-            idle_timeout,
-            tunnel_timeout,
-            hand_off,
-        } = upstream;
-        if servers.is_empty() {
-            self.needs_one(&servers.span, "upstream server", "http://10.0.0.5:8080");
-        }
-        let name = tls_name.as_ref().map(|name| name.as_str());
-        let found: Vec<_> = servers
-            .iter()
-            .filter_map(|server| {
-                self.no_loop(server, hosts);
-                self.server(server, name)
-            })
-            .collect();
-        let is_whole = !found.is_empty() && found.len() == servers.len();
-        let mut settings = UpstreamSettings::to(found);
-        self.set(connect_timeout.as_ref(), &mut settings.connect_timeout);
-        self.set(read_timeout.as_ref(), &mut settings.read_timeout);
-        self.set(write_timeout.as_ref(), &mut settings.write_timeout);
-        self.set(idle_timeout.as_ref(), &mut settings.idle_timeout);
-        self.set(tunnel_timeout.as_ref(), &mut settings.tunnel_timeout);
-        if let Some(ca) = ca {
-            settings.authorities = self.authorities(ca);
-        }
-        (is_whole.then_some(settings), self.hand_off(hand_off))
-    }
-
-    fn authorities(&mut self, ca: &At<PathBuf>) -> Option<Authorities> {
-        let pem = self.further_roots(Some(ca))?;
-        let parsed = Authorities::parse(&pem);
-        let advice = "name a file with certificates in PEM";
-        parsed
-            .map_err(|problem| self.findings.error(&ca.span, problem.to_string(), advice))
-            .ok()
-    }
-
-    /// What is forwarded to the gateway's own origin comes in again, and again.
-    fn no_loop(&mut self, server: &At<String>, hosts: &[HostSettings]) {
-        let own = hosts
-            .iter()
-            .find(|host| is_same_place(&host.origin, server));
-        if let Some(own) = own {
-            let message = format!("`{}` is the gateway itself", own.origin);
-            let advice = "name the server behind it, such as `http://10.0.0.5:8080`";
-            self.findings.error(&server.span, message, advice);
-        }
-    }
-
-    fn server(&mut self, server: &At<String>, name: Option<&str>) -> Sound<UpstreamServer> {
-        let parsed = UpstreamServer::parse(server, name);
-        parsed
-            .map_err(|problem| {
-                let advice = "write it like `http://10.0.0.5:8080`; for `https` to an address \
-                              add `tls_name`";
-                self.findings
-                    .error(&server.span, problem.to_string(), advice);
-            })
-            .ok()
-    }
-}
-
-/// Whether two URLs have the same host and port.
-fn is_same_place(one: &str, other: &str) -> bool {
-    let place = |text: &str| {
-        let url = Url::parse(text).ok()?;
-        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
-    };
-    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 fn is_local(origin: &str) -> bool {

@@ -8,6 +8,7 @@ mod hooks;
 mod keeping;
 mod parties;
 mod platform;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,7 @@ impl Check<'_> {
         } = file;
         let hosts = self.hosts(host);
         let listening = self.listen(listen, host);
-        let (upstream, handoff) = self.upstream(upstream, &hosts);
+        let upstreams = self.upstreams(upstream, &hosts);
         let (store, is_shared) = self.store(store);
         let keys = self.keys(keys, (store.as_ref(), is_shared));
         let providers = self.providers(identity_provider);
@@ -73,7 +74,7 @@ impl Check<'_> {
         let tokens = self.admin_tokens(admin);
         let log = self.log(log);
         let policies = self.policies(policies.as_ref());
-        let (proxy, listener, admin_address) = listening?.with(hosts, upstream?, handoff);
+        let (proxy, listener, admin_address) = listening?.with(hosts, upstreams?);
         Some(Settings {
             listener,
             proxy,

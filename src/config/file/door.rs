@@ -98,10 +98,19 @@ pub struct Connections {
     pub http2_streams: Option<At<u32>>,
 }
 
-/// The platform, seen as a peer that requests are forwarded to.
+/// A system that requests are forwarded to: one `[upstream]`, or several `[[upstream]]`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
+    /// A short name, one for each: lower-case letters, digits, `-`. Default: `main`.
+    pub name: Option<At<String>>,
+    /// The hosts whose requests it gets, by name without scheme and port. Default: all.
+    #[serde(default)]
+    pub hosts: Vec<At<String>>,
+    /// The paths that it gets, as in `policies/access.toml`: `/grafana/**`. Of several upstreams,
+    /// the one with the longest path gets a request, then the one that names the host. Default:
+    /// `["/**"]`.
+    pub paths: Option<Vec<At<String>>>,
     /// `http://host:port` or `https://host:port`, at least one, without a path: requests arrive
     /// with the path that policy judged.
     pub servers: At<Vec<At<String>>>,
@@ -120,8 +129,8 @@ pub struct Upstream {
     pub idle_timeout: Option<Parsed<Duration>>,
     /// Between two pieces of a WebSocket. Default: `1h`.
     pub tunnel_timeout: Option<Parsed<Duration>>,
-    /// The headers by which the upstream learns who the user is. What clients send under these
-    /// names never arrives.
+    /// The headers by which it learns who the user is. What clients send under the names of any
+    /// upstream never arrives.
     #[serde(default)]
     pub hand_off: HandOff,
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use crate::operator_file::{At, Mailbox, Parsed};
+use crate::operator_file::{At, Mailbox, OneOrMany, Parsed};
 
 pub use captcha::Captcha;
 pub use door::{
@@ -32,8 +32,9 @@ pub struct VestibuleFile {
     pub host: At<Vec<Host>>,
     /// Where the gateway listens, and what it puts up with.
     pub listen: Listen,
-    /// The platform, seen as a peer that requests are forwarded to.
-    pub upstream: Upstream,
+    /// The platform, seen as a peer that requests are forwarded to; with several systems behind
+    /// the gateway, each of them.
+    pub upstream: OneOrMany<Upstream>,
     /// Where things are kept.
     #[serde(default)]
     pub store: Store,

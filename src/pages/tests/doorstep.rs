@@ -343,7 +343,7 @@ impl House {
             policy: ground.policy,
             captchas: Captchas::new(),
             keys: ground.keys,
-            assertions: None,
+            key_set: None,
             clock: ground.clock,
             metrics: Metrics::default(),
         });

@@ -1,10 +1,10 @@
 //! `access.toml` to [`Rules`].
 
 use crate::operator_file::{At, Findings, Octets};
-use crate::paths;
 use crate::policy::Limits;
 use crate::policy::document::{AccessFile, AccessWord, RuleShape};
-use crate::policy::route::{Access, PathPattern, Rule, Rules};
+use crate::policy::place::PathPattern;
+use crate::policy::route::{Access, Rule, Rules};
 
 use super::{Surroundings, limits};
 
@@ -92,7 +92,7 @@ fn compile_rule(
 
 /// What is allowed but rarely meant.
 fn advise(rule: &Rule, path: &At<String>, findings: &mut Findings<'_>) {
-    let is_everything = rule.path == PathPattern::Below(String::new());
+    let is_everything = rule.path == PathPattern::everything();
     if is_everything && rule.access == Access::Public && rule.require.is_none() {
         let message = "everything that no other rule is for is public";
         let advice = "name what is public, or put access in other rules";
@@ -118,60 +118,12 @@ fn method(word: &At<String>, findings: &mut Findings<'_>) -> String {
     word.value.clone()
 }
 
+/// Which paths a text names, or what is wrong with it.
 fn pattern(path: &At<String>, findings: &mut Findings<'_>) -> Option<PathPattern> {
-    let (text, is_below) = match path.strip_suffix("/**") {
-        Some(prefix) => (prefix, true),
-        None => (path.as_str(), false),
-    };
-    let trouble = if !path.starts_with('/') {
-        Some((
-            "a path begins with a slash",
-            format!("write `/{}`", path.value),
-        ))
-    } else if text.contains('*') {
-        let advice = "end the path in `/**` for everything below it".to_owned();
-        Some(("`*` stands at the end only, as `/**`", advice))
-    } else if !is_canonical(text) {
-        let advice = "no empty segments, no `.` or `..`, no query, `%XX` only where it is needed \
-                      and in capitals";
-        Some(("no request has this path", advice.to_owned()))
-    } else if paths::is_ours(text) {
-        let advice = format!("paths under `{}` are the gateway's own", paths::PREFIX);
-        Some(("no request with this path is ever forwarded", advice))
-    } else {
-        None
-    };
-    if let Some((message, advice)) = trouble {
-        findings.error(&path.span, message, advice);
-        return None;
-    }
-    Some(if is_below {
-        PathPattern::Below(text.to_owned())
-    } else {
-        PathPattern::Exact(text.to_owned())
-    })
-}
-
-/// Whether the path is written as canonical paths are: rules are compared with those.
-fn is_canonical(path: &str) -> bool {
-    let mut segments = path.split('/').skip(1).peekable();
-    let mut are_segments_sound = true;
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        are_segments_sound &= !matches!(segment, "." | "..") && (is_last || !segment.is_empty());
-    }
-    let escapes = path.split('%').skip(1);
-    let are_escapes_sound = escapes.into_iter().all(|rest| {
-        let code = rest.get(..2).filter(|code| code.to_uppercase() == *code);
-        let octet = code.and_then(|code| u8::from_str_radix(code, 16).ok());
-        octet.is_some_and(|octet| {
-            !(octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'%'))
-        })
-    });
-    let is_plain = path
-        .chars()
-        .all(|c| c.is_ascii_graphic() && !"?#\\\"<>^`{|}".contains(c));
-    are_segments_sound && are_escapes_sound && is_plain
+    let parsed = PathPattern::parse(path);
+    parsed
+        .map_err(|problem| findings.error(&path.span, problem.to_string(), problem.advice()))
+        .ok()
 }
 
 fn is_same_place(left: &Rule, right: &Rule) -> bool {

@@ -24,13 +24,13 @@ use vestibule::identity::{
 };
 use vestibule::policy::duties::Duties;
 use vestibule::policy::onboarding::{LocalLogin, SelfRegistration};
-use vestibule::policy::route::PathPattern;
+use vestibule::policy::place::PathPattern;
 use vestibule::policy::{
     Access, ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Policy, PolicySource,
     Rule, Rules, SignupForm,
 };
 use vestibule::proxy::{
-    Authorities, CertificateFiles, DoorLimits, HandoffSettings, HostSettings, Listener,
+    AssertionsByUpstream, Authorities, CertificateFiles, DoorLimits, HostSettings, Listener,
     ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, UpstreamServer, UpstreamSettings,
     serve,
 };
@@ -124,8 +124,7 @@ impl Front {
                     .map(|o| HostSettings::from_origin(o).expect("an origin"))
                     .into(),
                 trusted_proxies: settings.trusted_proxies,
-                upstream: to,
-                handoff: HandoffSettings::default(),
+                upstreams: vec![to],
                 limits: settings.limits,
                 grace: settings.grace,
             },
@@ -134,7 +133,7 @@ impl Front {
             pages: pages(),
             error_pages: Arc::new(PlainErrorPages),
             limiter: Arc::new(NodeLimits::default()),
-            assertions: None,
+            assertions: AssertionsByUpstream::new(),
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
         };

@@ -42,7 +42,7 @@ pub struct Files {
     /// Whether `X-Forwarded-For` of the tests' own machine counts.
     pub trusts_proxies: bool,
     pub providers: Vec<Provider>,
-    /// Appended to `vestibule.toml`.
+    /// Appended to `vestibule.toml`; `$PORT` is that of the origin.
     pub further: String,
     /// File below `policies/`, and its text.
     pub policies: Vec<(String, String)>,
@@ -109,7 +109,7 @@ impl Files {
         let mut text = format!(
             "[[host]]\norigin = \"{origin}\"\n\
              [listen]\naddress = \"127.0.0.1:{traffic}\"\nadmin = \"127.0.0.1:{admin}\"\n{proxies}\
-             [upstream]\nservers = [\"{upstream}\"]\n\
+             [[upstream]]\nservers = [\"{upstream}\"]\n\
              [keys]\nseal = [{{ file = \"seal\" }}]\n\
              [[admin.token]]\nname = \"tests\"\nsecret = {{ file = \"operator\" }}\n\
              [store]\ndatabase = \"{database}\"\n"
@@ -126,7 +126,8 @@ impl Files {
         for provider in &self.providers {
             text.push_str(&provider.toml());
         }
-        text + further
+        let port = origin.rsplit(':').next().unwrap_or_default();
+        text + &further.replace("$PORT", port)
     }
 }
 
