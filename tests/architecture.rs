@@ -96,6 +96,9 @@ const ADAPTERS: &str = "policy::folder session::redis session::sql login::openid
 const ADAPTER_GUESTS: &[(&str, &str)] = &[
     ("admin", "platform::builtin"),
     ("config", "login::openid"),
+    ("config", "platform::rest"),
+    // Its settings hold what its file says.
+    ("platform", "platform::rest"),
     ("config", "mail::smtp"),
     ("config", "mail::pickup"),
     // The demo plants its seed before the gateway is assembled.

@@ -7,6 +7,7 @@ use super::foundation::Foundation;
 use crate::outbound::{Outbound, OutboundError};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
+use crate::platform::rest::RestPlatform;
 use crate::platform::thingsboard::ThingsBoard;
 use crate::platform::{Platform, PlatformKind, PlatformSettings};
 
@@ -50,6 +51,9 @@ impl Foundation {
             PlatformKind::ThingsBoard(settings) => {
                 let adapter = Arc::new(ThingsBoard::new(id, *settings)?);
                 Arc::clone(thingsboard.insert(adapter)) as _
+            }
+            PlatformKind::Rest(settings) => {
+                Arc::new(RestPlatform::new(id, *settings, self.clock())?)
             }
         };
         Ok(OpenPlatform {

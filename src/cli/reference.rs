@@ -9,12 +9,13 @@ use serde_json::{Map, Value};
 use super::say::say;
 use super::schema::{File, of};
 
-const FILES: [(File, &str); 5] = [
+const FILES: [(File, &str); 6] = [
     (File::Vestibule, "vestibule.toml"),
     (File::Access, "policies/access.toml"),
     (File::Onboarding, "policies/onboarding.toml"),
     (File::Limits, "policies/limits.toml"),
     (File::Signup, "policies/signup/*.toml"),
+    (File::Rest, "rest.toml"),
 ];
 
 const OPENING: &str = "\
@@ -61,7 +62,7 @@ impl Page<'_> {
         let none = Map::new();
         let keys = schema.get("properties").and_then(Value::as_object);
         let required = schema.get("required").and_then(Value::as_array);
-        let mut below = Vec::new();
+        let mut below: Vec<Below> = Vec::new();
         self.text
             .push_str("\n| key | value | meaning |\n|---|---|---|\n");
         for (key, schema) in keys.unwrap_or(&none) {
@@ -73,11 +74,20 @@ impl Page<'_> {
                 "| `{key}` | {kind}{needed} | {} |",
                 row(&meaning(schema))
             );
-            below.extend(inner.map(|(schema, is_list)| (key, schema, is_list)));
+            below.extend(inner.map(|(schema, is_list)| Below {
+                key: key.clone(),
+                schema,
+                is_list,
+            }));
         }
-        for (key, schema, is_list) in below {
+        for Below {
+            key,
+            schema,
+            is_list,
+        } in told_once(below)
+        {
             let inner = if place.is_empty() {
-                key.clone()
+                key
             } else {
                 format!("{place}.{key}")
             };
@@ -143,6 +153,37 @@ impl Page<'_> {
     }
 }
 
+/// A table in a table.
+struct Below {
+    key: String,
+    schema: Value,
+    is_list: bool,
+}
+
+/// Of many tables of one shape, one alone, under the name `*`.
+fn told_once(tables: Vec<Below>) -> Vec<Below> {
+    let count = |schema: &Value, among: &[Below]| {
+        let same = among.iter().filter(|one| one.schema == *schema);
+        same.count()
+    };
+    let many: Vec<Value> = tables
+        .iter()
+        .filter(|table| count(&table.schema, &tables) > 3)
+        .map(|table| table.schema.clone())
+        .collect();
+    let mut told: Vec<Below> = Vec::new();
+    for mut table in tables {
+        if many.contains(&table.schema) {
+            if count(&table.schema, &told) > 0 {
+                continue;
+            }
+            "*".clone_into(&mut table.key);
+        }
+        told.push(table);
+    }
+    told
+}
+
 fn is_secret(schema: &Value) -> bool {
     let keys = schema.get("properties").and_then(Value::as_object);
     keys.is_some_and(|keys| {
@@ -182,6 +223,8 @@ fn spoken(format: Option<&str>) -> &str {
         Some("socket-address") => "address and port",
         Some("header-name") => "header name",
         Some("cel-condition") => "CEL condition",
+        Some("cel") => "CEL expression",
+        Some("template") => "text with `{expressions}`",
         Some("mailbox") => "mail address",
         Some(format @ ("duration" | "size" | "rate" | "network")) => format,
         _ => "text",

@@ -29,6 +29,8 @@ pub enum File {
     Limits,
     /// `policies/signup/*.toml`
     Signup,
+    /// The file that `[platform] file` names, with the kind `rest`.
+    Rest,
 }
 
 /// Prints the schema.
@@ -45,6 +47,7 @@ pub fn of(file: File) -> Value {
         File::Onboarding => PolicyFile::Onboarding.schema(),
         File::Limits => PolicyFile::Limits.schema(),
         File::Signup => PolicyFile::Signup.schema(),
+        File::Rest => config::rest_schema(),
     }
 }
 

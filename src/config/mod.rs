@@ -19,6 +19,7 @@ use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::SmtpSettings;
 use crate::operator_file::{self, Problems, SourceFile};
 use crate::platform::PlatformSettings;
+use crate::platform::rest::RestFile;
 use crate::policy::Surroundings;
 use crate::proxy::{ListenerSettings, ProxySettings};
 use crate::seal::KeyRing;
@@ -181,6 +182,11 @@ pub fn examine(path: &Path) -> Loaded {
 /// The JSON Schema of `vestibule.toml`.
 pub fn schema() -> serde_json::Value {
     operator_file::schema_of::<file::VestibuleFile>()
+}
+
+/// The JSON Schema of the file that describes a platform of the kind `rest`.
+pub fn rest_schema() -> serde_json::Value {
+    operator_file::schema_of::<RestFile>()
 }
 
 #[cfg(test)]

@@ -183,6 +183,11 @@ impl<'a> Findings<'a> {
         self.error(span, format!("nothing here is called `{name}`"), advice);
     }
 
+    /// Where the problems of another file that this one names are collected.
+    pub fn problems(&mut self) -> &mut Problems {
+        self.problems
+    }
+
     /// The file.
     pub fn file(&self) -> &SourceFile {
         self.file

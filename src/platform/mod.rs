@@ -11,6 +11,7 @@ pub mod handoff;
 mod making;
 mod password_rules;
 mod profile;
+pub mod rest;
 mod roles;
 mod settings;
 pub mod thingsboard;
@@ -25,8 +26,8 @@ pub use password_rules::PasswordRules;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
 pub use roles::RoleChange;
 pub use settings::{
-    PlatformKind, PlatformSettings, RemoteSettings, ThingsBoardCredentials, ThingsBoardEdition,
-    ThingsBoardSettings,
+    PlatformKind, PlatformSettings, RemoteSettings, RestSettings, ThingsBoardCredentials,
+    ThingsBoardEdition, ThingsBoardSettings,
 };
 
 use crate::identity::{

@@ -1,10 +1,12 @@
 //! Which platform the installation has, as its configuration says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
 
+use super::rest::Description;
 use crate::identity::PlatformId;
 
 /// Which platform, and how it is reached.
@@ -25,6 +27,25 @@ pub enum PlatformKind {
     Shared(RemoteSettings),
     /// A ThingsBoard.
     ThingsBoard(Box<ThingsBoardSettings>),
+    /// Any platform with a REST API that a file describes.
+    Rest(Box<RestSettings>),
+}
+
+/// Where a REST API is, and how it is spoken to.
+#[derive(Debug, Clone)]
+pub struct RestSettings {
+    /// What the paths of the description start at.
+    pub url: Url,
+    /// Whether plain HTTP is spoken to another machine.
+    pub plain_http: bool,
+    /// How it is spoken to.
+    pub description: Description,
+    /// What the description calls `secret`, by name.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// How long each answer may take.
+    pub timeout: Duration,
+    /// Certificates (PEM) that its own may come from, besides the public roots.
+    pub roots: Vec<u8>,
 }
 
 /// Where another installation's admin listener is, and what opens it.

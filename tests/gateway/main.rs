@@ -107,6 +107,10 @@ mod platform_api;
 #[cfg(test)]
 mod platform_contract;
 #[cfg(test)]
+mod rest_faults;
+#[cfg(test)]
+mod rest_journeys;
+#[cfg(test)]
 mod thingsboard;
 #[cfg(test)]
 mod thingsboard_faults;

@@ -9,6 +9,7 @@ mod keeping;
 mod parties;
 mod platform;
 mod upstream;
+mod rest;
 
 use std::path::{Path, PathBuf};
 

@@ -30,6 +30,10 @@ impl Check<'_> {
                 let settings = self.thingsboard(platform, &word.span);
                 settings.map(|settings| PlatformKind::ThingsBoard(Box::new(settings)))
             }
+            Some(word) if word.value == PlatformWord::Rest => {
+                let settings = self.rest(platform, &word.span);
+                settings.map(|settings| PlatformKind::Rest(Box::new(settings)))
+            }
             _ => self.builtin(platform),
         };
         Some(PlatformSettings {
@@ -99,13 +103,7 @@ impl Check<'_> {
         let url = self.thingsboard_url(platform, (kind, plain_http));
         let credentials = self.thingsboard_credentials(platform, kind);
         let roots = self.further_roots(platform.ca.as_ref());
-        let timeout = self.findings.take_optional(platform.timeout.as_ref());
-        if let (Some(wanted), Some(at)) = (timeout, &platform.timeout)
-            && (wanted > LONGEST_ANSWER || wanted.is_zero())
-        {
-            let message = "answers must come within the time that a step of a registration has";
-            self.findings.error(&at.span, message, "write `8s` or less");
-        }
+        let timeout = self.time_of_answers(platform);
         let code_attribute = platform.code_attribute.as_ref();
         if let Some(name) = code_attribute.filter(|name| name.value.trim().is_empty()) {
             let advice = "write the name of the attribute, or leave it out";
@@ -118,9 +116,21 @@ impl Check<'_> {
             edition: platform.edition.as_ref().map(|edition| edition.value),
             code_attribute: code_attribute
                 .map_or_else(|| "organizationCode".to_owned(), |name| name.value.clone()),
-            timeout: timeout.unwrap_or(Duration::from_secs(5)),
+            timeout,
             roots: roots?,
         })
+    }
+
+    /// How long each answer may take.
+    pub(super) fn time_of_answers(&mut self, platform: &Platform) -> Duration {
+        let timeout = self.findings.take_optional(platform.timeout.as_ref());
+        if let (Some(wanted), Some(at)) = (timeout, &platform.timeout)
+            && (wanted > LONGEST_ANSWER || wanted.is_zero())
+        {
+            let message = "answers must come within the time that a step of a registration has";
+            self.findings.error(&at.span, message, "write `8s` or less");
+        }
+        timeout.unwrap_or(Duration::from_secs(5))
     }
 
     fn thingsboard_url(
@@ -186,8 +196,8 @@ impl Check<'_> {
 /// A key that not every kind of platform has: its name, where it is, and the kinds that have it.
 type KeyOfKinds<'a> = (&'static str, Option<&'a Span>, &'static [PlatformWord]);
 
-fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 9] {
-    use PlatformWord::{Builtin, ThingsBoard};
+fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 11] {
+    use PlatformWord::{Builtin, Rest, ThingsBoard};
     let Platform {
         kind: _,
         id: _,
@@ -198,6 +208,8 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 9] {
         password,
         edition,
         code_attribute,
+        file,
+        secrets,
         timeout,
         ca,
         plain_http,
@@ -216,10 +228,16 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 9] {
         (
             "timeout",
             timeout.as_ref().map(|at| &at.span),
-            &[ThingsBoard],
+            &[ThingsBoard, Rest],
         ),
-        ("ca", span(ca.as_ref()), &[ThingsBoard]),
-        ("plain_http", span(plain_http.as_ref()), &[ThingsBoard]),
+        ("file", span(file.as_ref()), &[Rest]),
+        ("secrets", span(secrets.values().next()), &[Rest]),
+        ("ca", span(ca.as_ref()), &[ThingsBoard, Rest]),
+        (
+            "plain_http",
+            span(plain_http.as_ref()),
+            &[ThingsBoard, Rest],
+        ),
     ]
 }
 

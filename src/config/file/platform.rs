@@ -1,5 +1,6 @@
 //! The shape of `[platform]`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct Platform {
     /// Its name in account links: never change it once people have signed in. Default: `main`.
     pub id: Option<At<String>>,
     /// Where its API is: `https://…`, or `http://` on a loopback address. For `thingsboard`, its
-    /// address without `/api`. For `builtin`, the admin listener of another installation whose
+    /// address without `/api`; for `rest`, what the paths of `file` start at. For `builtin`, the admin listener of another installation whose
     /// builtin platform is shared. Default, with `builtin` only: this installation's own.
     pub url: Option<Parsed<Url>>,
     /// With `builtin` elsewhere: a token of that installation's `[[admin.token]]`.
@@ -36,12 +37,17 @@ pub struct Platform {
     /// With `thingsboard`: the server attribute of customers that holds their organisation code.
     /// Default: `organizationCode`.
     pub code_attribute: Option<At<String>>,
-    /// With `thingsboard`: how long each of its answers may take, at most `8s`. Default: `5s`.
+    /// With `rest`: the file that says how the platform is spoken to. Examples are in `deploy/rest`.
+    pub file: Option<At<PathBuf>>,
+    /// With `rest`: what `file` calls `secret`, by name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, At<SecretReference>>,
+    /// With `thingsboard` and `rest`: how long each of its answers may take, at most `8s`. Default: `5s`.
     pub timeout: Option<Parsed<Duration>>,
-    /// With `thingsboard`: a file with certificates (PEM) that its own may come from, besides the
+    /// With `thingsboard` and `rest`: a file with certificates (PEM) that its own may come from, besides the
     /// public roots.
     pub ca: Option<At<PathBuf>>,
-    /// With `thingsboard`: whether `http://` is taken for other machines too, on a network of your
+    /// With `thingsboard` and `rest`: whether `http://` is taken for other machines too, on a network of your
     /// own on which nobody else listens. Passwords and keys travel in the open. Default: `false`.
     pub plain_http: Option<At<bool>>,
 }
@@ -56,4 +62,6 @@ pub enum PlatformWord {
     Builtin,
     /// ThingsBoard, Community or Professional Edition, from 3.7 on.
     ThingsBoard,
+    /// Any platform with a REST API, as `file` describes it.
+    Rest,
 }

@@ -27,6 +27,7 @@ mod postgres;
 mod raw;
 mod redis;
 mod relying_party;
+pub mod rest_platform;
 mod scripted_provider;
 mod signatures;
 pub mod thingsboard;

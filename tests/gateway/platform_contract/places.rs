@@ -1,6 +1,7 @@
 //! Every platform that the contract is for, with what keeps it running.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +11,17 @@ use vestibule::admin::platform_api;
 use vestibule::clock::SystemClock;
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::identity::{CustomerId, PlatformId, UserId};
+use vestibule::operator_file::{Problems, SourceFile};
 use vestibule::outbound::Outbound;
 use vestibule::platform::builtin::BuiltinPlatform;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
+use vestibule::platform::rest::RestPlatform;
 use vestibule::platform::{
-    self, Platform, RemoteSettings, ThingsBoardCredentials, ThingsBoardSettings,
+    self, Platform, RemoteSettings, RestSettings, ThingsBoardCredentials, ThingsBoardSettings,
 };
 
 use crate::harness::Postgres;
+use crate::harness::rest_platform::{RestServer, Tongue};
 use crate::harness::thingsboard::{self, ThingsBoard};
 
 /// A platform, and what keeps it running.
@@ -92,6 +96,8 @@ pub async fn places() -> Vec<Place> {
             traits: Traits::default(),
             _keeps: None,
         },
+        rest(RestServer::start(Tongue::Crud).await),
+        rest(RestServer::start(Tongue::Tenant).await),
         thingsboard(ThingsBoard::community("3.7.0").await, by_login()),
         thingsboard(ThingsBoard::community("4.3.0.1").await, by_login()),
         thingsboard(ThingsBoard::community("4.3.0.1").await, by_api_key()),
@@ -135,6 +141,50 @@ fn thingsboard(server: ThingsBoard, credentials: ThingsBoardCredentials) -> Plac
         back_office: Arc::new(server),
         traits: Traits { unique_names: true },
         _keeps: None,
+    }
+}
+
+/// The adapter for a REST platform, by the shipped file.
+pub fn rest_adapter(server: &RestServer) -> RestPlatform {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let secrets = server.secrets();
+    let names: Vec<&str> = secrets.iter().map(|(name, _)| *name).collect();
+    let mut problems = Problems::default();
+    let source = SourceFile::read(Path::new(server.file()), &mut problems);
+    let description = platform::rest::read(&source.unwrap(), &names, &mut problems);
+    assert_eq!(problems.to_string(), "");
+    let secrets = secrets.into_iter();
+    let settings = RestSettings {
+        url: server.url().parse().unwrap(),
+        plain_http: false,
+        description: description.unwrap(),
+        secrets: secrets
+            .map(|(name, secret)| (name.to_owned(), SecretString::from(secret)))
+            .collect(),
+        timeout: Duration::from_secs(5),
+        roots: vec![],
+    };
+    RestPlatform::new(PlatformId::new("rest"), settings, Arc::new(SystemClock)).unwrap()
+}
+
+fn rest(server: RestServer) -> Place {
+    let unique_names = server.tongue() == Tongue::Tenant;
+    Place {
+        platform: Arc::new(rest_adapter(&server)),
+        back_office: Arc::new(server),
+        traits: Traits { unique_names },
+        _keeps: None,
+    }
+}
+
+#[async_trait]
+impl BackOffice for RestServer {
+    async fn set_enabled(&self, user: &UserId, enabled: bool) {
+        Self::set_enabled(self, user.as_str(), enabled);
+    }
+
+    async fn roles_of(&self, user: &UserId) -> Vec<String> {
+        self.roles_of(user.as_str())
     }
 }
 

@@ -13,8 +13,7 @@ mod state;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use faults::Fault;
-use faults::Faults;
+pub use faults::{Fault, Faults};
 pub use state::Edition;
 use state::State;
 
