@@ -34,6 +34,7 @@ want mold mold
 want pkg-config pkg-config
 if [ "$for_tests" = yes ]; then
     want redis-server redis-server
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
     [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || packages="$packages postgresql"
     have chromium || have google-chrome || packages="$packages chromium fonts-liberation"
 fi
@@ -90,3 +91,12 @@ for package in "$root"/tests/services "$root"/tests/browser; do
         touch "$package/node_modules/.installed"
     fi
 done
+
+venv="$root/tests/services/scim/.venv"
+if [ ! -e "$venv/.installed" ] || [ "$root/tests/services/scim/requirements.txt" -nt "$venv/.installed" ]; then
+    say "Python packages of tests/services/scim"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+        -r "$root/tests/services/scim/requirements.txt"
+    touch "$venv/.installed"
+fi

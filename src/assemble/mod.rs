@@ -2,6 +2,7 @@
 //! together.
 
 mod correspondence;
+mod error_pages;
 mod foundation;
 mod node;
 mod platforms;
@@ -30,22 +31,22 @@ use crate::onboarding::Onboarding;
 use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
 use crate::outbox::{Carrier, Outbox};
-use crate::pages::error_page::RefusedRequest;
 use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::handoff::{self, Assertions, CannotSign};
-use crate::platform::thingsboard::CannotUse;
+use crate::platform::{scim, thingsboard};
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{
-    self, AssertionsByUpstream, Certificates, ErrorPage, ErrorPages, ListenProblem, Listener,
-    ProxyParts, ProxySettings, UpstreamSettings,
+    self, AssertionsByUpstream, Certificates, ListenProblem, Listener, ProxyParts, ProxySettings,
+    UpstreamSettings,
 };
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
 use correspondence::Hooks;
 pub use correspondence::courier;
+use error_pages::PagesOfErrors;
 use foundation::{Foundation, Ground};
 use node::{node, take_over};
 use use_cases::Office;
@@ -79,7 +80,10 @@ pub enum AssemblyProblem {
     Outbound(#[from] OutboundError),
     /// The platform does not let the gateway do its work.
     #[error(transparent)]
-    Platform(#[from] CannotUse),
+    Platform(#[from] thingsboard::CannotUse),
+    /// The SCIM server is not one that the gateway can work with.
+    #[error(transparent)]
+    ScimServer(#[from] scim::CannotUse),
     /// Nothing can be signed for the upstream.
     #[error(transparent)]
     Sign(#[from] CannotSign),
@@ -306,21 +310,6 @@ async fn admin_door(
         tokens: AdminTokens::new(&tokens),
     };
     Ok((listener, parts))
-}
-
-/// Errors of the data plane in the looks of the pages.
-struct PagesOfErrors(Arc<Pages>);
-
-impl ErrorPages for PagesOfErrors {
-    fn render(&self, page: &ErrorPage<'_>) -> String {
-        self.0.refused_request(&RefusedRequest {
-            status: page.problem.status(),
-            code: page.problem.code(),
-            host: page.host.unwrap_or_default(),
-            accept_language: page.languages,
-            reference: page.reference,
-        })
-    }
 }
 
 impl Gateway {

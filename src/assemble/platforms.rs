@@ -8,6 +8,7 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
 use crate::platform::rest::RestPlatform;
+use crate::platform::scim::Scim;
 use crate::platform::thingsboard::ThingsBoard;
 use crate::platform::{Platform, PlatformKind, PlatformSettings};
 
@@ -18,6 +19,7 @@ pub(super) struct OpenPlatform {
     /// Whether customers are made in another one than this installation's own.
     pub(super) is_elsewhere: bool,
     thingsboard: Option<Arc<ThingsBoard>>,
+    scim: Option<Arc<Scim>>,
 }
 
 impl Foundation {
@@ -29,6 +31,9 @@ impl Foundation {
         let platform = self.platform(settings)?;
         if let Some(thingsboard) = &platform.thingsboard {
             thingsboard.introduce().await?;
+        }
+        if let Some(scim) = &platform.scim {
+            scim.introduce().await?;
         }
         Ok(platform)
     }
@@ -42,7 +47,7 @@ impl Foundation {
         let database = self.database.clone();
         let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
         let is_elsewhere = !matches!(kind, PlatformKind::Builtin);
-        let mut thingsboard = None;
+        let (mut thingsboard, mut scim) = (None, None);
         let used: Arc<dyn Platform> = match kind {
             PlatformKind::Builtin => Arc::clone(&own) as _,
             PlatformKind::Shared(remote) => {
@@ -55,12 +60,17 @@ impl Foundation {
             PlatformKind::Rest(settings) => {
                 Arc::new(RestPlatform::new(id, *settings, self.clock())?)
             }
+            PlatformKind::Scim(settings) => {
+                let adapter = Arc::new(Scim::new(id, *settings)?);
+                Arc::clone(scim.insert(adapter)) as _
+            }
         };
         Ok(OpenPlatform {
             used,
             own,
             is_elsewhere,
             thingsboard,
+            scim,
         })
     }
 }

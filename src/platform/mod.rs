@@ -13,6 +13,7 @@ mod password_rules;
 mod profile;
 pub mod rest;
 mod roles;
+pub mod scim;
 mod settings;
 pub mod thingsboard;
 
@@ -26,8 +27,8 @@ pub use password_rules::PasswordRules;
 pub use profile::{CustomerProfile, Profile, ProfileChange};
 pub use roles::RoleChange;
 pub use settings::{
-    PlatformKind, PlatformSettings, RemoteSettings, RestSettings, ThingsBoardCredentials,
-    ThingsBoardEdition, ThingsBoardSettings,
+    PlatformKind, PlatformSettings, RemoteSettings, RestSettings, ScimCredentials, ScimCustomers,
+    ScimSettings, ThingsBoardCredentials, ThingsBoardEdition, ThingsBoardSettings,
 };
 
 use crate::identity::{

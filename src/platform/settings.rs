@@ -29,6 +29,8 @@ pub enum PlatformKind {
     ThingsBoard(Box<ThingsBoardSettings>),
     /// Any platform with a REST API that a file describes.
     Rest(Box<RestSettings>),
+    /// A server that speaks SCIM 2.0.
+    Scim(Box<ScimSettings>),
 }
 
 /// Where a REST API is, and how it is spoken to.
@@ -101,4 +103,69 @@ pub enum ThingsBoardEdition {
     /// Professional Edition, also in the cloud.
     #[serde(rename = "pe")]
     Professional,
+}
+
+/// Where a SCIM server is, and how it is to be used.
+#[derive(Debug, Clone)]
+pub struct ScimSettings {
+    /// Its base address, which endpoints such as `/Users` are below.
+    pub url: Url,
+    /// Whether plain HTTP is spoken to another machine.
+    pub plain_http: bool,
+    /// What lets the gateway in.
+    pub credentials: ScimCredentials,
+    /// What customers are there.
+    pub customers: ScimCustomers,
+    /// Whether a letter to a user's address reaches nobody but the user.
+    pub email_proves: bool,
+    /// How long each answer may take.
+    pub timeout: Duration,
+    /// Certificates (PEM) that its own may come from, besides the public roots.
+    pub roots: Vec<u8>,
+}
+
+/// What lets the gateway in at a SCIM server.
+#[derive(Debug, Clone)]
+pub enum ScimCredentials {
+    /// A bearer token.
+    Token(SecretString),
+    /// A user (HTTP Basic).
+    Login {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A client of OAuth 2.0 that fetches tokens with its own credentials.
+    Client {
+        /// The token endpoint.
+        token_url: Url,
+        /// The client's id.
+        id: String,
+        /// The client's secret.
+        secret: SecretString,
+        /// The scope that is asked for.
+        scope: Option<String>,
+    },
+}
+
+/// What customers are at a SCIM server.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ScimCustomers {
+    /// Groups, with their users as members.
+    #[default]
+    Groups,
+    /// The `organization` that users have.
+    Organization,
 }

@@ -111,6 +111,10 @@ mod rest_faults;
 #[cfg(test)]
 mod rest_journeys;
 #[cfg(test)]
+mod scim;
+#[cfg(test)]
+mod scim_faults;
+#[cfg(test)]
 mod thingsboard;
 #[cfg(test)]
 mod thingsboard_faults;

@@ -1,6 +1,7 @@
 //! The contract of platforms, one body for every adapter: the builtin platform on SQLite and on
-//! PostgreSQL, another installation's builtin platform by its REST API, and ThingsBoard in its
-//! editions, old and new, by login and by API key.
+//! PostgreSQL, another installation's builtin platform by its REST API, ThingsBoard in its
+//! editions, old and new, by login and by API key, and a SCIM server with all that the standard
+//! offers and with as little as it allows.
 
 pub mod places;
 
@@ -332,12 +333,13 @@ async fn a_chosen_password_comes_with_the_user_and_can_be_replaced() {
             let checked = platform.check_password(&new.email, password).await.unwrap();
             matches!(checked, PasswordCheck::Right(found) if found.id == user)
         };
-        assert!(is_right(&chosen).await);
+        let checks = platform.capabilities().passwords;
+        assert_eq!(is_right(&chosen).await, checks);
         let other = SecretString::from("copper lantern meadow");
         let is_set = platform.set_password(&user, &other).await.unwrap();
         assert_eq!(is_set, platform.capabilities().new_passwords);
-        assert_eq!(is_right(&other).await, is_set);
-        assert_eq!(is_right(&chosen).await, !is_set);
+        assert_eq!(is_right(&other).await, is_set && checks);
+        assert_eq!(is_right(&chosen).await, !is_set && checks);
         let nobody = UserId::new("nobody");
         assert!(!platform.set_password(&nobody, &other).await.unwrap());
     }
@@ -361,6 +363,11 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
                 .await
                 .unwrap()
         };
+        if !platform.capabilities().passwords {
+            let unknown = check("mario@acme.example", "correct horse").await;
+            assert_eq!(unknown, PasswordCheck::Unsupported);
+            continue;
+        }
         for address in ["mario@acme.example", "MARIO@acme.example"] {
             let PasswordCheck::Right(right) = check(address, "correct horse").await else {
                 panic!("the password is right")
@@ -379,13 +386,25 @@ async fn only_the_right_password_of_an_enabled_user_is_right() {
         place.back_office.set_enabled(&user, false).await;
         let disabled = check("mario@acme.example", "correct horse").await;
         assert_eq!(disabled, PasswordCheck::Wrong);
+    }
+}
+
+#[tokio::test]
+async fn a_user_whom_staff_disables_stays_disabled() {
+    for place in &places().await {
+        let platform = &place.platform;
+        let customer = made_customer(platform, "r-1").await;
+        let new = user_of(&customer, "mario@acme.example");
+        let chosen = SecretString::from("correct horse");
+        let ours = mark("r-1");
+        let make = || platform.ensure_user(&ours, &new, Some(&chosen));
+        let user = make().await.unwrap().into_inner();
+        assert!(platform.user(&user).await.unwrap().unwrap().enabled);
+        place.back_office.set_enabled(&user, false).await;
         assert!(!platform.user(&user).await.unwrap().unwrap().enabled);
         let found = platform.user_by_email(&new.email).await.unwrap().unwrap();
         assert!(!found.enabled);
-        let again = platform
-            .ensure_user(&mark("r-1"), &new, Some(&chosen))
-            .await;
-        assert_eq!(again.unwrap(), Made::Found(user.clone()));
+        assert_eq!(make().await.unwrap(), Made::Found(user.clone()));
         assert!(!platform.user(&user).await.unwrap().unwrap().enabled);
     }
 }

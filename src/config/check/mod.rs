@@ -8,8 +8,9 @@ mod hooks;
 mod keeping;
 mod parties;
 mod platform;
-mod upstream;
 mod rest;
+mod scim;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 

@@ -34,6 +34,10 @@ impl Check<'_> {
                 let settings = self.rest(platform, &word.span);
                 settings.map(|settings| PlatformKind::Rest(Box::new(settings)))
             }
+            Some(word) if word.value == PlatformWord::Scim => {
+                let settings = self.scim(platform, &word.span);
+                settings.map(|settings| PlatformKind::Scim(Box::new(settings)))
+            }
             _ => self.builtin(platform),
         };
         Some(PlatformSettings {
@@ -96,11 +100,13 @@ impl Check<'_> {
     }
 
     fn thingsboard(&mut self, platform: &Platform, kind: &Span) -> Sound<ThingsBoardSettings> {
-        let plain_http = platform
-            .plain_http
-            .as_ref()
-            .is_some_and(|plain| plain.value);
-        let url = self.thingsboard_url(platform, (kind, plain_http));
+        let plain_http = is_true(platform.plain_http.as_ref());
+        let url = self.distant_url(platform, ("ThingsBoard", kind));
+        let has_api = |url: &Url| url.path().trim_end_matches('/').ends_with("/api");
+        if let (Some(at), true) = (&platform.url, url.as_ref().is_some_and(has_api)) {
+            let message = "the address is without `/api`";
+            self.findings.error(&at.span, message, "leave `/api` out");
+        }
         let credentials = self.thingsboard_credentials(platform, kind);
         let roots = self.further_roots(platform.ca.as_ref());
         let timeout = self.time_of_answers(platform);
@@ -133,31 +139,30 @@ impl Check<'_> {
         timeout.unwrap_or(Duration::from_secs(5))
     }
 
-    fn thingsboard_url(
+    /// Where a platform of another maker is.
+    pub(super) fn distant_url(
         &mut self,
         platform: &Platform,
-        (kind, plain_http): (&Span, bool),
+        (name, kind): (&str, &Span),
     ) -> Sound<Url> {
         let Some(url) = &platform.url else {
-            let message = "nothing says where ThingsBoard is";
-            let advice = "write `url = \"https://thingsboard.example.com\"` in [platform]";
+            let message = format!("nothing says where {name} is");
+            let advice = "write `url = \"https://platform.example.com\"` in [platform]";
             self.findings.error(kind, message, advice);
             return None;
         };
         let address = self.findings.take(url)?;
         let is_plain = address.scheme() == "http" && address.has_host();
-        let (message, advice) = if address.path().trim_end_matches('/').ends_with("/api") {
-            ("the address is without `/api`", "leave `/api` out")
-        } else if address.query().is_some() || address.fragment().is_some() {
+        let (message, advice) = if address.query().is_some() || address.fragment().is_some() {
             (
-                "this is not an address of ThingsBoard's",
-                "write it like `https://things.example.com`",
+                format!("this is not an address of {name}"),
+                "write it like `https://platform.example.com`",
             )
-        } else if is_secure(&address) || (is_plain && plain_http) {
+        } else if is_secure(&address) || (is_plain && is_true(platform.plain_http.as_ref())) {
             return Some(address);
         } else {
             (
-                "the gateway's key or password would travel in the open",
+                "the gateway's key or password would travel in the open".to_owned(),
                 "write `https://…`; or, on a network of your own, add `plain_http = true`",
             )
         };
@@ -196,8 +201,8 @@ impl Check<'_> {
 /// A key that not every kind of platform has: its name, where it is, and the kinds that have it.
 type KeyOfKinds<'a> = (&'static str, Option<&'a Span>, &'static [PlatformWord]);
 
-fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 11] {
-    use PlatformWord::{Builtin, Rest, ThingsBoard};
+fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 17] {
+    use PlatformWord::{Builtin, Rest, Scim, ThingsBoard};
     let Platform {
         kind: _,
         id: _,
@@ -206,6 +211,12 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 11] {
         api_key,
         user,
         password,
+        token_url,
+        client_id,
+        client_secret,
+        scope,
+        customers,
+        email_proves,
         edition,
         code_attribute,
         file,
@@ -215,10 +226,16 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 11] {
         plain_http,
     } = platform;
     [
-        ("token", span(token.as_ref()), &[Builtin]),
+        ("token", span(token.as_ref()), &[Builtin, Scim]),
         ("api_key", span(api_key.as_ref()), &[ThingsBoard]),
-        ("user", span(user.as_ref()), &[ThingsBoard]),
-        ("password", span(password.as_ref()), &[ThingsBoard]),
+        ("user", span(user.as_ref()), &[ThingsBoard, Scim]),
+        ("password", span(password.as_ref()), &[ThingsBoard, Scim]),
+        ("token_url", token_url.as_ref().map(|at| &at.span), &[Scim]),
+        ("client_id", span(client_id.as_ref()), &[Scim]),
+        ("client_secret", span(client_secret.as_ref()), &[Scim]),
+        ("scope", span(scope.as_ref()), &[Scim]),
+        ("customers", span(customers.as_ref()), &[Scim]),
+        ("email_proves", span(email_proves.as_ref()), &[Scim]),
         ("edition", span(edition.as_ref()), &[ThingsBoard]),
         (
             "code_attribute",
@@ -228,19 +245,24 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 11] {
         (
             "timeout",
             timeout.as_ref().map(|at| &at.span),
-            &[ThingsBoard, Rest],
+            &[ThingsBoard, Rest, Scim],
         ),
         ("file", span(file.as_ref()), &[Rest]),
         ("secrets", span(secrets.values().next()), &[Rest]),
-        ("ca", span(ca.as_ref()), &[ThingsBoard, Rest]),
+        ("ca", span(ca.as_ref()), &[ThingsBoard, Rest, Scim]),
         (
             "plain_http",
             span(plain_http.as_ref()),
-            &[ThingsBoard, Rest],
+            &[ThingsBoard, Rest, Scim],
         ),
     ]
 }
 
 fn span<T>(at: Option<&At<T>>) -> Option<&Span> {
     at.map(|at| &at.span)
+}
+
+/// Whether a switch is on; it is off where nothing says so.
+pub(super) fn is_true(switch: Option<&At<bool>>) -> bool {
+    switch.is_some_and(|switch| switch.value)
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::SecretReference;
 use crate::operator_file::{At, Parsed};
-use crate::platform::ThingsBoardEdition;
+use crate::platform::{ScimCustomers, ThingsBoardEdition};
 
 /// The platform, seen as something that holds customers and users.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -21,17 +21,35 @@ pub struct Platform {
     /// Its name in account links: never change it once people have signed in. Default: `main`.
     pub id: Option<At<String>>,
     /// Where its API is: `https://…`, or `http://` on a loopback address. For `thingsboard`, its
-    /// address without `/api`; for `rest`, what the paths of `file` start at. For `builtin`, the admin listener of another installation whose
+    /// address without `/api`; for `rest`, what the paths of `file` start at; for `scim`, its base
+    /// address, often with `/v2`. For `builtin`, the admin listener of another installation whose
     /// builtin platform is shared. Default, with `builtin` only: this installation's own.
     pub url: Option<Parsed<Url>>,
-    /// With `builtin` elsewhere: a token of that installation's `[[admin.token]]`.
+    /// With `builtin` elsewhere: a token of that installation's `[[admin.token]]`. With `scim`: a
+    /// bearer token.
     pub token: Option<At<SecretReference>>,
     /// With `thingsboard` from 4.3 on: an API key of a tenant administrator.
     pub api_key: Option<At<SecretReference>>,
-    /// With `thingsboard`, instead of an API key: a tenant administrator's e-mail address.
+    /// With `thingsboard`, instead of an API key: a tenant administrator's e-mail address. With
+    /// `scim`, instead of a token: a user name (HTTP Basic).
     pub user: Option<At<String>>,
     /// Their password.
     pub password: Option<At<SecretReference>>,
+    /// With `scim`, instead of a token: where tokens are fetched (OAuth 2.0, client credentials).
+    pub token_url: Option<Parsed<Url>>,
+    /// The gateway's client id there.
+    pub client_id: Option<At<String>>,
+    /// The client secret, sent by HTTP Basic.
+    pub client_secret: Option<At<SecretReference>>,
+    /// The scope that is asked for there.
+    pub scope: Option<At<String>>,
+    /// With `scim`: what customers are, `groups` with their users as members, or the
+    /// `organization` that users have. Default: `groups`.
+    pub customers: Option<At<ScimCustomers>>,
+    /// With `scim`: whether a letter to a user's address reaches nobody but that user, so that a
+    /// code in it proves that an existing account is theirs. Only where users cannot put down
+    /// addresses without proving them. Default: `false`.
+    pub email_proves: Option<At<bool>>,
     /// With `thingsboard`: its edition, `ce` or `pe`. Default: what it says itself.
     pub edition: Option<At<ThingsBoardEdition>>,
     /// With `thingsboard`: the server attribute of customers that holds their organisation code.
@@ -42,13 +60,15 @@ pub struct Platform {
     /// With `rest`: what `file` calls `secret`, by name.
     #[serde(default)]
     pub secrets: BTreeMap<String, At<SecretReference>>,
-    /// With `thingsboard` and `rest`: how long each of its answers may take, at most `8s`. Default: `5s`.
+    /// With `thingsboard`, `rest` and `scim`: how long each of its answers may take, at most `8s`.
+    /// Default: `5s`.
     pub timeout: Option<Parsed<Duration>>,
-    /// With `thingsboard` and `rest`: a file with certificates (PEM) that its own may come from, besides the
-    /// public roots.
+    /// With `thingsboard`, `rest` and `scim`: a file with certificates (PEM) that its own may come
+    /// from, besides the public roots.
     pub ca: Option<At<PathBuf>>,
-    /// With `thingsboard` and `rest`: whether `http://` is taken for other machines too, on a network of your
-    /// own on which nobody else listens. Passwords and keys travel in the open. Default: `false`.
+    /// With `thingsboard`, `rest` and `scim`: whether `http://` is taken for other machines too, on a
+    /// network of your own on which nobody else listens. Passwords and keys travel in the open.
+    /// Default: `false`.
     pub plain_http: Option<At<bool>>,
 }
 
@@ -64,4 +84,6 @@ pub enum PlatformWord {
     ThingsBoard,
     /// Any platform with a REST API, as `file` describes it.
     Rest,
+    /// Any server that speaks SCIM 2.0.
+    Scim,
 }

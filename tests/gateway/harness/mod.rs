@@ -28,6 +28,7 @@ mod raw;
 mod redis;
 mod relying_party;
 pub mod rest_platform;
+pub mod scim;
 mod scripted_provider;
 mod signatures;
 pub mod thingsboard;

@@ -16,12 +16,15 @@ use vestibule::outbound::Outbound;
 use vestibule::platform::builtin::BuiltinPlatform;
 use vestibule::platform::builtin::remote::RemoteBuiltinPlatform;
 use vestibule::platform::rest::RestPlatform;
+use vestibule::platform::scim::Scim;
 use vestibule::platform::{
-    self, Platform, RemoteSettings, RestSettings, ThingsBoardCredentials, ThingsBoardSettings,
+    self, Platform, RemoteSettings, RestSettings, ScimCredentials, ScimCustomers, ScimSettings,
+    ThingsBoardCredentials, ThingsBoardSettings,
 };
 
 use crate::harness::Postgres;
 use crate::harness::rest_platform::{RestServer, Tongue};
+use crate::harness::scim::{Kind, SCIM_TOKEN, ScimServer};
 use crate::harness::thingsboard::{self, ThingsBoard};
 
 /// A platform, and what keeps it running.
@@ -102,7 +105,44 @@ pub async fn places() -> Vec<Place> {
         thingsboard(ThingsBoard::community("4.3.0.1").await, by_login()),
         thingsboard(ThingsBoard::community("4.3.0.1").await, by_api_key()),
         thingsboard(ThingsBoard::professional("4.3.0PE").await, by_api_key()),
+        scim(ScimServer::start(Kind::Full).await),
+        scim(ScimServer::start(Kind::Poor).await),
     ]
+}
+
+/// The adapter for a SCIM server.
+pub fn scim_adapter(server: &ScimServer, customers: ScimCustomers) -> Scim {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = ScimSettings {
+        url: server.url().parse().unwrap(),
+        plain_http: false,
+        credentials: ScimCredentials::Token(SecretString::from(SCIM_TOKEN)),
+        customers,
+        email_proves: false,
+        timeout: Duration::from_secs(5),
+        roots: vec![],
+    };
+    Scim::new(PlatformId::new("directory"), settings).unwrap()
+}
+
+fn scim(server: ScimServer) -> Place {
+    Place {
+        platform: Arc::new(scim_adapter(&server, ScimCustomers::Groups)),
+        back_office: Arc::new(server),
+        traits: Traits::default(),
+        _keeps: None,
+    }
+}
+
+#[async_trait]
+impl BackOffice for ScimServer {
+    async fn set_enabled(&self, user: &UserId, enabled: bool) {
+        Self::set_enabled(self, user.as_str(), enabled).await;
+    }
+
+    async fn roles_of(&self, user: &UserId) -> Vec<String> {
+        Self::roles_of(self, user.as_str()).await
+    }
 }
 
 pub fn by_login() -> ThingsBoardCredentials {
