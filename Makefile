@@ -9,7 +9,7 @@ export COMPILER_PATH := /usr/libexec/mold:/usr/lib/mold
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## build Vestibule and start it with a demo identity provider and platform
@@ -21,6 +21,11 @@ demo: ## build Vestibule and start it with a demo identity provider and platform
 test: ## run all tests, on real Redis, PostgreSQL, SQLite, OpenID provider, mail server, Chromium
 	@scripts/install.sh --test
 	cargo test --locked --features fault-points
+
+.PHONY: test-thingsboard
+test-thingsboard: ## run contract and journeys on a running ThingsBoard: THINGSBOARD_URL= _USER= _PASSWORD=
+	@scripts/install.sh --test
+	@scripts/test_thingsboard.sh
 
 .PHONY: check
 check: ## formatting, lints, licences, documentation

@@ -117,6 +117,8 @@ mod scim_faults;
 #[cfg(test)]
 mod thingsboard;
 #[cfg(test)]
+mod thingsboard_clean_up;
+#[cfg(test)]
 mod thingsboard_faults;
 #[cfg(test)]
 mod thingsboard_journeys;

@@ -3,7 +3,9 @@
 //! editions, old and new, by login and by API key, and a SCIM server with all that the standard
 //! offers and with as little as it allows.
 
+mod live;
 pub mod places;
+mod tagged;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -77,9 +77,11 @@ pub(super) mod code {
 }
 
 impl Refusal {
-    /// What an answer that is not a success says.
+    /// What an answer that is not a success says. It comes in ISO 8859-1, whatever was asked for:
+    /// a sentence that repeats a name loses letters here, and its number is read all the same.
     pub(super) fn of(answer: &Response<Vec<u8>>) -> Self {
-        let body: ErrorBody = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let body = String::from_utf8_lossy(answer.body());
+        let body: ErrorBody = serde_json::from_str(&body).unwrap_or_default();
         Self {
             status: answer.status(),
             code: body.error_code,

@@ -35,6 +35,22 @@ pub struct Place {
     _keeps: Option<Box<dyn Any + Send>>,
 }
 
+impl Place {
+    /// A platform that keeps itself running.
+    pub fn new(
+        platform: Arc<dyn Platform>,
+        back_office: Arc<dyn BackOffice>,
+        traits: Traits,
+    ) -> Self {
+        Self {
+            platform,
+            back_office,
+            traits,
+            _keeps: None,
+        }
+    }
+}
+
 /// In what platforms may differ.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Traits {
@@ -71,8 +87,11 @@ impl BackOffice for BuiltinPlatform {
     }
 }
 
-/// One of each, empty.
+/// One of each, empty; or the one ThingsBoard that `make test-thingsboard` names.
 pub async fn places() -> Vec<Place> {
+    if let Some(place) = super::live::place() {
+        return vec![place];
+    }
     let folder = tempfile::tempdir().unwrap();
     let sqlite = DatabaseAddress::Sqlite(folder.path().join("platform.db"));
     let sqlite = builtin(&sqlite).await;
@@ -161,9 +180,17 @@ pub fn adapter(
     server: &ThingsBoard,
     credentials: ThingsBoardCredentials,
 ) -> platform::thingsboard::ThingsBoard {
+    adapter_at(server.url(), credentials)
+}
+
+/// The adapter for a ThingsBoard at an address.
+pub fn adapter_at(
+    url: &str,
+    credentials: ThingsBoardCredentials,
+) -> platform::thingsboard::ThingsBoard {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let settings = ThingsBoardSettings {
-        url: server.url().parse().unwrap(),
+        url: url.parse().unwrap(),
         plain_http: false,
         credentials,
         edition: None,

@@ -1,5 +1,7 @@
 //! Customers, assets, dashboards, attributes, and queries over them.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -35,6 +37,19 @@ fn check_text(field: &str, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A listing, narrowed down by `textSearch`.
+fn search(
+    all: &BTreeMap<String, Value>,
+    field: &str,
+    question: &Question,
+) -> Result<Answer, Refusal> {
+    let text = question.query.get("textSearch").map_or("", String::as_str);
+    let found = all
+        .values()
+        .filter(|one| is_like(one[field].as_str().unwrap_or_default(), text));
+    page(found.cloned().collect(), &question.query).map(Answer::Json)
+}
+
 impl State {
     pub fn entity_question(
         &mut self,
@@ -50,6 +65,10 @@ impl State {
                 .map(Answer::Json),
             (m, ["customer", id]) if m == delete => self.delete_customer(id),
             (m, ["tenant", "customers"]) if m == get => self.customer_titled(question),
+            (m, ["customers"]) if m == get && community => {
+                search(&self.customers, "title", question)
+            }
+            (m, ["tenant", "assets"]) if m == get => search(&self.assets, "name", question),
             (m, ["customer", id, "assets"]) if m == get => self.assets_of(id, question),
             (m, ["asset"]) if m == post => self.save_asset(question),
             (m, ["asset", id]) if m == get => self
@@ -63,10 +82,7 @@ impl State {
                 gone.map(|_| Answer::Nothing).ok_or_else(Refusal::nothing)
             }
             (m, ["tenant", "dashboards"]) if m == get => {
-                let text = question.query.get("textSearch").map_or("", String::as_str);
-                let all = self.dashboards.values();
-                let found = all.filter(|one| is_like(one["title"].as_str().unwrap_or(""), text));
-                page(found.cloned().collect(), &question.query).map(Answer::Json)
+                search(&self.dashboards, "title", question)
             }
             (m, ["customer", id, "dashboard", dashboard]) if community && m == post => {
                 self.assign(id, dashboard)

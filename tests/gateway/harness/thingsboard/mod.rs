@@ -9,6 +9,7 @@ mod groups;
 mod people;
 mod refusal;
 mod state;
+mod tenant;
 
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use faults::{Fault, Faults};
 pub use state::Edition;
 use state::State;
+pub use tenant::{Site, Tag, Tenant, id};
 
 /// What opens it for a gateway, where there are API keys.
 pub const API_KEY: &str = "tb_gateway-of-the-tests";

@@ -1,6 +1,6 @@
 //! Errors as ThingsBoard answers them.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -66,6 +66,15 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, axum::Json(self.body)).into_response()
+        let kind = "application/json;charset=ISO-8859-1";
+        let body = in_latin_1(&self.body.to_string());
+        (self.status, [(header::CONTENT_TYPE, kind)], body).into_response()
     }
+}
+
+/// As a servlet's writer encodes what nobody gave an encoding for.
+fn in_latin_1(text: &str) -> Vec<u8> {
+    text.chars()
+        .map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?'))
+        .collect()
 }
