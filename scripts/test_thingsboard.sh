@@ -23,4 +23,4 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 echo "test-thingsboard: run $THINGSBOARD_RUN on $THINGSBOARD_URL"
-run platform_contract:: thingsboard_journeys::
+run platform_contract:: thingsboard_journeys:: thingsboard_tutorial::

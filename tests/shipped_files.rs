@@ -14,22 +14,22 @@ fn shipped(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The configuration that the compose file starts from.
-mod the_example_installation {
+/// The configurations that the compose file and the tutorial start from.
+mod an_example_installation {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
     use vestibule::config;
 
     use super::shipped;
 
-    /// Puts the example into a folder, with the secrets and the certificate that it names.
-    fn installed(folder: &Path) {
+    /// Puts an example into a folder, with the secrets and the certificate that it names.
+    fn installed(folder: &Path, example: &str) {
         let secrets = folder.join("secrets");
-        let example = shipped("deploy/vestibule.example.toml");
+        let example = shipped(example);
         let here = example.replace("/run/secrets", &secrets.to_string_lossy());
         fs::write(folder.join("vestibule.toml"), here).unwrap();
         fs::create_dir(&secrets).unwrap();
-        for name in ["database", "oidc", "smtp", "operator"] {
+        for name in ["database", "oidc", "smtp", "operator", "thingsboard"] {
             secret(
                 &secrets.join(name),
                 &format!("the {name} secret of an example"),
@@ -57,15 +57,32 @@ mod the_example_installation {
 
     #[test]
     fn is_sound() {
-        let folder = tempfile::tempdir().unwrap();
-        installed(folder.path());
-        let loaded = config::examine(&folder.path().join("vestibule.toml"));
-        assert!(
-            loaded.problems.all().is_empty(),
-            "{:#?}",
-            loaded.problems.all()
-        );
-        assert!(loaded.settings.is_some());
+        for (example, policies) in [
+            ("deploy/vestibule.example.toml", None),
+            (
+                "deploy/thingsboard.example.toml",
+                Some("policies/examples/thingsboard-sign-up"),
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            installed(folder.path(), example);
+            if let Some(policies) = policies {
+                has_policies(folder.path(), policies);
+            }
+            let loaded = config::examine(&folder.path().join("vestibule.toml"));
+            let problems = loaded.problems.all();
+            assert!(problems.is_empty(), "{example}: {problems:#?}");
+            assert!(loaded.settings.is_some());
+        }
+    }
+
+    /// Has the installation in a folder read policies that ship.
+    fn has_policies(folder: &Path, policies: &str) {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(policies);
+        let file = folder.join("vestibule.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let named = format!("policies = \"{}\"", shipped.display());
+        fs::write(file, text.replace("policies = \"policies\"", &named)).unwrap();
     }
 }
 

@@ -122,6 +122,8 @@ mod thingsboard_clean_up;
 mod thingsboard_faults;
 #[cfg(test)]
 mod thingsboard_journeys;
+#[cfg(test)]
+mod thingsboard_tutorial;
 
 #[cfg(test)]
 #[cfg(feature = "fault-points")]

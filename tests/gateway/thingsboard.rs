@@ -313,7 +313,8 @@ async fn a_colleague_with_a_copied_mark_is_not_the_registrations_user() {
 #[tokio::test]
 async fn limits_and_refusals_are_told_apart() {
     let (server, platform) = community().await;
-    server.limits("CUSTOMER", 0);
+    server.staff_makes_customer("Meier");
+    server.limits("CUSTOMER", 1);
     let full = platform
         .ensure_customer(&new_mark(), &company("Acme"))
         .await;
@@ -362,6 +363,7 @@ async fn codes_are_kept_to_the_letter_and_staff_can_write_them() {
         ("M-1", Some(staffs.as_str())),
         ("m-1", None),
         ("", None),
+        ("a\0b", None),
     ] {
         let found = platform.customer_by_code(code).await.unwrap();
         assert_eq!(
@@ -374,6 +376,18 @@ async fn codes_are_kept_to_the_letter_and_staff_can_write_them() {
         .ensure_customer(&new_mark(), &coded("Other", "M-1"))
         .await;
     assert!(matches!(taken, Err(PlatformError::CodeTaken)));
+    for (name, long) in [
+        ("Long", "12345678901234567890"),
+        ("Zero", "012345678901234567890"),
+        ("Eighteen", "012345678901234567"),
+    ] {
+        let made = platform
+            .ensure_customer(&new_mark(), &coded(name, long))
+            .await;
+        let id = made.unwrap().into_inner();
+        let found = platform.customer_by_code(long).await.unwrap();
+        assert_eq!(found.map(|found| found.id), Some(id), "{long}");
+    }
     // Staff gives a second customer the code: nobody can tell which one is meant.
     server.staff_writes_attributes(seven.as_str(), &json!({ "organizationCode": "M-1" }));
     assert!(platform.customer_by_code("M-1").await.is_err());

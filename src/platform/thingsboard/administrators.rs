@@ -12,7 +12,7 @@ use super::customers::id_of;
 use super::entity::Entity;
 use super::trouble::Trouble;
 use super::users::{is_customers, whole_name};
-use super::{ThingsBoard, groups, is_id};
+use super::{ThingsBoard, groups};
 use crate::identity::{EmailAddress, UserId};
 use crate::platform::Administrator;
 
@@ -42,7 +42,8 @@ impl ThingsBoard {
         &self,
         customer: &str,
     ) -> Result<Vec<Administrator>, Trouble> {
-        if !is_id(customer) {
+        // Attributes of what is not there are refused without a number, as by something before it.
+        if self.customer_entity(customer).await?.is_none() {
             return Ok(Vec::new());
         }
         let mut ids = self.appointed(customer).await?;
@@ -75,9 +76,8 @@ impl ThingsBoard {
             "attributes",
             "SERVER_SCOPE",
         ];
-        let all: Option<Vec<Attribute>> = self.client.find(Call::get(&path)).await?;
-        let all = all.unwrap_or_default().into_iter();
-        let appointed = all.filter(|one| one.value == json!(true));
+        let all: Vec<Attribute> = self.client.ask(Call::get(&path)).await?;
+        let appointed = all.into_iter().filter(|one| one.value == json!(true));
         let user = |one: Attribute| one.key.strip_prefix(ATTRIBUTE).map(str::to_owned);
         Ok(appointed.filter_map(user).collect())
     }

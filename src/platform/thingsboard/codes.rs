@@ -26,6 +26,9 @@ use crate::platform::PlatformCustomer;
 /// More customers than this with one code cannot be told apart.
 const MOST: u32 = 10;
 
+/// Digits of the largest number that ThingsBoard makes of a text (2^63).
+const LONGEST_NUMBER: usize = 18;
+
 /// What an entity query finds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,13 +82,18 @@ impl ThingsBoard {
 
     /// Every customer with exactly this code.
     pub(super) async fn customers_coded(&self, code: &str) -> Result<Vec<Entity>, Trouble> {
-        // ThingsBoard takes an empty text for no filter.
-        if code.is_empty() {
+        // ThingsBoard takes an empty text for no filter, and fails over what no database takes.
+        if code.is_empty() || code.contains('\0') {
             return Ok(Vec::new());
         }
         let mut found = self.query("STRING", &equal_text(code)).await?;
         if let Some(number) = as_number(code) {
             found.extend(self.query("NUMERIC", &equal_number(number)).await?);
+            // A number that is too long for one is kept as a text, without zeros before it.
+            let significant = code.trim_start_matches('0');
+            if significant.len() > LONGEST_NUMBER && significant != code {
+                found.extend(self.query("STRING", &equal_text(significant)).await?);
+            }
         }
         let mut customers = Vec::new();
         for one in found {

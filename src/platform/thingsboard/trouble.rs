@@ -110,6 +110,14 @@ impl Refusal {
             ("assword", "password"),
             ("customer", "customer"),
             ("phone", "phone"),
+            ("firstName", "name"),
+            ("lastName", "name"),
+            ("country", "country"),
+            ("state", "region"),
+            ("city", "city"),
+            ("address", "address"),
+            ("zip", "postal_code"),
+            ("label", "location"),
         ];
         let found = about
             .iter()

@@ -7,7 +7,7 @@ use vestibule::identity::{CustomerId, EmailAddress, LocationId, PlatformId, User
 use vestibule::platform::{
     Administrator, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
     PasswordRules, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
-    Profile, ProfileChange, Undone,
+    Profile, ProfileChange, RoleChange, Undone,
 };
 
 use crate::harness::thingsboard::Tag;
@@ -162,6 +162,10 @@ impl<P: Platform> Platform for Tagged<P> {
             ..change.clone()
         };
         self.platform.update_profile(user, &change).await
+    }
+
+    async fn update_roles(&self, user: &UserId, change: &RoleChange) -> Answer<bool> {
+        self.platform.update_roles(user, change).await
     }
 
     async fn check_password(

@@ -52,6 +52,7 @@ impl State {
         let is_own = question.body["id"]["id"].as_str() == question.who.as_deref();
         match (&question.method, path) {
             (&Method::POST, ["user"]) if is_own => self.save_user(question),
+            (&Method::GET, ["dashboard", id]) => self.own_dashboard(question, id),
             _ => Err(Refusal::forbidden()),
         }
     }
@@ -72,11 +73,12 @@ impl State {
             .iter()
             .find(|(_, user)| user.record["email"] == *name);
         let (id, user) = found.ok_or_else(wrong)?;
-        if user.password.is_none() || user.password.as_deref() != password.as_str() {
-            return Err(wrong());
-        }
+        // Said before the password is looked at.
         if !user.enabled {
             return Err(Refusal::unauthorized("User account is not active"));
+        }
+        if user.password.as_deref() != password.as_str() {
+            return Err(wrong());
         }
         let wants_more = name
             .as_str()
@@ -93,10 +95,13 @@ impl State {
     fn refresh(&mut self, question: &Question) -> Result<Answer, Refusal> {
         let token = question.body["refreshToken"].as_str().unwrap_or_default();
         let token = self.tokens.get(token).filter(|token| token.is_refresh);
-        let token = token.filter(|token| token.expires > now()).cloned();
+        let token = token.cloned();
         let token = token.ok_or_else(|| Refusal::unauthorized("Token is outdated"))?;
         if !self.users.get(&token.user).is_some_and(|user| user.enabled) {
             return Err(Refusal::unauthorized("User account is not active"));
+        }
+        if token.expires <= now() {
+            return Err(Refusal::unauthorized("Token is outdated"));
         }
         Ok(Answer::Json(self.token_pair(&token.user)))
     }
@@ -172,6 +177,11 @@ impl State {
                 format!("Password must contain {least} or more {what} characters."),
             );
         }
+        demand(
+            self.password_policy["allowWhitespaces"] != false
+                || !password.contains(char::is_whitespace),
+            "Password contains a whitespace character.".to_owned(),
+        );
         if wrong.is_empty() {
             Ok(())
         } else {
@@ -188,9 +198,26 @@ impl State {
             super::people::object(&mut user.record["additionalInfo"])
                 .insert("userCredentialsEnabled".to_owned(), json!(enabled));
         }
+        // What is issued afterwards counts, and who is blocked is not asked.
         if !enabled {
-            self.tokens.retain(|_, token| token.user != id);
+            for token in self.tokens.values_mut().filter(|token| token.user == id) {
+                token.expires = 0;
+            }
         }
+    }
+
+    /// As in the web interface: a user who was never activated stays closed.
+    pub fn staff_sets_enabled(&mut self, id: &str, enabled: bool) -> Result<Answer, Refusal> {
+        if self.users[id].password.is_none() {
+            let message = "Enabled user credentials should have password!";
+            return if enabled {
+                Err(Refusal::bad(message))
+            } else {
+                Ok(Answer::Nothing)
+            };
+        }
+        self.set_enabled(id, enabled);
+        Ok(Answer::Nothing)
     }
 
     fn note_login(&mut self, id: &str) {

@@ -132,8 +132,9 @@ fn carry_out(
 }
 
 fn authenticated(state: &State, authorization: Option<&str>) -> Result<String, Refusal> {
-    let refused = || Refusal::unauthorized("Authentication failed");
-    let authorization = authorization.ok_or_else(refused)?;
+    let none = || Refusal::unauthorized("Authentication failed");
+    let refused = || Refusal::unauthorized("Invalid username or password");
+    let authorization = authorization.ok_or_else(none)?;
     if let Some(key) = authorization.strip_prefix("ApiKey ") {
         let is_right = key == API_KEY && state.is_at_least(4, 3);
         let administrator = state.administrator();

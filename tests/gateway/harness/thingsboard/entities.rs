@@ -11,10 +11,10 @@ use super::refusal::Refusal;
 use super::state::{NO_CUSTOMER, State, is_like, new_id, now, page, reference};
 
 /// A record that was read is changed only if nobody else changed it since (from 3.8 on).
-pub fn take_version(old: &Value, record: &mut Value) -> Result<(), Refusal> {
+pub fn take_version(kind: &str, old: &Value, record: &mut Value) -> Result<(), Refusal> {
     let own = old["version"].as_i64().unwrap_or(1);
     if record["version"].as_i64().is_some_and(|read| read != own) {
-        return Err(Refusal::conflict());
+        return Err(Refusal::conflict(kind));
     }
     record["version"] = json!(own + 1);
     Ok(())
@@ -22,17 +22,22 @@ pub fn take_version(old: &Value, record: &mut Value) -> Result<(), Refusal> {
 
 /// Markup is refused in names.
 fn check_text(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.trim().is_empty() {
-        return Err(Refusal::bad(&format!("{field} should be specified!")));
-    }
     if text.chars().count() > 255 {
-        let message = format!("Validation error: length of {field} must be equal or less than 255");
+        let message = format!("Validation error: {field} length must be equal or less than 255");
         return Err(Refusal::bad(&message));
     }
-    if text.contains('<') && text.contains('>') {
+    let opens_tag = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    if text.split('<').skip(1).any(opens_tag) {
         return Err(Refusal::bad(&format!(
             "Validation error: {field} is malformed"
         )));
+    }
+    Ok(())
+}
+
+fn check_present(field: &str, text: &str) -> Result<(), Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::bad(&format!("{field} should be specified!")));
     }
     Ok(())
 }
@@ -61,8 +66,8 @@ impl State {
         Some(match (&question.method, path) {
             (m, ["customer"]) if m == post => self.save_customer(question),
             (m, ["customer", id]) if m == get => id_in(id)
-                .and_then(|id| self.customers.get(id).cloned().ok_or_else(Refusal::nothing))
-                .map(Answer::Json),
+                .and_then(|id| self.found_customer(id))
+                .map(|found| Answer::Json(found.clone())),
             (m, ["customer", id]) if m == delete => self.delete_customer(id),
             (m, ["tenant", "customers"]) if m == get => self.customer_titled(question),
             (m, ["customers"]) if m == get && community => {
@@ -84,6 +89,11 @@ impl State {
             (m, ["tenant", "dashboards"]) if m == get => {
                 search(&self.dashboards, "title", question)
             }
+            (m, ["dashboard"]) if m == post => {
+                let title = question.body["title"].as_str().unwrap_or_default();
+                let id = self.add_dashboard(title);
+                Ok(Answer::Json(self.dashboards[&id].clone()))
+            }
             (m, ["customer", id, "dashboard", dashboard]) if community && m == post => {
                 self.assign(id, dashboard)
             }
@@ -103,7 +113,7 @@ impl State {
                     "attributes",
                     "SERVER_SCOPE",
                 ],
-            ) if m == get => Ok(Answer::Json(self.attribute_values(id, question))),
+            ) if m == get => self.attribute_values(id, question).map(Answer::Json),
             (m, ["entitiesQuery", "find"]) if m == post => self.find_entities(&question.body),
             _ => return None,
         })
@@ -127,6 +137,7 @@ impl State {
     fn check_title(&self, record: &Value, id: Option<&str>) -> Result<(), Refusal> {
         let title = record["title"].as_str().unwrap_or_default();
         check_text("title", title)?;
+        check_present("Customer title", title)?;
         if title == "Public" {
             return Err(Refusal::bad(
                 "'Public' title for customer is system reserved!",
@@ -154,7 +165,7 @@ impl State {
             .ok_or_else(Refusal::nothing)?
             .clone();
         self.check_title(&record, Some(&id))?;
-        take_version(&old, &mut record)?;
+        take_version("Customer", &old, &mut record)?;
         self.customers.insert(id, record.clone());
         Ok(Answer::Json(record))
     }
@@ -191,9 +202,7 @@ impl State {
     }
 
     fn assets_of(&self, customer: &str, question: &Question) -> Result<Answer, Refusal> {
-        self.customers
-            .get(id_in(customer)?)
-            .ok_or_else(Refusal::nothing)?;
+        self.found_customer(id_in(customer)?)?;
         let all = self.assets.values();
         let found = all.filter(|one| one["customerId"]["id"] == customer);
         page(found.cloned().collect(), &question.query).map(Answer::Json)
@@ -203,6 +212,7 @@ impl State {
         let mut record = question.body.clone();
         let name = record["name"].as_str().unwrap_or_default().to_owned();
         check_text("name", &name)?;
+        check_present("Asset name", &name)?;
         let id = record["id"]["id"].as_str().map(str::to_owned);
         let mut others = self.assets.iter();
         if others.any(|(other, one)| one["name"] == *name && Some(other) != id.as_ref()) {
@@ -210,7 +220,7 @@ impl State {
         }
         if let Some(id) = id {
             let old = self.assets.get(&id).ok_or_else(Refusal::nothing)?.clone();
-            take_version(&old, &mut record)?;
+            take_version("Asset", &old, &mut record)?;
             self.assets.insert(id, record.clone());
             return Ok(Answer::Json(record));
         }
@@ -252,6 +262,18 @@ impl State {
         Ok(Answer::Json(record.clone()))
     }
 
+    /// A dashboard that a customer's user asks for.
+    pub fn own_dashboard(&self, question: &Question, id: &str) -> Result<Answer, Refusal> {
+        let found = self.dashboards.get(id_in(id)?);
+        let found = found.ok_or_else(|| Refusal::none("Dashboard", id))?;
+        let user = question.who.as_deref().unwrap_or_default();
+        if self.shows(user, id) {
+            Ok(Answer::Json(found.clone()))
+        } else {
+            Err(Refusal::forbidden())
+        }
+    }
+
     /// Whether a user of a customer may open a dashboard.
     pub fn shows(&self, user: &str, dashboard: &str) -> bool {
         let customer = &self.users[user].record["customerId"];
@@ -265,14 +287,23 @@ impl State {
             .any(|entry| entry["customerId"] == *customer)
     }
 
-    fn attribute_values(&self, id: &str, question: &Question) -> Value {
+    fn found_customer(&self, id: &str) -> Result<&Value, Refusal> {
+        let found = self.customers.get(id);
+        found.ok_or_else(|| Refusal::none("Customer", id))
+    }
+
+    fn attribute_values(&self, id: &str, question: &Question) -> Result<Value, Refusal> {
+        if !self.customers.contains_key(id_in(id)?) {
+            let message = "Customer with requested id wasn't found!";
+            return Err(Refusal::of_attributes(404, message));
+        }
         let keys = question.query.get("keys");
         let is_wanted = |key: &str| keys.is_none_or(|keys| keys.split(',').any(|one| one == key));
         let kept = self.attributes.get(id).into_iter().flatten();
         let kept = kept.filter(|(key, _)| is_wanted(key));
         let shown =
             kept.map(|(key, value)| json!({ "key": key, "value": value, "lastUpdateTs": now() }));
-        shown.collect()
+        Ok(shown.collect())
     }
 
     /// Only what is asked here: customers by one server attribute.
@@ -280,6 +311,9 @@ impl State {
         let filter = &query["entityFilter"];
         if filter["type"] != "entityType" || filter["entityType"] != "CUSTOMER" {
             return Err(Refusal::bad("Not supported by the tests' ThingsBoard"));
+        }
+        if query["keyFilters"].to_string().contains("\\u0000") {
+            return Err(Refusal::database());
         }
         let latest = query["latestValues"]
             .as_array()

@@ -57,10 +57,10 @@ impl State {
             (m, ["userInfos", "all"]) if m == get && !community => self.search(None, question),
             (m, ["customer", id, "users"]) if m == get => id_in(id)
                 .and_then(|id| {
-                    self.customers
-                        .get(id)
-                        .map(|_| id)
-                        .ok_or_else(Refusal::nothing)
+                    let is_there = self.customers.contains_key(id);
+                    is_there
+                        .then_some(id)
+                        .ok_or_else(|| Refusal::none("Customer", id))
                 })
                 .and_then(|id| self.search(Some(id), question)),
             (m, ["user", id]) if m == get => self.found_user(id).map(|id| self.shown(&id)),
@@ -82,10 +82,8 @@ impl State {
             (m, ["user", id, "userCredentialsEnabled"]) if m == post => {
                 let enabled = question.query.get("userCredentialsEnabled");
                 let enabled = enabled.is_none_or(|value| value == "true");
-                self.found_user(id).map(|id| {
-                    self.set_enabled(&id, enabled);
-                    Answer::Nothing
-                })
+                self.found_user(id)
+                    .and_then(|id| self.staff_sets_enabled(&id, enabled))
             }
             _ => return None,
         })
@@ -93,10 +91,9 @@ impl State {
 
     fn found_user(&self, id: &str) -> Result<String, Refusal> {
         let found = self.users.contains_key(id_in(id)?);
-        let message = format!("User with id [{id}] is not found");
         found
             .then(|| id.to_owned())
-            .ok_or_else(|| Refusal::not_found(&message))
+            .ok_or_else(|| Refusal::none("User", id))
     }
 
     /// A user with what is filled in when one alone is asked for.
@@ -152,7 +149,7 @@ impl State {
         if let Some(id) = record["id"]["id"].as_str().map(str::to_owned) {
             return self.change_user(&id, record);
         }
-        self.make_room("USER", self.users.len() - 1)?;
+        self.make_room("USER", self.users.len())?;
         self.check_new(&record)?;
         self.letters += usize::from(mails);
         let record = self.insert_user(record);
@@ -191,7 +188,7 @@ impl State {
             return Err(Refusal::bad("Can't update user authority!"));
         }
         self.check_address(&record["email"], Some(id))?;
-        super::entities::take_version(&old, &mut record)?;
+        super::entities::take_version("User", &old, &mut record)?;
         record["createdTime"] = old["createdTime"].clone();
         self.users.get_mut(id).expect("a user").record = record.clone();
         Ok(Answer::Json(record))
@@ -220,6 +217,7 @@ impl State {
         record["createdTime"] = json!(now());
         record["version"] = json!(1);
         record["tenantId"] = reference("TENANT", &self.tenant);
+        record["name"] = record["email"].clone();
         let user = User {
             record: record.clone(),
             enabled: false,

@@ -34,6 +34,28 @@ impl Refusal {
         Self::not_found("Requested item wasn't found!")
     }
 
+    /// There is no entity of this kind with this id.
+    pub fn none(kind: &str, id: &str) -> Self {
+        Self::not_found(&format!("{kind} with id [{id}] is not found"))
+    }
+
+    /// What ThingsBoard does not expect.
+    pub fn broken(message: &str) -> Self {
+        Self::new(500, 2, message)
+    }
+
+    pub fn database() -> Self {
+        Self::new(500, 46, "Database error")
+    }
+
+    /// Telemetry controllers refuse with a JSON text and no number.
+    pub fn of_attributes(status: u16, message: &str) -> Self {
+        Self {
+            body: json!(message),
+            ..Self::new(status, 0, message)
+        }
+    }
+
     pub fn forbidden() -> Self {
         let message = "You don't have permission to perform this operation!";
         Self::new(403, 20, message)
@@ -51,8 +73,12 @@ impl Refusal {
         Self::new(429, 33, "Too many requests for current tenant!")
     }
 
-    pub fn conflict() -> Self {
-        Self::new(409, 35, "Entity was already changed by someone else")
+    pub fn conflict(kind: &str) -> Self {
+        Self::new(
+            409,
+            35,
+            &format!("{kind} was already changed by someone else"),
+        )
     }
 
     pub fn full(kind: &str, limit: usize) -> Self {

@@ -147,7 +147,8 @@ impl State {
 
     pub fn make_room(&self, kind: &str, count: usize) -> Result<(), Refusal> {
         match self.limits.get(kind) {
-            Some(limit) if count >= *limit => Err(Refusal::full(kind, *limit)),
+            // 0 is no limit.
+            Some(limit) if *limit > 0 && count >= *limit => Err(Refusal::full(kind, *limit)),
             _ => Ok(()),
         }
     }
@@ -189,8 +190,7 @@ impl State {
         let kept = self.attributes.entry(id.to_owned()).or_default();
         for (key, value) in values.as_object().into_iter().flatten() {
             let cast = value.as_str().filter(|text| is_parsable(text));
-            let number = cast.and_then(|text| serde_json::from_str(&without_zeros(text)).ok());
-            kept.insert(key.clone(), number.unwrap_or_else(|| value.clone()));
+            kept.insert(key.clone(), cast.map_or_else(|| value.clone(), as_number));
         }
     }
 }
@@ -201,6 +201,16 @@ fn is_parsable(text: &str) -> bool {
         && !digits.ends_with('.')
         && digits.matches('.').count() < 2
         && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+/// The number that a text becomes; one too long for 64 bits stays a text, without zeros before it.
+fn as_number(text: &str) -> Value {
+    let plain = without_zeros(text);
+    let is_whole = !plain.contains('.');
+    if is_whole && plain.parse::<i64>().is_err() {
+        return Value::String(plain);
+    }
+    serde_json::from_str(&plain).unwrap_or(Value::String(plain))
 }
 
 fn without_zeros(text: &str) -> String {
@@ -218,8 +228,8 @@ pub fn page(found: Vec<Value>, query: &HashMap<String, String>) -> Result<Value,
         let message = format!(
             "Required request parameter '{name}' for method parameter type int is not present"
         );
-        let text = query.get(name).ok_or_else(|| Refusal::bad(&message))?;
-        text.parse().map_err(|_| Refusal::bad(&message))
+        let text = query.get(name).ok_or_else(|| Refusal::broken(&message))?;
+        text.parse().map_err(|_| Refusal::broken(&message))
     };
     let (size, number) = (number("pageSize")?, number("page")?);
     if size == 0 {

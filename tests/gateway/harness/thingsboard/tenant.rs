@@ -191,6 +191,20 @@ impl Tenant {
         id(&self.asks(Method::POST, "customer", Some(&customer)).await)
     }
 
+    /// Makes a dashboard whose title gets the tag, and gives its id.
+    pub async fn makes_dashboard(&self, plain: &str) -> String {
+        let dashboard = json!({ "title": self.tag.name(plain) });
+        id(&self.asks(Method::POST, "dashboard", Some(&dashboard)).await)
+    }
+
+    /// Whether a customer's user, signed in by password, may open a dashboard.
+    pub async fn shows(&self, plain: &str, password: &str, dashboard: &str) -> bool {
+        let token = self.token_of(&self.tag.address(plain), password).await;
+        let path = format!("dashboard/{dashboard}");
+        let (status, _) = self.asks_as(&token, (Method::GET, &path), None).await;
+        status.is_success()
+    }
+
     /// Makes a user of a customer who has a password, or never opened the letter; gives the id.
     pub async fn makes_user(&self, customer: &str, plain: &str, password: Option<&str>) -> String {
         let user = json!({
