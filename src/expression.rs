@@ -1,11 +1,14 @@
 //! CEL (Common Expression Language): compiled at load, evaluated over plain JSON values.
 
+mod paths;
 mod variables;
 
 use std::sync::Arc;
 
 use cel::{Context, Program, Value as CelValue};
 use serde_json::Value;
+
+pub use paths::Path;
 
 /// An expression does not compile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +72,12 @@ impl Expression {
     /// The first member of the variable `of` in it that is not one of `known`.
     pub fn unknown_member(&self, of: &str, known: &[&str]) -> Option<&str> {
         variables::first_unknown_member(self.program.expression(), of, known)
+    }
+
+    /// The members of the variable `of` that it reads, by the keys that lead to them; none where it
+    /// reads the variable as a whole.
+    pub fn paths(&self, of: &str) -> Option<Vec<Path>> {
+        paths::paths(self.program.expression(), of)
     }
 
     /// Evaluates over named JSON values.
@@ -139,6 +148,11 @@ impl Condition {
     /// [`Expression::unknown_member`] of the condition.
     pub fn unknown_member(&self, of: &str, known: &[&str]) -> Option<&str> {
         self.0.unknown_member(of, known)
+    }
+
+    /// [`Expression::paths`] of the condition.
+    pub fn paths(&self, of: &str) -> Option<Vec<Path>> {
+        self.0.paths(of)
     }
 
     /// Whether it holds; an error is neither yes nor no.
@@ -271,6 +285,53 @@ mod tests {
             "['IT'].exists(code, form.contry == code)",
         ] {
             assert_eq!(unknown(wrong).as_deref(), Some("contry"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_a_variable_is_known() {
+        let paths = |source: &str| {
+            let paths = Condition::compile(source).unwrap().paths("identity")?;
+            Some(
+                paths
+                    .into_iter()
+                    .map(|path| path.join("/"))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        for (source, expected) in [
+            ("'ops' in identity.groups", &["groups"][..]),
+            (
+                "has(identity.groups) && 'ops' in identity.groups",
+                &["groups"],
+            ),
+            (
+                "'a' in identity.realm_access.roles",
+                &["realm_access/roles"],
+            ),
+            (
+                "'a' in identity['https://acme.example/roles']",
+                &["https://acme.example/roles"],
+            ),
+            (
+                "identity.a.exists(g, g == identity.b) ? identity.c : !identity.d",
+                &["a", "b", "c", "d"],
+            ),
+            (
+                "identity.groups.size() > 0 || identity.groups[0] == 'x'",
+                &["groups"],
+            ),
+            ("true", &[]),
+        ] {
+            let expected: Vec<String> = expected.iter().map(|&path| path.to_owned()).collect();
+            assert_eq!(paths(source), Some(expected), "{source}");
+        }
+        for whole in [
+            "'groups' in identity",
+            "size(identity) > 2",
+            "identity[identity.key] == 'a'",
+        ] {
+            assert_eq!(paths(whole), None, "{whole}");
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Purpose {
     ProofOfWork,
     /// An invitation's address in SQL.
     Invitation,
+    /// What claims changed of a user, and what is still to be written.
+    Attributes,
     /// The keys that sign what upstreams are told.
     Assertion,
 }
@@ -65,6 +67,7 @@ impl Purpose {
             Self::MailedLink => b"vestibule/mailed-link/1",
             Self::ProofOfWork => b"vestibule/proof-of-work/1",
             Self::Invitation => b"vestibule/invitation/1",
+            Self::Attributes => b"vestibule/attributes/1",
             Self::Assertion => b"vestibule/assertion/1",
         }
     }

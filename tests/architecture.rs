@@ -122,6 +122,8 @@ const PURE: &[&str] = &[
     "onboarding/values",
     "onboarding/vat",
     "policy/duties",
+    "onboarding/attributes/claimed",
+    "onboarding/attributes/due",
     "onboarding/draft",
     "policy/route",
 ];

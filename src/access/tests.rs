@@ -92,6 +92,7 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
             local_login: LocalLogin::default(),
             partner: PartnerPolicy::default(),
             approval: ApprovalPolicy::default(),
+            attributes: crate::policy::attributes::AttributePolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {

@@ -66,6 +66,7 @@ fn kind_of(list: &str) -> Option<Kind> {
     match list {
         "letters" => Some(Kind::Letter),
         "webhooks" => Some(Kind::Webhook),
+        "attributes" => Some(Kind::Attributes),
         _ => None,
     }
 }
@@ -91,6 +92,7 @@ fn no_such(kind: Kind) -> Response {
     let name = match kind {
         Kind::Letter => "letter",
         Kind::Webhook => "webhook",
+        Kind::Attributes => "write",
     };
     let details = ProblemDetails {
         status: StatusCode::NOT_FOUND,

@@ -13,6 +13,7 @@ use crate::mail::pickup::PickupCourier;
 use crate::mail::queue::{LetterCarrier, QueueCourier};
 use crate::mail::smtp::{SmtpCourier, SmtpProblem};
 use crate::mail::{Courier, NoCourier};
+use crate::onboarding::{AttributeCarrier, Onboarding};
 use crate::outbound::{Outbound, OutboundError};
 use crate::outbox::{Carrier, Outbox, OutboxParts};
 
@@ -26,6 +27,8 @@ pub(super) struct Correspondence {
     pub(super) outbox: Arc<Outbox>,
     /// Those who deliver it.
     pub(super) carriers: Vec<Arc<dyn Carrier>>,
+    /// This process, in leases.
+    pub(super) node: Node,
 }
 
 /// The operator's endpoints, as they are used.
@@ -43,15 +46,9 @@ impl Foundation {
     pub(super) fn correspondence(
         &self,
         (mail, hooks): (MailSettings, Option<HookSettings>),
-        node: &Node,
+        node: Node,
     ) -> Result<Correspondence, AssemblyProblem> {
-        let outbox = Arc::new(Outbox::new(OutboxParts {
-            database: self.database.clone(),
-            keys: Arc::clone(&self.keys),
-            clock: self.clock(),
-            metrics: self.metrics.clone(),
-            node: node.clone(),
-        }));
+        let outbox = self.outbox(&node);
         let mut carriers: Vec<Arc<dyn Carrier>> = Vec::new();
         let desk: Arc<dyn Courier> = match courier(mail)? {
             Some(courier) => {
@@ -72,7 +69,19 @@ impl Foundation {
             hooks: used,
             outbox,
             carriers,
+            node,
         })
+    }
+
+    /// What waits for delivery.
+    pub(super) fn outbox(&self, node: &Node) -> Arc<Outbox> {
+        Arc::new(Outbox::new(OutboxParts {
+            database: self.database.clone(),
+            keys: Arc::clone(&self.keys),
+            clock: self.clock(),
+            metrics: self.metrics.clone(),
+            node: node.clone(),
+        }))
     }
 
     fn endpoints(&self, settings: HookSettings) -> Result<Endpoints, OutboundError> {
@@ -104,6 +113,16 @@ impl Foundation {
 
 /// Who is asked before, and who tells afterwards.
 type Endpoints = (Option<Arc<dyn RegistrationHook>>, Option<Arc<dyn Carrier>>);
+
+/// Those who deliver, and the one who brings to the platform what claims say about users.
+pub(super) fn and_follower(
+    mut carriers: Vec<Arc<dyn Carrier>>,
+    onboarding: &Arc<Onboarding>,
+) -> Vec<Arc<dyn Carrier>> {
+    let follower = AttributeCarrier::new(vec![Arc::clone(onboarding)]);
+    carriers.push(Arc::new(follower));
+    carriers
+}
 
 /// The mail server as it is configured; none where none is.
 pub fn courier(settings: MailSettings) -> Result<Option<Arc<dyn Courier>>, SmtpProblem> {

@@ -44,8 +44,8 @@ use crate::proxy::{
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
-use correspondence::Hooks;
 pub use correspondence::courier;
+use correspondence::{Hooks, and_follower};
 use error_pages::PagesOfErrors;
 use foundation::{Foundation, Ground};
 use node::{node, take_over};
@@ -193,13 +193,13 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let sessions = base.sessions(redis.as_ref(), lifetimes)?;
     let platform = base.introduced_platform(platform).await?;
     let listener = Listener::bind(&listener)?;
-    let node = node(listener.local_address());
-    let writing = base.correspondence((mail, hooks), &node)?;
+    let writing = base.correspondence((mail, hooks), node(listener.local_address()))?;
     let onboarding = Arc::new(base.onboarding(Office {
         platform: &platform.used,
         courier: writing.desk,
         hooks: writing.hooks,
-        node,
+        outbox: Arc::clone(&writing.outbox),
+        node: writing.node,
         hosts: &proxy.hosts,
         providers: &providers,
     }));
@@ -214,9 +214,9 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         admin_parts,
         own_platform: platform.own,
         platform_is_elsewhere: platform.is_elsewhere,
+        carriers: and_follower(writing.carriers, &onboarding),
         onboarding,
         outbox: writing.outbox,
-        carriers: writing.carriers,
         login,
         providers,
         sessions,
@@ -240,6 +240,7 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
         platform: &base.platform(settings.platform)?.used,
         courier: Arc::new(NoCourier),
         hooks: Hooks::default(),
+        outbox: base.outbox(&Node::at("")),
         node: Node::at(""),
         hosts: &settings.proxy.hosts,
         providers: &settings.providers,

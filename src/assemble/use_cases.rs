@@ -18,6 +18,7 @@ use crate::mail::letters::TemplateLetters;
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
 use crate::outbound::{Outbound, OutboundError};
+use crate::outbox::Outbox;
 use crate::platform::Platform;
 use crate::proxy::HostSettings;
 use crate::session::redis::{NotARedisAddress, RedisSessionStore};
@@ -29,6 +30,7 @@ pub(super) struct Office<'a> {
     pub(super) platform: &'a Arc<dyn Platform>,
     pub(super) courier: Arc<dyn Courier>,
     pub(super) hooks: Hooks,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) node: Node,
     pub(super) hosts: &'a [HostSettings],
     pub(super) providers: &'a [OpenIdSettings],
@@ -61,6 +63,7 @@ impl Foundation {
             platform: Arc::clone(office.platform),
             proofs: Arc::clone(&store) as _,
             duties: Arc::clone(&store) as _,
+            attributes: Arc::clone(&store) as _,
             funnel: Arc::clone(&store) as _,
             approvals: Arc::clone(&store) as _,
             invitations: Arc::clone(&store) as _,
@@ -71,6 +74,7 @@ impl Foundation {
             abuse: Abuse::new(self.limiter(), self.policy(), self.metrics.clone()),
             hook: office.hooks.before,
             webhooks: office.hooks.webhooks,
+            outbox: office.outbox,
             metrics: self.metrics.clone(),
             audit: Arc::clone(&self.audit),
             keys: Arc::clone(&self.keys),

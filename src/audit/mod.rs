@@ -57,6 +57,10 @@ pub enum EventKind {
     AgreementsAccepted,
     /// Data was confirmed by somebody whom the back office made.
     CustomerVerified,
+    /// What claims say about a user was written to the platform.
+    AttributesWritten,
+    /// What claims say about a user could not be written at the sign-in; it is tried again.
+    AttributesNotWritten,
     /// An operator did something by the admin API.
     Operator,
 }
@@ -86,6 +90,8 @@ impl EventKind {
             Self::Proof => "proof",
             Self::AgreementsAccepted => "agreements_accepted",
             Self::CustomerVerified => "customer_verified",
+            Self::AttributesWritten => "attributes_written",
+            Self::AttributesNotWritten => "attributes_not_written",
             Self::Operator => "operator",
         }
     }

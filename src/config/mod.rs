@@ -79,6 +79,7 @@ impl Settings {
             providers: self.providers.iter().map(|one| one.id.clone()).collect(),
             sends_letters: Some(!matches!(self.mail, MailSettings::Nowhere)),
             captchas: Some(self.captchas.iter().map(|one| one.id.clone()).collect()),
+            has_roles: self.platform.kind.has_roles(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{CarryOn, Cookies, Finished, Login, LoginError, Retry, Wish, own_addr
 use crate::access::{ClientContext, RequestKind, ReturnTo};
 use crate::audit::{Event, EventKind};
 use crate::identity::{Account, Cleared, VerifiedIdentity};
-use crate::onboarding::{NextStep, TurnedAway};
+use crate::onboarding::{Arrival, NextStep, TurnedAway};
 use crate::paths;
 use crate::session::{
     Beginning, IdpTokens, OpenSession, SessionId, SessionStanding, Stage, cookie,
@@ -173,6 +173,10 @@ impl Login {
                 return Err(LoginError::TurnedAway { reason, retry });
             }
         };
+        if let Stage::Live(account) = &stage {
+            let arrival = Arrival::SignedIn;
+            onboarding.follow_claims(&identity, account, arrival).await;
+        }
         let cleared = self.cleared(&stage).await?;
         let event = logged_in(self.event(EventKind::LoggedIn, &identity), &stage);
         let old = cookies.session().and_then(SessionId::from_cookie);
@@ -249,7 +253,10 @@ impl Login {
         let identity = open.record.identity.clone().with_account(&account);
         let mut event = self.event(EventKind::LoggedIn, &identity);
         event.account = Some(account.clone());
-        let cleared = self.parts.onboarding.cleared(&account).await?;
+        let onboarding = &self.parts.onboarding;
+        let arrival = Arrival::Registered { host: &client.host };
+        onboarding.follow_claims(&identity, &account, arrival).await;
+        let cleared = onboarding.cleared(&account).await?;
         let promoting = self.parts.sessions.promote(open, &old, (account, cleared));
         let Some(id) = promoting.await? else {
             return Ok(go_to(paths::LOGIN));

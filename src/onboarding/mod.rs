@@ -9,6 +9,8 @@ pub mod answers;
 pub mod approval;
 mod asking;
 pub mod asking_store;
+pub mod attribute_store;
+mod attributes;
 pub mod conditions;
 mod deciding;
 pub mod draft;
@@ -56,7 +58,7 @@ use crate::audit::{Audit, Event, EventKind};
 use crate::clock::SharedClock;
 use crate::database::Node;
 use crate::hooks::RegistrationHook;
-use crate::identity::{Account, Issuer, ProviderId, Subject, VerifiedIdentity};
+use crate::identity::{Account, Issuer, PlatformId, ProviderId, Subject, VerifiedIdentity};
 use crate::mail::{Courier, CourierError, Letters};
 use crate::outbox::Outbox;
 use crate::platform::{Platform, PlatformError};
@@ -70,6 +72,8 @@ pub use abuse::{Abuse, HeldBack, LetterFor, abuse_key};
 pub use answers::{FieldProblem, FieldProblemKind};
 pub use approval::{Asked, Decision};
 pub use asking_store::{ApprovalStore, Decided, InvitationStore};
+pub use attribute_store::AttributeStore;
+pub use attributes::{Arrival, AttributeCarrier, claimed};
 pub use deciding::{BehindLink, OperatorView, Request};
 pub use duties::{DutyError, SignedIn};
 pub use duty_store::DutyStore;
@@ -97,6 +101,8 @@ pub struct OnboardingParts {
     pub proofs: Arc<dyn ProofStore>,
     /// What people accepted and confirmed later.
     pub duties: Arc<dyn DutyStore>,
+    /// What claims changed of users.
+    pub attributes: Arc<dyn AttributeStore>,
     /// Who came to the form and has not sent it.
     pub funnel: Arc<dyn FunnelStore>,
     /// Requests for somebody's word.
@@ -115,6 +121,8 @@ pub struct OnboardingParts {
     pub hook: Option<Arc<dyn RegistrationHook>>,
     /// Where webhooks wait, if anybody wants them.
     pub webhooks: Option<Arc<Outbox>>,
+    /// Where what is due waits.
+    pub outbox: Arc<Outbox>,
     /// Counts.
     pub metrics: Metrics,
     /// Keeps events.
@@ -288,6 +296,11 @@ impl Onboarding {
             work: Notify::new(),
             errands: errands::Errands::default(),
         }
+    }
+
+    /// The platform that it is for.
+    pub fn platform_id(&self) -> &PlatformId {
+        self.parts.platform.id()
     }
 
     /// What strangers are asked to wait for.

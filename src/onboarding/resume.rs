@@ -43,7 +43,9 @@ impl Onboarding {
     /// Frees what earlier processes at this node's place held. To be called once they are gone:
     /// nothing of theirs is under way any more.
     pub async fn free_leases_left(&self) {
-        if let Err(error) = self.parts.store.release(&self.parts.node).await {
+        let node = &self.parts.node;
+        let released = self.parts.store.release(node).await;
+        if let Err(error) = released.and(self.parts.attributes.free(node).await) {
             tracing::warn!(error = %error, "leases of an earlier run could not be given back");
         }
         self.work.notify_one();

@@ -1,5 +1,5 @@
-//! What has to reach somebody even if this process does not live to see it: letters and webhooks,
-//! kept in SQL until they are delivered.
+//! What has to reach somebody even if this process does not live to see it: letters, webhooks,
+//! and what the platform is to know of a user; kept in SQL until they are delivered.
 //!
 //! Delivery is at least once. A delivery is sent under a lease and forgotten when the other side
 //! has taken it; a process that dies between the two leaves it to be sent again, under the same
@@ -34,17 +34,20 @@ pub enum Kind {
     Letter,
     /// A call to the operator's endpoint.
     Webhook,
+    /// What claims say about a user, for the platform.
+    Attributes,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Letter, Self::Webhook];
+    pub const ALL: [Self; 3] = [Self::Letter, Self::Webhook, Self::Attributes];
 
     /// The word in SQL and in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Letter => "letter",
             Self::Webhook => "webhook",
+            Self::Attributes => "attributes",
         }
     }
 
@@ -56,7 +59,7 @@ impl Kind {
     const fn patience(self) -> Duration {
         match self {
             Self::Letter => Duration::from_hours(24),
-            Self::Webhook => Duration::from_hours(3 * 24),
+            Self::Webhook | Self::Attributes => Duration::from_hours(3 * 24),
         }
     }
 }
@@ -120,7 +123,7 @@ pub struct Prepared {
     pub name: &'static str,
     /// What is delivered.
     pub sealed: String,
-    /// When.
+    /// When it is tried first.
     pub at: Timestamp,
     /// Until when it is tried.
     pub give_up_at: Timestamp,
@@ -235,6 +238,15 @@ impl Outbox {
             at: now,
             give_up_at: give_up_at(new.kind, now, valid_until(new, now)),
             id,
+        }
+    }
+
+    /// [`Outbox::prepare`] of what is looked after only some time from now.
+    pub fn prepare_for_later(&self, new: &NewDelivery, pause: Duration) -> Prepared {
+        let now = self.prepare(new);
+        Prepared {
+            at: now.at.plus(pause),
+            ..now
         }
     }
 

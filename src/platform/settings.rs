@@ -50,6 +50,17 @@ pub struct RestSettings {
     pub roots: Vec<u8>,
 }
 
+impl PlatformKind {
+    /// Whether users have roles that can be given and taken away; none where that is asked later.
+    pub fn has_roles(&self) -> Option<bool> {
+        if let Self::ThingsBoard(settings) = self {
+            let is_professional = |edition| edition == ThingsBoardEdition::Professional;
+            return settings.edition.map(is_professional);
+        }
+        matches!(self, Self::Builtin | Self::Shared(_)).then_some(true)
+    }
+}
+
 /// Where another installation's admin listener is, and what opens it.
 #[derive(Debug, Clone)]
 pub struct RemoteSettings {

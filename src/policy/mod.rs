@@ -2,6 +2,7 @@
 
 pub mod abuse;
 pub mod addresses;
+pub mod attributes;
 mod compile;
 pub mod document;
 pub mod duties;

@@ -1,5 +1,6 @@
 //! Who becomes a customer, and how: `policies/onboarding.toml`, compiled.
 
+use super::attributes::AttributePolicy;
 use super::duties::Duties;
 use crate::expression::Condition;
 use crate::identity::{AccountType, VerifiedIdentity};
@@ -37,6 +38,8 @@ pub struct OnboardingPolicy {
     pub partner: PartnerPolicy,
     /// Registrations that wait for somebody's word.
     pub approval: ApprovalPolicy,
+    /// What an identity provider's claims change at each sign-in.
+    pub attributes: AttributePolicy,
 }
 
 impl OnboardingPolicy {

@@ -41,7 +41,7 @@ pub struct RegistrationLabels {
 /// Labels of what is delivered: letters and webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DeliveryLabels {
-    /// `letter` or `webhook`.
+    /// `letter`, `webhook` or `attributes`.
     pub kind: &'static str,
     /// `taken`, `not_taken`, `delivered`, `postponed`, `failed`; of those kept, `waiting` or
     /// `failed`.
@@ -78,6 +78,8 @@ pub struct Metrics {
     /// What became of checks for robots: `solved`, `unchecked`, `doubtful`, `wrong`, `spent`,
     /// `down`, `held_back`.
     pub captchas: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// Writes of what claims say about users: `written`, `failed`.
+    pub attributes: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
 }
@@ -113,6 +115,11 @@ impl Metrics {
     /// Counts what the operator's hook answered.
     pub fn count_hook(&self, outcome: &'static str) {
         Self::count(&self.hooks, outcome);
+    }
+
+    /// Counts what came of writing what claims say about a user.
+    pub fn count_attributes(&self, outcome: &'static str) {
+        Self::count(&self.attributes, outcome);
     }
 
     /// Counts what happened to a letter or webhook.
@@ -195,6 +202,11 @@ impl Metrics {
             "registrations",
             "How far applicants come, by account type and host",
             self.registrations.clone(),
+        );
+        of.register(
+            "attributes",
+            "Writes of what claims say about users",
+            self.attributes.clone(),
         );
         of.register(
             "hooks",

@@ -69,6 +69,8 @@ mod agreements;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod attributes;
+#[cfg(test)]
 mod customer_verification;
 #[cfg(test)]
 mod hooks;

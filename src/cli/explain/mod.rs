@@ -158,7 +158,24 @@ mod tests {
         ";
         std::fs::write(&config, installation).unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
+        let onboarding = "
+            [[attribute]]
+            field = 'name'
+            from = 'name'
+            write = 'always'
+            [[attribute]]
+            field = 'phone'
+            from = 'phone_number'
+            write = 'once'
+            [[role]]
+            role = 'operator'
+            when = \"'ops' in identity.groups\"
+            [[role]]
+            role = 'auditor'
+            when = \"'audit' in identity.entitlements\"
+        ";
         std::fs::write(folder.path().join("policies/access.toml"), access).unwrap();
+        std::fs::write(folder.path().join("policies/onboarding.toml"), onboarding).unwrap();
         let ground = super::ground(&config, &question()).unwrap();
         (folder, ground)
     }

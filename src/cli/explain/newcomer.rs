@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use super::Ground;
 use crate::assemble;
 use crate::identity::VerifiedIdentity;
+use crate::onboarding::claimed::{Finding, judge};
 use crate::onboarding::resolve::{LookUps, Outcome, Resolution, resolve};
 use crate::onboarding::{RegistrationForm, Scope, TurnedAway};
+use crate::policy::attributes::Write;
 
 /// The explanation, with look-ups where the database answers.
 pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
@@ -40,6 +42,35 @@ pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
                 "Nothing was looked up ({why}): as if the platform knew nobody."
             );
         }
+    }
+    text.push_str(&follows(&judge(&identity, &policy.onboarding.attributes)));
+    text
+}
+
+/// What is written to the platform at a sign-in.
+fn follows(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    if !findings.is_empty() {
+        text.push_str("Written to the platform at each sign-in, where it changed:\n");
+    }
+    for finding in findings {
+        let line = match finding {
+            Finding::Value(what, said) => {
+                let when = match said.write {
+                    Write::Always => "always",
+                    Write::Once => "once, where the platform has nothing",
+                };
+                format!("{what}: {}, {when}", said.value)
+            }
+            Finding::NoValue(what) => format!("{what}: stays, the claims say nothing that fits"),
+            Finding::Role(role, true) => format!("role `{role}`: given"),
+            Finding::Role(role, false) => format!("role `{role}`: taken away"),
+            Finding::NoClaim(role, claim) => {
+                format!("role `{role}`: stays, there is no claim `{claim}`")
+            }
+            Finding::NoAnswer(role, why) => format!("role `{role}`: stays, {why}"),
+        };
+        let _ = writeln!(text, "    {line}");
     }
     text
 }

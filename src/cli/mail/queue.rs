@@ -17,6 +17,9 @@ pub struct Choice {
     /// Webhooks instead of letters.
     #[arg(long)]
     webhooks: bool,
+    /// What claims say about users, for the platform, instead of letters.
+    #[arg(long, conflicts_with = "webhooks")]
+    attributes: bool,
 }
 
 /// What is tried again.
@@ -32,6 +35,8 @@ impl Choice {
     fn path(&self) -> &'static str {
         if self.webhooks {
             "/outbox/v1/webhooks"
+        } else if self.attributes {
+            "/outbox/v1/attributes"
         } else {
             "/outbox/v1/letters"
         }

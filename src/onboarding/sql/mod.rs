@@ -5,6 +5,7 @@
 //! UPDATE; every later change names the lease in its WHERE.
 
 mod asking;
+mod attributes;
 mod batch;
 mod duties;
 mod funnel;

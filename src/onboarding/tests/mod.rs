@@ -67,6 +67,7 @@ fn policy() -> OnboardingPolicy {
         local_login: LocalLogin::default(),
         partner: PartnerPolicy::default(),
         approval: ApprovalPolicy::default(),
+        attributes: crate::policy::attributes::AttributePolicy::default(),
     }
 }
 

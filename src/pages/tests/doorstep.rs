@@ -35,6 +35,7 @@ use crate::mail::letters::TemplateLetters;
 use crate::mail::pickup::{PickupCourier, PickupSettings};
 use crate::onboarding::sql::SqlRegistrationStore;
 use crate::onboarding::{Abuse, Onboarding, OnboardingParts};
+use crate::outbox::{Outbox, OutboxParts};
 use crate::pages::{Pages, PagesParts, router};
 use crate::platform::builtin::{Added, BuiltinPlatform};
 use crate::platform::{BelongsTo, NewCustomer, NewUser};
@@ -216,6 +217,7 @@ fn policy() -> Policy {
             local_login: LocalLogin::default(),
             partner: PartnerPolicy::default(),
             approval: ApprovalPolicy::default(),
+            attributes: crate::policy::attributes::AttributePolicy::default(),
         },
         limits: Limits::default(),
         forms: Forms {
@@ -247,6 +249,7 @@ impl Ground {
             platform,
             store: store.clone(),
             duties: store.clone(),
+            attributes: store.clone(),
             proofs: store.clone(),
             funnel: store.clone(),
             abuse: Abuse::new(
@@ -264,6 +267,13 @@ impl Ground {
             })),
             hook: None,
             webhooks: None,
+            outbox: Arc::new(Outbox::new(OutboxParts {
+                database: self.database.clone(),
+                keys: self.keys.clone(),
+                clock: self.clock.clone(),
+                metrics: Metrics::default(),
+                node: Node::at("node"),
+            })),
             metrics: Metrics::default(),
             audit: Arc::new(SqlAudit::new(self.database.clone())),
             keys: self.keys.clone(),

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod agreements;
+mod attributes;
 mod hooks;
 mod joining;
 mod limits;
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub sends_letters: Option<bool>,
     /// The captchas of vendors; none when not known.
     pub captchas: Option<Vec<String>>,
+    /// Whether the platform has roles; none when not known.
+    pub has_roles: Option<bool>,
 }
 
 impl Surroundings {
@@ -68,7 +71,7 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
         rules::compile(&file, limits.as_ref(), around, &mut findings)
     });
     let onboarding_file = parsed(files, "onboarding.toml", problems);
-    let onboarding = onboarding_file.as_ref().map(|(source, file)| {
+    let mut onboarding = onboarding_file.as_ref().map(|(source, file)| {
         onboarding::compile(file, around, &mut Findings::new(source, problems))
     });
     if let Some((source, file)) = &onboarding_file {
@@ -100,6 +103,11 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
             Some(host) => drop(by_host.insert(host, Arc::new(form))),
             None => default = Some(Arc::new(form)),
         }
+    }
+    if let (Some((source, file)), Some(onboarding)) = (&onboarding_file, &mut onboarding) {
+        let forms: Vec<&SignupForm> = by_host.values().chain(&default).map(Arc::as_ref).collect();
+        let mut findings = Findings::new(source, problems);
+        onboarding.attributes = attributes::compile(file, (&forms, around), &mut findings);
     }
     Some(Policy {
         version: files.version(),

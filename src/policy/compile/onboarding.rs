@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::identity::{AccountType, CustomerId, ProviderId};
 use crate::operator_file::{At, Findings};
+use crate::policy::attributes::AttributePolicy;
 use crate::policy::document::{
     ExclusionShape, KnownShape, LocalLoginShape, MeanwhileWord, OnboardingFile,
     SelfRegistrationShape, Sso, Then, VerificationShape,
@@ -33,6 +34,9 @@ pub fn compile(
         local_login,
         partner,
         approval,
+        // Judged once the sign-up forms are known.
+        attribute: _,
+        role: _,
     } = file;
     let Sso {
         create_customer_on_first_login,
@@ -73,6 +77,7 @@ pub fn compile(
                 .then(|| meanwhile(customer_verification.api)),
         },
         local_login: by_password,
+        attributes: AttributePolicy::default(),
     }
 }
 
@@ -250,7 +255,7 @@ fn known(
     })
 }
 
-fn check_provider(provider: &At<String>, around: &Surroundings, findings: &mut Findings<'_>) {
+pub fn check_provider(provider: &At<String>, around: &Surroundings, findings: &mut Findings<'_>) {
     let is_known = around.providers.is_empty()
         || around
             .providers

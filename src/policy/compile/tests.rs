@@ -11,6 +11,7 @@ fn around() -> Surroundings {
         providers: vec![ProviderId::new("corp")],
         sends_letters: Some(true),
         captchas: Some(vec!["turnstile".to_owned()]),
+        has_roles: Some(true),
     }
 }
 
@@ -343,4 +344,62 @@ fn all_that_is_wrong_with_a_folder_is_said_at_once() {
     ])
     .unwrap_err();
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_follows_claims_is_compiled() {
+    let text = "[[attribute]]\nfield = 'given_name'\nfrom = 'given_name'\nwrite = 'always'\n\
+                [[attribute]]\nfield = 'family_name'\nfrom = 'family_name'\nwrite = 'always'\n\
+                [[attribute]]\nfield = 'language'\nfrom = 'locale'\nwrite = 'once'\n\
+                [[attribute]]\nfield = 'badge'\nkind = 'text'\nfrom = { cel = 'identity.b' }\n\
+                write = 'always'\n[[attribute]]\nfield = 'phone'\nfrom = 'phone_number'\n\
+                [[role]]\nrole = 'operator'\nwhen = \"'ops' in identity.groups\"\n";
+    let policy = compiled(&[("onboarding.toml", text)]).unwrap();
+    let attributes = &policy.onboarding.attributes;
+    let slots = attributes.attributes.iter().map(|one| one.to.slot());
+    assert_eq!(
+        slots.collect::<Vec<_>>(),
+        ["name", "name", "language", "badge"]
+    );
+    assert_eq!(attributes.roles[0].claims, [["groups"]]);
+}
+
+#[test]
+fn mistakes_in_what_follows_claims_are_found() {
+    let text = "[[attribute]]\nfield = 'phon'\nfrom = 'phone_number'\n\
+                [[attribute]]\nfield = 'email'\nfrom = 'email'\nwrite = 'always'\n\
+                [[attribute]]\nfield = 'company'\nfrom = 'org'\n\
+                [[attribute]]\nfield = 'name'\nfrom = 'name'\nprovider = 'other'\n\
+                [[attribute]]\nfield = 'given_name'\nfrom = { cel = 'claims.given_name' }\n\
+                [[attribute]]\nfield = 'name'\nfrom = 'name'\n\
+                [[role]]\nrole = 'operator'\nwhen = \"'ops' in identity.groups\"\n\
+                [[role]]\nrole = 'operator'\nwhen = \"'groups' in identity\"\n";
+    let said = compiled(&[("onboarding.toml", text)]).unwrap_err();
+    for sentence in [
+        "onboarding.toml:2:9: error: no sign-up form has a field `phon`\n    write `phone`",
+        "onboarding.toml:5:9: error: an e-mail address is never written at a sign-in",
+        "onboarding.toml:9:9: error: `company` is not the user's alone",
+        "onboarding.toml:14:12: error: there is no identity provider `other`",
+        "onboarding.toml:17:8: error: nothing here is called `claims`",
+        "onboarding.toml:19:9: error: `name` and `name` are written to one place",
+        "onboarding.toml:25:8: error: the role `operator` has two conditions",
+        "onboarding.toml:26:8: error: a role follows claims that its condition names",
+    ] {
+        assert!(said.contains(sentence), "{sentence}\n{said}");
+    }
+}
+
+#[test]
+fn a_platform_without_roles_is_given_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[role]]\nrole = 'operator'\nwhen = \"'ops' in identity.groups\"\n";
+    std::fs::write(folder.path().join("onboarding.toml"), text).unwrap();
+    let around = Surroundings {
+        has_roles: Some(false),
+        ..Surroundings::default()
+    };
+    let mut problems = Problems::default();
+    assert!(compile(folder.path(), &around, &mut problems).is_none());
+    let sentence = "onboarding.toml:2:8: error: the platform has no roles";
+    assert!(problems.to_string().contains(sentence), "{problems}");
 }

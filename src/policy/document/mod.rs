@@ -3,6 +3,7 @@
 
 mod abuse;
 mod addresses;
+mod attributes;
 mod hooks;
 mod joining;
 mod signup;
@@ -20,6 +21,7 @@ use crate::rate_limit::Per;
 
 pub use abuse::{AbuseShape, CodeLanes, FormLanes, LinkLanes, MailLanes};
 pub use addresses::{Addresses, Welcome};
+pub use attributes::{AttributeShape, RoleRuleShape, WriteWord};
 pub use hooks::{HookShape, WhenDown};
 pub use joining::{ApprovalShape, PartnerShape};
 pub use signup::{
@@ -114,6 +116,12 @@ pub struct OnboardingFile {
     /// Signing in by the platform's own passwords.
     #[serde(default)]
     pub local_login: LocalLoginShape,
+    /// What of a user follows the identity provider's claims.
+    #[serde(default)]
+    pub attribute: Vec<AttributeShape>,
+    /// Which roles follow the identity provider's claims.
+    #[serde(default)]
+    pub role: Vec<RoleRuleShape>,
 }
 
 /// Signing in by the platform's own passwords.

@@ -413,6 +413,7 @@ fn policy(limits: Limits) -> Policy {
             local_login: LocalLogin::default(),
             partner: PartnerPolicy::default(),
             approval: ApprovalPolicy::default(),
+            attributes: vestibule::policy::attributes::AttributePolicy::default(),
         },
         limits,
         forms: Forms {

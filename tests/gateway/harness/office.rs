@@ -23,6 +23,7 @@ use vestibule::onboarding::{
     Abuse, LinkRequest, LinkStep, NextStep, Onboarding, OnboardingParts, RegistrationId,
     SubmitError,
 };
+use vestibule::outbox::OutboxParts;
 use vestibule::platform::Platform;
 use vestibule::platform::builtin::{BuiltinPlatform, Listing};
 use vestibule::policy::duties::Duties;
@@ -105,6 +106,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
         local_login: LocalLogin::default(),
         partner: PartnerPolicy::default(),
         approval: ApprovalPolicy::default(),
+        attributes: vestibule::policy::attributes::AttributePolicy::default(),
     };
     change(&mut onboarding);
     let text = AgreementText {
@@ -189,6 +191,18 @@ impl Office {
         );
         self.metrics = parts.metrics.clone();
         self.onboarding = Arc::new(Onboarding::new(parts));
+    }
+
+    /// Another node of the same office, with a clock of its own.
+    pub fn another_node(&self, clock: Arc<FrozenClock>, policy: Arc<Policy>) -> Arc<Onboarding> {
+        let platform = self.platform.clone();
+        let outbox = self.outbox.clone();
+        Arc::new(Onboarding::new(parts(
+            &self.database,
+            (platform, policy),
+            clock,
+            outbox,
+        )))
     }
 
     pub async fn submit(
@@ -300,11 +314,13 @@ fn parts(
     outbox: Arc<Outbox>,
 ) -> OnboardingParts {
     let store = Arc::new(SqlRegistrationStore::new(database.clone()));
+    let keys = Arc::new(KeyRing::new(SealKey::from_bytes([7; 32]), vec![]));
     let policy: Arc<dyn PolicySource> = Arc::new(Fixed(policy));
     OnboardingParts {
         platform,
         proofs: store.clone(),
         duties: store.clone(),
+        attributes: store.clone(),
         funnel: store.clone(),
         approvals: store.clone(),
         invitations: store.clone(),
@@ -321,7 +337,14 @@ fn parts(
         webhooks: None,
         metrics: Metrics::default(),
         audit: Arc::new(SqlAudit::new(database.clone())),
-        keys: Arc::new(KeyRing::new(SealKey::from_bytes([7; 32]), vec![])),
+        outbox: Arc::new(vestibule::outbox::Outbox::new(OutboxParts {
+            database: database.clone(),
+            keys: keys.clone(),
+            clock: clock.clone(),
+            metrics: Metrics::default(),
+            node: Node::at("office"),
+        })),
+        keys,
         clock,
         provider_names: BTreeMap::from([(ProviderId::new("corp"), "Corp login".to_owned())]),
         origins: BTreeMap::from([(HOST.to_owned(), format!("https://{HOST}"))]),

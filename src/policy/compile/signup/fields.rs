@@ -168,6 +168,26 @@ pub fn known_field(name: &At<String>, findings: &mut Findings<'_>) -> Option<Fie
     Some(field(&shape, findings))
 }
 
+/// A field of a user's that no form asks.
+pub fn own_field(name: &At<String>, kind: Kind, findings: &mut Findings<'_>) -> Field {
+    check_name(name, findings);
+    Field {
+        name: name.value.clone(),
+        kind: self::kind(kind, name, &[], findings),
+        label: BTreeMap::new(),
+        hint: BTreeMap::new(),
+        required: false,
+        when: None,
+        required_when: None,
+        account_types: Vec::new(),
+        goes_to: FieldTarget::User,
+        prefill: None,
+        locked_when_verified: false,
+        max_length: length(None, findings),
+        autocomplete: None,
+    }
+}
+
 fn check_name(name: &At<String>, findings: &mut Findings<'_>) {
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 40
@@ -239,7 +259,8 @@ fn target(target: Option<Target>) -> FieldTarget {
     }
 }
 
-fn mapping(from: &At<Prefill>, findings: &mut Findings<'_>) -> Option<Mapping> {
+/// A claim by its name, or an expression over `identity`.
+pub fn mapping(from: &At<Prefill>, findings: &mut Findings<'_>) -> Option<Mapping> {
     match &from.value {
         Prefill::Claim(name) => Some(Mapping::Claim(name.clone())),
         Prefill::Expression { cel } => {

@@ -5,7 +5,7 @@ mod captcha;
 mod extras;
 mod fields;
 
-pub use fields::known_field;
+pub use fields::{known_field, mapping, own_field};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
