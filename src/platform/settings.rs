@@ -53,11 +53,14 @@ pub struct RestSettings {
 impl PlatformKind {
     /// Whether users have roles that can be given and taken away; none where that is asked later.
     pub fn has_roles(&self) -> Option<bool> {
-        if let Self::ThingsBoard(settings) = self {
-            let is_professional = |edition| edition == ThingsBoardEdition::Professional;
-            return settings.edition.map(is_professional);
+        match self {
+            Self::Builtin | Self::Shared(_) | Self::Scim(_) => Some(true),
+            Self::ThingsBoard(settings) => {
+                let is_professional = |edition| edition == ThingsBoardEdition::Professional;
+                settings.edition.map(is_professional)
+            }
+            Self::Rest(settings) => Some(settings.description.gives_roles()),
         }
-        matches!(self, Self::Builtin | Self::Shared(_)).then_some(true)
     }
 }
 

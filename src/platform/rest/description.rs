@@ -297,6 +297,11 @@ impl Description {
         self.operations.get(&name)
     }
 
+    /// Whether it says how roles are given and taken away.
+    pub fn gives_roles(&self) -> bool {
+        self.has(Name::UpdateRoles)
+    }
+
     /// Whether the platform can do it.
     pub(super) fn has(&self, name: Name) -> bool {
         self.operations.contains_key(&name)
