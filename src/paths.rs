@@ -45,6 +45,14 @@ pub const LOGGED_OUT: &str = "/auth/logged-out";
 pub const LANGUAGE: &str = "/auth/language";
 /// The keys that assertions to upstreams are signed with: a JWK Set (RFC 7517).
 pub const KEY_SET: &str = "/auth/jwks.json";
+/// Signs the platform's own pages in, and leads back to them.
+pub const HAND_OFF: &str = "/auth/hand-off";
+/// A new token for the platform's own pages (POST).
+pub const HAND_OFF_TOKEN: &str = "/auth/hand-off/token";
+/// The ways in that the platform's own login page shows.
+pub const HAND_OFF_WAYS: &str = "/auth/hand-off/ways";
+/// Signs out of the platform's own pages (POST).
+pub const HAND_OFF_LOGOUT: &str = "/auth/hand-off/logout";
 /// Static files of the pages: `/auth/assets/{file}`.
 pub const ASSETS: &str = "/auth/assets/{file}";
 

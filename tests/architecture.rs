@@ -77,7 +77,7 @@ const HOMES: &[(&str, &str)] = &[
     ("governor", "rate_limit/node"),
     ("cel", "expression"),
     ("reqwest", "outbound"),
-    ("moka", "session/cache rate_limit/node"),
+    ("moka", "session/cache rate_limit/node platform/tokens"),
     ("argon2", "platform/builtin"),
     ("chacha20poly1305", "seal"),
     ("hkdf", "seal"),

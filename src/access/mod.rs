@@ -25,7 +25,7 @@ pub use verdict::{Permit, Refusal, Verdict};
 /// The rule is chosen by host, path and method; then it judges. No rule means login. An error on
 /// the way is never Forward.
 pub fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy) -> Verdict {
-    let Some(rule) = the_one_rule(facts, policy) else {
+    let Some(rule) = rule_for(facts, policy) else {
         return Verdict::Refuse(Refusal::AmbiguousPath);
     };
     if facts.path.has_encoded_slash() && !rule.allow_encoded_slash {
@@ -59,7 +59,7 @@ pub fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy)
 
 /// The rule for a request; none when encoded delimiters in the path (`%40` for `@`) would choose
 /// another one than the plain ones, for which the upstream may take them.
-fn the_one_rule<'a>(facts: &RequestFacts, policy: &'a Policy) -> Option<&'a Arc<Rule>> {
+pub fn rule_for<'a>(facts: &RequestFacts, policy: &'a Policy) -> Option<&'a Arc<Rule>> {
     let choose = |path: &str| {
         policy
             .rules
@@ -102,10 +102,19 @@ fn first_duty(
     if rule.access == Access::Public {
         return None;
     }
+    let is_page = facts.kind == RequestKind::Page;
+    duty_of(session, policy, (&facts.host, is_page))
+}
+
+/// What somebody has to do first on a host, for a page or for anything else.
+pub fn duty_of(
+    session: &OpenSession,
+    policy: &Policy,
+    (host, is_page): (&str, bool),
+) -> Option<Duty> {
     let record = &session.record;
     let account_type = record.account()?.account_type;
-    let is_page = facts.kind == RequestKind::Page;
-    let form = policy.forms.of(&facts.host);
+    let form = policy.forms.of(host);
     let duties = policy.onboarding.duties;
     duties.first(form, account_type, (&record.cleared, is_page))
 }

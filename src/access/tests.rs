@@ -36,6 +36,7 @@ fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
         allow_encoded_slash: false,
         allow_semicolon: false,
         max_body: None,
+        hand_off: None,
     }
 }
 

@@ -7,20 +7,19 @@ mod foundation;
 mod node;
 mod platforms;
 mod probes;
+mod traffic;
 mod use_cases;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminParts, AdminTokens};
-use crate::captcha::CaptchaSettings;
 use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
 use crate::database::{Database, DatabaseError, Node};
 use crate::login::Login;
@@ -31,24 +30,21 @@ use crate::onboarding::Onboarding;
 use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
 use crate::outbox::{Carrier, Outbox};
-use crate::pages::{self, Pages, PagesParts};
 use crate::platform::builtin::BuiltinPlatform;
-use crate::platform::handoff::{self, Assertions, CannotSign};
+use crate::platform::handoff::CannotSign;
 use crate::platform::{scim, thingsboard};
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
-use crate::proxy::{
-    self, AssertionsByUpstream, Certificates, ListenProblem, Listener, ProxyParts, ProxySettings,
-    UpstreamSettings,
-};
+use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts};
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
 pub use correspondence::courier;
 use correspondence::{Hooks, and_follower};
-use error_pages::PagesOfErrors;
 use foundation::{Foundation, Ground};
 use node::{node, take_over};
+use platforms::OpenPlatform;
+use traffic::proxy_parts;
 use use_cases::Office;
 
 /// How often what is over is forgotten.
@@ -107,8 +103,7 @@ pub struct Gateway {
     listener: Listener,
     admin: TcpListener,
     admin_parts: AdminParts,
-    own_platform: Arc<BuiltinPlatform>,
-    platform_is_elsewhere: bool,
+    platform: OpenPlatform,
     onboarding: Arc<Onboarding>,
     outbox: Arc<Outbox>,
     carriers: Vec<Arc<dyn Carrier>>,
@@ -191,7 +186,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     })
     .await?;
     let sessions = base.sessions(redis.as_ref(), lifetimes)?;
-    let platform = base.introduced_platform(platform).await?;
+    let (platform, tokens) = base.introduced(platform, &proxy.upstreams).await?;
     let listener = Listener::bind(&listener)?;
     let writing = base.correspondence((mail, hooks), node(listener.local_address()))?;
     let onboarding = Arc::new(base.onboarding(Office {
@@ -206,15 +201,15 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let providers = base.providers(providers)?;
     let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers)).await?;
     let login = base.login(&providers, (&sessions, &onboarding), login_attempt);
-    let proxy = proxy_parts(&base, (proxy, captchas), &login, (&sessions, &onboarding))?;
+    let around = (&sessions, &onboarding, tokens);
+    let proxy = proxy_parts(&base, (proxy, captchas), &login, around)?;
     Ok(Gateway {
         proxy,
         listener,
         admin,
         admin_parts,
-        own_platform: platform.own,
-        platform_is_elsewhere: platform.is_elsewhere,
         carriers: and_follower(writing.carriers, &onboarding),
+        platform,
         onboarding,
         outbox: writing.outbox,
         login,
@@ -247,56 +242,6 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
     }))
 }
 
-fn proxy_parts(
-    base: &Foundation,
-    (settings, captchas): (ProxySettings, Vec<CaptchaSettings>),
-    login: &Arc<Login>,
-    (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
-) -> Result<ProxyParts, AssemblyProblem> {
-    let assertions = assertions(base, &settings.upstreams)?;
-    let pages = Arc::new(Pages::new(PagesParts {
-        login: Arc::clone(login),
-        onboarding: Arc::clone(onboarding),
-        sessions: Arc::clone(sessions),
-        policy: base.policy(),
-        captchas: use_cases::captchas(captchas)?,
-        keys: Arc::clone(&base.keys),
-        key_set: key_set_of(&assertions),
-        clock: base.clock(),
-        metrics: base.metrics.clone(),
-    }));
-    Ok(ProxyParts {
-        settings,
-        policy: base.policy(),
-        sessions: Arc::clone(sessions),
-        pages: pages::router(Arc::clone(&pages)),
-        error_pages: Arc::new(PagesOfErrors(pages)),
-        limiter: base.limiter(),
-        assertions,
-        clock: base.clock(),
-        metrics: base.metrics.clone(),
-    })
-}
-
-/// What signs for upstreams, where the operator wants that.
-fn assertions(
-    base: &Foundation,
-    upstreams: &[UpstreamSettings],
-) -> Result<AssertionsByUpstream, CannotSign> {
-    let signing = upstreams.iter().filter_map(|upstream| {
-        let settings = upstream.handoff.assertion.clone()?;
-        let made = Assertions::new(settings, &base.keys);
-        Some(made.map(|made| (upstream.name.clone(), Arc::new(made))))
-    });
-    signing.collect()
-}
-
-/// The keys of all assertions, where there are any.
-fn key_set_of(assertions: &AssertionsByUpstream) -> Option<Bytes> {
-    let all = assertions.values().map(AsRef::as_ref);
-    (!assertions.is_empty()).then(|| handoff::key_set(all))
-}
-
 async fn admin_door(
     base: &Foundation,
     settings: AdminSettings,
@@ -321,7 +266,7 @@ impl Gateway {
 
     /// The builtin platform, for those who put the first customers there.
     pub fn platform(&self) -> &Arc<BuiltinPlatform> {
-        &self.own_platform
+        &self.platform.own
     }
 
     /// What to ask for a reload while the gateway runs.
@@ -338,10 +283,10 @@ impl Gateway {
         let address = self.listener.local_address();
         tracing::info!(%address, "listening");
         let stop = CancellationToken::new();
-        let platform_api = if self.platform_is_elsewhere {
+        let platform_api = if self.platform.is_elsewhere {
             admin::platform_api::none()
         } else {
-            admin::platform_api::router(self.own_platform)
+            admin::platform_api::router(self.platform.own)
         };
         let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
         let guarded = guarded.merge(admin::receipts::router(Arc::clone(&self.onboarding)));

@@ -10,7 +10,8 @@ use crate::platform::builtin::remote::RemoteBuiltinPlatform;
 use crate::platform::rest::RestPlatform;
 use crate::platform::scim::Scim;
 use crate::platform::thingsboard::ThingsBoard;
-use crate::platform::{Platform, PlatformKind, PlatformSettings};
+use crate::platform::{Platform, PlatformKind, PlatformSettings, UserTokens};
+use crate::proxy::UpstreamSettings;
 
 /// The platform that customers are made in, and this installation's own.
 pub(super) struct OpenPlatform {
@@ -23,19 +24,28 @@ pub(super) struct OpenPlatform {
 }
 
 impl Foundation {
-    /// The platform, asked what it is where that has to be known.
-    pub(super) async fn introduced_platform(
+    /// The platform, asked what it is where that has to be known, and its own tokens for users
+    /// where an upstream wants them.
+    pub(super) async fn introduced(
         &self,
         settings: PlatformSettings,
-    ) -> Result<OpenPlatform, AssemblyProblem> {
+        upstreams: &[UpstreamSettings],
+    ) -> Result<(OpenPlatform, Option<Arc<UserTokens>>), AssemblyProblem> {
         let platform = self.platform(settings)?;
+        let wants_tokens = upstreams
+            .iter()
+            .any(|one| one.handoff.thingsboard.is_some());
         if let Some(thingsboard) = &platform.thingsboard {
-            thingsboard.introduce().await?;
+            thingsboard.introduce(wants_tokens).await?;
         }
         if let Some(scim) = &platform.scim {
             scim.introduce().await?;
         }
-        Ok(platform)
+        let tokens = wants_tokens.then(|| {
+            let used = Arc::clone(&platform.used);
+            Arc::new(UserTokens::new(used, self.clock()))
+        });
+        Ok((platform, tokens))
     }
 
     /// The platform, not asked anything yet.

@@ -20,7 +20,7 @@ use crate::mail::smtp::SmtpSettings;
 use crate::operator_file::{self, Problems, SourceFile};
 use crate::platform::PlatformSettings;
 use crate::platform::rest::RestFile;
-use crate::policy::Surroundings;
+use crate::policy::{HandOff, Surroundings};
 use crate::proxy::{ListenerSettings, ProxySettings};
 use crate::seal::KeyRing;
 use crate::session::Lifetimes;
@@ -74,12 +74,15 @@ impl Settings {
     /// What policies may name of this installation.
     pub fn surroundings(&self) -> Surroundings {
         let hosts = self.proxy.hosts.iter().map(|host| host.name.to_string());
+        let has = |by: &HandOff| self.proxy.upstreams.iter().any(|one| one.handoff.has(*by));
+        let hand_offs = HandOff::ALL.into_iter().filter(has);
         Surroundings {
             hosts: hosts.collect(),
             providers: self.providers.iter().map(|one| one.id.clone()).collect(),
             sends_letters: Some(!matches!(self.mail, MailSettings::Nowhere)),
             captchas: Some(self.captchas.iter().map(|one| one.id.clone()).collect()),
             has_roles: self.platform.kind.has_roles(),
+            hand_offs: Some(hand_offs.collect()),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{paths, seal};
 
 const STYLESHEET: &str = include_str!("../../templates/assets/vestibule.css");
 const SCRIPT: &str = include_str!("../../templates/assets/vestibule.js");
+const HAND_OFF: &str = include_str!("../../templates/assets/hand-off.js");
 const CAPTCHA: &str = include_str!("../../templates/assets/captcha.js");
 
 /// A file as it is served.
@@ -32,6 +33,8 @@ pub struct AssetUrls {
     pub script: String,
     /// The script of pages with a check for robots, in front of the other.
     pub captcha: String,
+    /// The script of the page that signs the platform's own pages in.
+    pub hand_off: String,
     /// The operator's logo, if there is one.
     pub logo: Option<String>,
     /// The icon of the browser's tab.
@@ -65,12 +68,13 @@ impl Assets {
 impl AssetUrls {
     /// The URLs of the files of a brand.
     pub fn of(brand: &Brand) -> Self {
-        let files = [stylesheet(brand), script(), captcha()];
-        let [stylesheet, script, captcha] = files.map(|(name, _)| paths::asset(&name));
+        let files = [stylesheet(brand), script(), captcha(), hand_off()];
+        let [stylesheet, script, captcha, hand_off] = files.map(|(name, _)| paths::asset(&name));
         Self {
             stylesheet,
             script,
             captcha,
+            hand_off,
             logo: logo(brand).map(|(name, _)| paths::asset(&name)),
             icon: icon(brand)
                 .or_else(|| logo(brand))
@@ -82,7 +86,7 @@ impl AssetUrls {
 type Named = (String, Asset);
 
 fn files(brand: &Brand) -> impl Iterator<Item = Named> {
-    [stylesheet(brand), script(), captcha()]
+    [stylesheet(brand), script(), captcha(), hand_off()]
         .into_iter()
         .chain(logo(brand))
         .chain(icon(brand))
@@ -112,6 +116,10 @@ fn script() -> Named {
 
 fn captcha() -> Named {
     javascript("captcha", CAPTCHA)
+}
+
+fn hand_off() -> Named {
+    javascript("hand-off", HAND_OFF)
 }
 
 fn javascript(stem: &str, text: &'static str) -> Named {
@@ -190,6 +198,7 @@ mod tests {
             for (url, media_type) in [
                 (urls.stylesheet, "text/css; charset=utf-8"),
                 (urls.script, "text/javascript; charset=utf-8"),
+                (urls.hand_off, "text/javascript; charset=utf-8"),
                 (urls.captcha, "text/javascript; charset=utf-8"),
                 (urls.logo.unwrap(), "image/svg+xml"),
             ] {

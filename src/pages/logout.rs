@@ -87,6 +87,7 @@ impl Pages {
             .login
             .log_out(&visit.client, &visit.cookies)
             .await?;
+        self.revoke_token(&open, None);
         let response = if wants_another_account(&fields) {
             see_other(&page_link(&wanted_page(visit, &open), true))
         } else if let Some(end_session) = &logged_out.end_session {

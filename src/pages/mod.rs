@@ -13,6 +13,7 @@ mod brand;
 mod captcha;
 pub mod error_page;
 mod form_token;
+mod hand_off;
 mod held_back;
 mod invitation;
 mod key_set;
@@ -54,6 +55,7 @@ use crate::clock::SharedClock;
 use crate::login::Login;
 use crate::onboarding::Onboarding;
 use crate::paths;
+use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::seal::KeyRing;
 use crate::session::Sessions;
@@ -78,6 +80,8 @@ pub struct PagesParts {
     pub keys: Arc<KeyRing>,
     /// The keys that upstreams believe assertions by (a JWK Set), where there are any.
     pub key_set: Option<Bytes>,
+    /// The platform's own tokens, where an upstream wants them.
+    pub user_tokens: Option<Arc<UserTokens>>,
     /// The time.
     pub clock: SharedClock,
     /// What is counted.
@@ -146,6 +150,13 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route(paths::LOGGED_OUT, get(logout::logged_out))
         .route(paths::LANGUAGE, post(language_choice::choose))
         .route(paths::KEY_SET, get(key_set::show))
+        .route(paths::HAND_OFF, get(hand_off::show))
+        .route(paths::HAND_OFF_TOKEN, post(hand_off::token))
+        .route(
+            paths::HAND_OFF_WAYS,
+            get(hand_off::ways).post(hand_off::ways),
+        )
+        .route(paths::HAND_OFF_LOGOUT, post(hand_off::log_out))
         .route(paths::ASSETS, get(looks::serve))
         .fallback(error_page::not_found)
         .method_not_allowed_fallback(error_page::wrong_method)

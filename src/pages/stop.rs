@@ -44,6 +44,8 @@ pub enum Stop {
     WrongMethod,
     /// The session store does not answer.
     StoreDown,
+    /// The platform does not answer.
+    PlatformDown,
     /// A login got nowhere.
     Login(LoginError),
     /// Onboarding does not answer.
@@ -95,7 +97,9 @@ impl Stop {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::StoreDown | Self::Onboarding(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreDown | Self::PlatformDown | Self::Onboarding(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Login(error) => {
                 StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
@@ -266,7 +270,9 @@ fn problem_of(stop: &Stop, visit: &Visit) -> Problem {
 fn log(stop: &Stop, visit: &Visit) {
     match stop {
         Stop::Login(LoginError::NotProven { .. }) => log_fault_of_provider(stop, visit),
-        Stop::StoreDown | Stop::Onboarding(_) | Stop::Template(_) => log_fault(stop, visit),
+        Stop::StoreDown | Stop::PlatformDown | Stop::Onboarding(_) | Stop::Template(_) => {
+            log_fault(stop, visit);
+        }
         Stop::Login(_) | Stop::Form(_) | Stop::Blocked(_) => log_refusal(stop, visit),
         Stop::GoTo(_)
         | Stop::HeldBack(_)

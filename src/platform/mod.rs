@@ -16,6 +16,8 @@ mod roles;
 pub mod scim;
 mod settings;
 pub mod thingsboard;
+pub mod tokens;
+mod user_tokens;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -30,6 +32,7 @@ pub use settings::{
     PlatformKind, PlatformSettings, RemoteSettings, RestSettings, ScimCredentials, ScimCustomers,
     ScimSettings, ThingsBoardCredentials, ThingsBoardEdition, ThingsBoardSettings,
 };
+pub use user_tokens::UserTokens;
 
 use crate::identity::{
     Account, AccountType, CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId,
@@ -256,5 +259,16 @@ pub trait Platform: Send + Sync {
     /// What the platform demands of passwords, where it publishes that.
     async fn password_rules(&self) -> Result<Option<PasswordRules>, PlatformError> {
         Ok(None)
+    }
+
+    /// A token of the platform's own for the user whose account this is, by what the platform says
+    /// of them today; none where it does not let them in, or makes no such tokens.
+    async fn user_token(&self, _account: &Account) -> Result<Option<tokens::Token>, PlatformError> {
+        Ok(None)
+    }
+
+    /// Has the platform take such a token no longer, where it can.
+    async fn revoke_token(&self, _token: &SecretString) -> Result<(), PlatformError> {
+        Ok(())
     }
 }

@@ -15,6 +15,40 @@ pub enum Access {
     Login,
 }
 
+/// By what an upstream learns who somebody is. Names of fields, keys and audiences are the
+/// installation's; a rule chooses among what its upstream has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOff {
+    /// Plain fields.
+    Headers,
+    /// A signed assertion.
+    Assertion,
+    /// The identity provider's access token.
+    AccessToken,
+    /// ThingsBoard's own token.
+    ThingsBoard,
+}
+
+impl HandOff {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Headers,
+        Self::Assertion,
+        Self::AccessToken,
+        Self::ThingsBoard,
+    ];
+
+    /// The word for it in `access.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::Assertion => "assertion",
+            Self::AccessToken => "access_token",
+            Self::ThingsBoard => "thingsboard",
+        }
+    }
+}
+
 /// One rule of `policies/access.toml`.
 #[derive(Debug)]
 pub struct Rule {
@@ -38,6 +72,17 @@ pub struct Rule {
     pub allow_semicolon: bool,
     /// The largest request body, octets; none for the installation's limit.
     pub max_body: Option<u64>,
+    /// By what the upstream learns who it is; none for all that the upstream has.
+    pub hand_off: Option<Vec<HandOff>>,
+}
+
+impl Rule {
+    /// Whether the upstream learns by this who it is.
+    pub fn hands_off(&self, by: HandOff) -> bool {
+        self.hand_off
+            .as_ref()
+            .is_none_or(|chosen| chosen.contains(&by))
+    }
 }
 
 impl Placed for Rule {
@@ -77,6 +122,7 @@ impl Rules {
                 allow_encoded_slash: false,
                 allow_semicolon: false,
                 max_body: None,
+                hand_off: None,
             }),
         }
     }

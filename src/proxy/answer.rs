@@ -78,6 +78,8 @@ pub enum Problem {
     Forbidden,
     /// The decision refuses it.
     Refused(Refusal),
+    /// The platform does not let the user in: 403.
+    AccountClosed,
     /// Something of the user cannot be told to the upstream: 403.
     UnfitClaim,
     /// Too many requests: 429.
@@ -111,6 +113,7 @@ impl Problem {
             Self::RegistrationRequired
             | Self::DutyFirst(_)
             | Self::Forbidden
+            | Self::AccountClosed
             | Self::UnfitClaim => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
                 Refusal::StoreDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -153,6 +156,7 @@ impl Problem {
                 Refusal::ForeignWebSocket => "foreign_origin",
                 Refusal::RuleFailed { .. } => "rule_failed",
             },
+            Self::AccountClosed => "account_closed",
             Self::UnfitClaim => "unfit_claim",
             Self::SlowDown(_) => "slow_down",
             Self::Busy => "busy",
@@ -169,7 +173,7 @@ impl Problem {
             Self::LoginRequired => Outcome::Challenge,
             Self::RegistrationRequired => Outcome::Onboard,
             Self::DutyFirst(_) => Outcome::DoFirst,
-            Self::Forbidden => Outcome::Forbid,
+            Self::Forbidden | Self::AccountClosed => Outcome::Forbid,
             Self::Refused(_) | Self::UnfitClaim | Self::Internal => Outcome::Refuse,
             Self::SlowDown(_) | Self::Busy => Outcome::SlowDown,
             Self::UpstreamDown | Self::UpstreamBroken | Self::UpstreamSlow => Outcome::Forward,
@@ -178,7 +182,7 @@ impl Problem {
     }
 
     /// What a person reads where no error pages are plugged in.
-    fn sentence(&self) -> &'static str {
+    pub(super) fn sentence(&self) -> &'static str {
         match self.status() {
             StatusCode::UNAUTHORIZED => "You need to sign in.",
             StatusCode::FORBIDDEN => "You may not open this.",
@@ -273,6 +277,11 @@ impl Answer {
     /// Sends a browser to what has to be done first, and back to where it wanted to go.
     pub(super) fn do_first(duty: Duty, return_to: &ReturnTo) -> Self {
         Self::see_other(&url_back_to(page_of(duty), return_to))
+    }
+
+    /// Sends a browser to where the platform's own pages are signed in, and back.
+    pub(super) fn hand_off(return_to: &ReturnTo) -> Self {
+        Self::see_other(&url_back_to(paths::HAND_OFF, return_to))
     }
 
     /// The whole answer as it is written to an HTTP/1 connection that is closed after it.

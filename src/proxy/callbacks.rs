@@ -13,8 +13,8 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use super::answer::Problem;
 use super::context::RequestContext;
 use super::gateway::{Gateway, Next};
+use super::hand_off::{HandoffProblem, Told, clean};
 use super::respond::send;
-use super::upstream::{HandoffProblem, clean};
 use crate::access::RequestKind;
 
 /// A request whose claims do not fit into fields.
@@ -110,7 +110,13 @@ impl ProxyHttp for Shared {
         // Sent again to another server, a body counts from its beginning.
         ctx.body_seen = 0;
         ctx.asked_upstream = Some(tokio::time::Instant::now());
-        match upstream.handoff().apply(request, permit, host, client) {
+        let told = Told {
+            permit,
+            host,
+            client,
+            user_token: ctx.user_token.as_deref(),
+        };
+        match upstream.handoff().apply(request, told) {
             Ok(()) => Ok(()),
             Err(HandoffProblem::Claim(unfit)) => {
                 tracing::warn!(reference = %ctx.reference, cause = %unfit, "a claim is unfit");
@@ -135,6 +141,9 @@ impl ProxyHttp for Shared {
         }
         if !response.status.is_informational() || response.status == 101 {
             ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
+        }
+        if response.status == 401 {
+            self.token_was_refused(ctx);
         }
         clean(response)
     }

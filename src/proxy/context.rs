@@ -13,6 +13,7 @@ use super::settings::HostSettings;
 use super::streams::RequestScope;
 use super::upstream::Upstream;
 use crate::access::{Permit, RequestKind};
+use crate::platform::tokens::HeldToken;
 use crate::rate_limit::Network;
 
 /// What became of a request, as metrics and the log name it.
@@ -123,6 +124,10 @@ pub(super) struct RequestContext {
     pub(super) permit: Option<Permit>,
     /// Where to.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The platform's own token for it, where the upstream wants one.
+    pub(super) user_token: Option<Arc<HeldToken>>,
+    /// Whether pages of ThingsBoard's read what is answered.
+    pub(super) speaks_thingsboard: bool,
     /// What became of it.
     pub(super) outcome: Outcome,
     /// The status that the client got; 0 when it got none.
@@ -155,6 +160,8 @@ impl RequestContext {
             path: String::new(),
             permit: None,
             upstream: None,
+            user_token: None,
+            speaks_thingsboard: false,
             outcome: Outcome::Malformed,
             status: 0,
             body_seen: 0,

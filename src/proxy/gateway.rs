@@ -20,11 +20,13 @@ use super::limits::Lanes;
 use super::main_runtime::MainRuntime;
 use super::respond::send;
 use super::settings::{DoorLimits, Hosts};
+use super::thingsboard::in_its_words;
 use super::upstreams::Upstreams;
 use crate::access::{
     ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide, device_word,
 };
 use crate::paths;
+use crate::platform::UserTokens;
 use crate::policy::{Limits, Policy, PolicySource};
 use crate::rate_limit::Network;
 use crate::session::cookie::{self, SESSION_COOKIE};
@@ -41,6 +43,8 @@ pub(super) struct Gateway {
     pub(super) error_pages: Arc<dyn ErrorPages>,
     pub(super) lanes: Lanes,
     pub(super) upstreams: Arc<Upstreams>,
+    /// The platform's own tokens, where an upstream wants them.
+    pub(super) user_tokens: Option<Arc<UserTokens>>,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
     /// Where sessions are looked up in the store.
@@ -121,11 +125,18 @@ impl Gateway {
         let request = session.req_header();
         let facts = self.take_facts(request, ctx)?;
         if paths::is_ours(facts.path.as_str()) {
-            return self.page(request, &facts, ctx);
+            return self.page(request, (&facts, facts.path.as_str()), ctx);
+        }
+        ctx.upstream = self
+            .upstreams
+            .choose(&facts.host, facts.path.as_str())
+            .cloned();
+        let policy = self.policy.current();
+        if let Some(answered) = self.in_its_place(request, (&facts, &policy), ctx) {
+            return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
         let standing = self.standing(cookie, &facts.host, ctx.network()).await;
-        let policy = self.policy.current();
         let verdict = decide(&facts, &standing, &policy);
         if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
             (&verdict, cookie, &ctx.scope)
@@ -133,11 +144,10 @@ impl Gateway {
         {
             scope.depends_on(cookie, &facts.host);
         }
-        ctx.upstream = self
-            .upstreams
-            .choose(&facts.host, facts.path.as_str())
-            .cloned();
-        self.act_on(verdict, &policy, request, ctx)
+        match self.act_on(verdict, &policy, request, ctx)? {
+            Next::Forward => self.with_its_token(request, &facts, ctx).await,
+            answered => Ok(answered),
+        }
     }
 
     fn take_facts(
@@ -167,13 +177,13 @@ impl Gateway {
         Ok(facts)
     }
 
-    fn page(
+    /// Has the page of ours at `path` answer.
+    pub(super) fn page(
         &self,
         request: &RequestHeader,
-        facts: &RequestFacts,
+        (facts, path): (&RequestFacts, &str),
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
-        let path = facts.path.as_str();
         let is_submit = !matches!(request.method, Method::GET | Method::HEAD);
         let policy = self.policy.current();
         self.lanes
@@ -264,7 +274,11 @@ impl Gateway {
             languages: languages.and_then(|languages| languages.to_str().ok()),
             reference: &ctx.reference.to_string(),
         };
-        explain(&page, ctx.kind, &*self.error_pages)
+        let mut answer = explain(&page, ctx.kind, &*self.error_pages);
+        if ctx.speaks_thingsboard {
+            in_its_words(&mut answer, problem);
+        }
+        answer
     }
 
     pub(super) async fn answer_page(

@@ -35,6 +35,16 @@ impl MainRuntime {
         }
     }
 
+    /// Does the work there, and nobody waits; not at all while too much is under way.
+    pub(super) fn start(&self, work: impl Future<Output: Send> + Send + 'static) {
+        if let Some(place) = self.caps.admit(None) {
+            self.runtime.spawn(async move {
+                let _place = place;
+                work.await
+            });
+        }
+    }
+
     /// Does the work there; `None` for the network exempts it from that cap.
     pub(super) async fn run<F>(
         &self,

@@ -14,6 +14,7 @@ mod counters;
 mod facts;
 mod gateway;
 mod guard;
+mod hand_off;
 mod head;
 mod head_reader;
 mod http2;
@@ -24,6 +25,7 @@ mod patience;
 mod respond;
 mod settings;
 mod streams;
+mod thingsboard;
 mod upstream;
 mod upstreams;
 mod wire;
@@ -42,6 +44,7 @@ use upstreams::Upstreams;
 use workers::Workers;
 
 use crate::clock::SharedClock;
+use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
 use crate::session::Sessions;
@@ -52,9 +55,10 @@ pub use authorities::{Authorities, AuthoritiesProblem};
 pub use bridge::Pages;
 pub use listeners::{CertificateProblem, Certificates, ListenProblem, Listener};
 pub use settings::{
-    CertificateFiles, DoorLimits, HandoffSettings, HostProblem, HostSettings, ListenerSettings,
-    ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
+    CertificateFiles, ClosedWays, DoorLimits, HandoffSettings, HostProblem, HostSettings,
+    ListenerSettings, ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
 };
+pub use thingsboard::kept_from_thingsboard;
 pub use upstreams::{AssertionsByUpstream, places_of, upstream_for};
 
 /// How many sessions are looked up in the store at once, in all and for one network.
@@ -79,6 +83,8 @@ pub struct ProxyParts {
     pub limiter: Arc<dyn RateLimiter>,
     /// Proves to upstreams who somebody is.
     pub assertions: AssertionsByUpstream,
+    /// The platform's own tokens, where an upstream wants them.
+    pub user_tokens: Option<Arc<UserTokens>>,
     /// The time.
     pub clock: SharedClock,
     /// Counts.
@@ -153,6 +159,7 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
             metrics: parts.metrics.clone(),
         },
         upstreams,
+        user_tokens: parts.user_tokens.clone(),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),

@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::authorities::Authorities;
 use crate::platform::handoff::AssertionSettings;
+use crate::policy::HandOff;
 use crate::policy::place::PathPattern;
 
 /// What the data plane needs to know.
@@ -40,6 +41,8 @@ pub struct HostSettings {
     pub authority: HeaderValue,
     /// `https` or `http`, for `X-Forwarded-Proto`.
     pub scheme: HeaderValue,
+    /// The port, also where the origin leaves it out, for `X-Forwarded-Port`.
+    pub port: HeaderValue,
 }
 
 /// An origin that no host can be made of.
@@ -69,6 +72,7 @@ impl HostSettings {
             name: name.to_ascii_lowercase().into(),
             authority: value(authority)?,
             scheme: value(url.scheme())?,
+            port: url.port_or_known_default().unwrap_or_default().into(),
             origin: text.as_str().into(),
         })
     }
@@ -199,6 +203,31 @@ pub struct HandoffSettings {
     pub email: HeaderName,
     /// A signed assertion of all that, where there is one.
     pub assertion: Option<AssertionSettings>,
+    /// ThingsBoard's own token, where the upstream is one.
+    pub thingsboard: Option<ClosedWays>,
+}
+
+impl HandoffSettings {
+    /// Whether the upstream learns by this who somebody is, where a rule says nothing else.
+    pub fn has(&self, by: HandOff) -> bool {
+        match by {
+            HandOff::Headers => true,
+            HandOff::Assertion => self.assertion.is_some(),
+            HandOff::AccessToken => false,
+            HandOff::ThingsBoard => self.thingsboard.is_some(),
+        }
+    }
+}
+
+/// Which of ThingsBoard's own ways in are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedWays {
+    /// Passwords, public links, OAuth 2.0.
+    pub login: bool,
+    /// Self-registration.
+    pub sign_up: bool,
+    /// Activation and forgotten passwords.
+    pub passwords: bool,
 }
 
 impl Default for HandoffSettings {
@@ -208,6 +237,7 @@ impl Default for HandoffSettings {
             customer: HeaderName::from_static("x-vestibule-customer"),
             email: HeaderName::from_static("x-vestibule-email"),
             assertion: None,
+            thingsboard: None,
         }
     }
 }

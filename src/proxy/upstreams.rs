@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::hand_off::{Around, Handoff, Managed};
 use super::settings::UpstreamSettings;
-use super::upstream::{Around, Handoff, Upstream, managed_names};
+use super::upstream::Upstream;
 use crate::access::header_hygiene::ManagedNames;
 use crate::clock::SharedClock;
 use crate::platform::handoff::Assertions;
@@ -17,7 +18,7 @@ pub type AssertionsByUpstream = BTreeMap<String, Arc<Assertions>>;
 pub(super) struct Upstreams {
     all: Vec<Arc<Upstream>>,
     grounds: Places<Ground<Arc<Upstream>>>,
-    managed: Arc<ManagedNames>,
+    managed: Managed,
 }
 
 /// Requests that an upstream gets.
@@ -44,9 +45,9 @@ impl Upstreams {
         assertions: &AssertionsByUpstream,
         clock: SharedClock,
     ) -> Self {
-        let managed = Arc::new(managed_names(&settings));
+        let managed = Managed::of(&settings);
         let around = Around {
-            managed: Arc::clone(&managed),
+            managed: managed.clone(),
             clock,
         };
         let count = settings.len();
@@ -75,7 +76,7 @@ impl Upstreams {
 
     /// The names of fields that only the gateway may set.
     pub(super) fn managed(&self) -> &ManagedNames {
-        &self.managed
+        self.managed.all()
     }
 
     /// Looks the names of all servers up.

@@ -6,10 +6,17 @@
 
 use std::time::Duration;
 
-use super::SessionId;
+use super::{SessionId, SessionKey};
+use crate::seal;
 
 /// The session cookie, and how every other cookie of the gateway begins.
 pub const SESSION_COOKIE: &str = "__Host-vestibule";
+
+/// Remembers whose token the platform's own pages have in this browser.
+pub const HANDED_COOKIE: &str = "__Host-vestibule-handed";
+
+/// Remembers for a while that somebody signed out of the platform's own pages in this browser.
+pub const LEFT_COOKIE: &str = "__Host-vestibule-left";
 
 /// Further `name=value` pairs in one Cookie field are not looked at.
 const MAX_PAIRS: usize = 256;
@@ -60,6 +67,16 @@ pub fn session_cookie(id: &SessionId) -> String {
 /// The Set-Cookie text that takes the session from a browser.
 pub fn clear_session_cookie() -> String {
     clear_cookie(SESSION_COOKIE)
+}
+
+/// The Set-Cookie text that says that the platform's own pages have a token of this session.
+pub fn handed_cookie(session: &SessionKey) -> String {
+    set_cookie(HANDED_COOKIE, &handed_mark(session), None)
+}
+
+/// What [`HANDED_COOKIE`] holds for a session: nothing that leads to it.
+pub fn handed_mark(session: &SessionKey) -> String {
+    seal::digest_parts(&["handed", session.as_str()])
 }
 
 /// The Set-Cookie text of one of the gateway's cookies. `name` and `value` are made by the

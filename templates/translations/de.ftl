@@ -24,6 +24,11 @@ login-again = Ihre letzte Anmeldung hat zu lange gedauert oder wurde unterbroche
 going-title = Weiter zu { $provider }
 going-text = Sie melden sich dort an und kommen gleich zurück. Wenn in ein paar Sekunden nichts geschieht, benutzen Sie die Schaltfläche.
 going-continue = Weiter zu { $provider }
+
+hand-off-title = Einen Moment
+hand-off-text = Sie werden angemeldet und zu Ihrer Seite geleitet.
+hand-off-no-script = Diese Seiten brauchen JavaScript. Schalten Sie es im Browser ein und fahren Sie dann fort.
+hand-off-continue = Weiter
 leaving-title = Abmelden bei { $provider }
 leaving-text = Hier sind Sie abgemeldet. Ein letzter Schritt meldet Sie auch bei { $provider } ab.
 

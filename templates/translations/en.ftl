@@ -24,6 +24,11 @@ login-again = Your last attempt to sign in took too long or was interrupted. Ple
 going-title = Taking you to { $provider }
 going-text = You sign in there and come straight back. If nothing happens within a few seconds, use the button.
 going-continue = Continue to { $provider }
+
+hand-off-title = One moment
+hand-off-text = You are signed in and taken to your page.
+hand-off-no-script = These pages need JavaScript. Switch it on in your browser, then continue.
+hand-off-continue = Continue
 leaving-title = Signing you out of { $provider }
 leaving-text = You are signed out here. One more step also signs you out of { $provider }.
 

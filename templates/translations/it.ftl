@@ -24,6 +24,11 @@ login-again = L’ultimo tentativo di accesso è durato troppo o è stato interr
 going-title = Ti portiamo su { $provider }
 going-text = Accedi lì e torni subito qui. Se entro qualche secondo non succede nulla, usa il pulsante.
 going-continue = Continua su { $provider }
+
+hand-off-title = Un momento
+hand-off-text = L’accesso è in corso e la pagina si apre subito.
+hand-off-no-script = Queste pagine richiedono JavaScript. Attivalo nel browser e poi continua.
+hand-off-continue = Continua
 leaving-title = Uscita da { $provider }
 leaving-text = Qui sei uscito. Con un ultimo passo esci anche da { $provider }.
 

@@ -9,6 +9,7 @@ use crate::harness::{
     Answer, CaptchaVendor, GatewayBuilder, Mailbox, OPERATOR_TOKEN, OidcProvider, Postgres, Redis,
     TestGateway, Upstream, VENDOR_SECRET, Ways,
 };
+use crate::thingsboard_hand_off::Stage;
 
 const SIGNING_IN: &str = r#"
 [[sso.exclude]]
@@ -160,6 +161,33 @@ async fn sign_ups_on_one_embedded_node() {
 #[tokio::test]
 async fn sign_ups_on_two_nodes_with_shared_stores() {
     signing_up("distributed", TestGateway::distributed().nodes(2)).await;
+}
+
+#[tokio::test]
+async fn thingsboards_pages_on_one_embedded_node() {
+    thingsboards_pages("embedded", TestGateway::embedded()).await;
+}
+
+#[tokio::test]
+async fn thingsboards_pages_on_two_nodes_with_shared_stores() {
+    thingsboards_pages("distributed", TestGateway::distributed().nodes(2)).await;
+}
+
+async fn thingsboards_pages(name: &str, set_up: GatewayBuilder<'_>) {
+    let stage = Stage::set().await;
+    let form = "captcha = \"none\"\n[brand]\nname = \"Acme\"\n";
+    let set_up = set_up.policy("signup/default.toml", form);
+    let gateway = stage.builder(set_up, "{}").start().await;
+    let told = json!({
+        "name": name,
+        "origin": gateway.origin(),
+        "providers": { "corp": stage.provider.control() },
+    });
+    runs(
+        "thingsboard.test.mjs",
+        [("VESTIBULE_SET_UP", told.to_string())],
+    )
+    .await;
 }
 
 async fn signing_in(name: &str, set_up: GatewayBuilder<'_>) {

@@ -123,6 +123,8 @@ mod thingsboard_clean_up;
 #[cfg(test)]
 mod thingsboard_faults;
 #[cfg(test)]
+mod thingsboard_hand_off;
+#[cfg(test)]
 mod thingsboard_journeys;
 #[cfg(test)]
 mod thingsboard_tutorial;

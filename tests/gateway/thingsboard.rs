@@ -571,7 +571,7 @@ async fn what_it_is_is_said_at_the_start() {
         ),
     ] {
         let known = adapter(&server, by_login())
-            .introduce()
+            .introduce(false)
             .await
             .unwrap()
             .unwrap();
@@ -582,17 +582,17 @@ async fn what_it_is_is_said_at_the_start() {
 #[tokio::test]
 async fn what_cannot_work_is_said_at_the_start() {
     let old = ThingsBoard::community("3.6.4").await;
-    let refused = adapter(&old, by_login()).introduce().await;
+    let refused = adapter(&old, by_login()).introduce(false).await;
     assert!(matches!(refused, Err(CannotUse::TooOld { .. })));
     let before_keys = ThingsBoard::community("4.2.1").await;
-    let refused = adapter(&before_keys, by_api_key()).introduce().await;
+    let refused = adapter(&before_keys, by_api_key()).introduce(false).await;
     assert!(matches!(refused, Err(CannotUse::Credentials)));
     let wrong = ThingsBoardCredentials::Login {
         user: crate::harness::thingsboard::ADMINISTRATOR.to_owned(),
         password: SecretString::from("wrong"),
     };
     let server = ThingsBoard::community("4.3.0.1").await;
-    let refused = adapter(&server, wrong).introduce().await;
+    let refused = adapter(&server, wrong).introduce(false).await;
     assert!(matches!(refused, Err(CannotUse::Credentials)));
     let customer = server.staff_makes_customer("Acme");
     server.staff_makes_user(&customer, "mario@acme.example", Some("correct horse"));
@@ -600,12 +600,19 @@ async fn what_cannot_work_is_said_at_the_start() {
         user: "mario@acme.example".to_owned(),
         password: SecretString::from("correct horse"),
     };
-    let refused = adapter(&server, not_an_administrator).introduce().await;
+    let refused = adapter(&server, not_an_administrator)
+        .introduce(false)
+        .await;
     assert!(matches!(refused, Err(CannotUse::Authority { .. })));
     server.wants_second_factor_of(crate::harness::thingsboard::ADMINISTRATOR);
-    let refused = adapter(&server, by_login()).introduce().await;
+    let refused = adapter(&server, by_login()).introduce(false).await;
     assert!(matches!(refused, Err(CannotUse::SecondFactor)));
-    assert!(adapter(&server, by_api_key()).introduce().await.is_ok());
+    assert!(
+        adapter(&server, by_api_key())
+            .introduce(false)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]

@@ -100,10 +100,10 @@ export class Issuer {
 
 async function consent({ oidc }) {
   const { Grant } = oidc.provider;
+  // A grant ends with its refresh token, and the session at the provider goes on.
   const known = oidc.session.grantIdFor(oidc.client.clientId);
-  const grant = known
-    ? await Grant.find(known)
-    : new Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+  const grant = (known && (await Grant.find(known)))
+    ?? new Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
   grant.addOIDCScope('openid offline_access profile email phone address');
   await grant.save();
   return grant;

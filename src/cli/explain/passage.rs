@@ -12,9 +12,9 @@ use crate::access::{RequestFacts, RequestKind, Verdict, decide};
 use crate::clock::Timestamp;
 use crate::identity::{Account, PlatformId, UserId, VerifiedIdentity};
 use crate::paths;
-use crate::policy::Rule;
 use crate::policy::duties::Duty;
-use crate::proxy::upstream_for;
+use crate::policy::{HandOff, Rule};
+use crate::proxy::{UpstreamSettings, kept_from_thingsboard, upstream_for};
 use crate::session::{OpenSession, SessionKey, SessionRecord, SessionStanding, Stage};
 
 /// The explanation.
@@ -36,6 +36,11 @@ pub fn explain(
     let upstreams = &ground.settings.proxy.upstreams;
     if let Some(upstream) = upstream_for(upstreams, &facts.host, path) {
         let _ = writeln!(text, "Upstream: {}", upstream.name);
+        let _ = writeln!(text, "Hand-off: {}", handed_off(rule, upstream));
+        if let Some(kept) = kept_from_thingsboard(&upstream.handoff, (rule, &facts)) {
+            let _ = writeln!(text, "Everybody: {kept}");
+            return Ok(text);
+        }
     }
     let stranger = decide(&facts, &SessionStanding::Absent, &ground.policy);
     let _ = writeln!(text, "A stranger: {}", spoken(&stranger));
@@ -45,6 +50,17 @@ pub fn explain(
         let _ = writeln!(text, "Signed in with these claims: {}", spoken(&verdict));
     }
     Ok(text)
+}
+
+/// By what the upstream learns who somebody is.
+fn handed_off(rule: &Rule, upstream: &UpstreamSettings) -> String {
+    let all = HandOff::ALL.into_iter();
+    let chosen = all.filter(|by| upstream.handoff.has(*by) && rule.hands_off(*by));
+    let words: Vec<&str> = chosen.map(HandOff::as_str).collect();
+    if words.is_empty() {
+        return "nothing".to_owned();
+    }
+    words.join(", ")
 }
 
 fn facts(ground: &Ground, request: &str) -> anyhow::Result<RequestFacts> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::{Check, Sound};
-use crate::config::file::{AssertionTable, AssertionWord, HandOff};
+use crate::config::file::{AssertionTable, AssertionWord, HandOff, OwnWayIn, ThingsBoardTable};
 use crate::operator_file::At;
 use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
-use crate::proxy::HandoffSettings;
+use crate::platform::{PlatformKind, PlatformSettings};
+use crate::proxy::{ClosedWays, HandoffSettings};
 
 const ASSERTION_LASTS: RangeInclusive<Duration> = Duration::from_mins(2)..=Duration::from_hours(1);
 
@@ -20,6 +21,7 @@ impl Check<'_> {
             customer,
             email,
             assertion,
+            thingsboard,
         } = hand_off;
         let mut settings = HandoffSettings::default();
         let names = [
@@ -42,7 +44,18 @@ impl Check<'_> {
         settings.assertion = assertion
             .as_ref()
             .and_then(|assertion| self.assertion(assertion, &seen));
+        settings.thingsboard = thingsboard.as_ref().map(|table| closed(table));
         settings
+    }
+
+    /// A token of the platform's is made by the platform's adapter.
+    pub(super) fn token_maker(&mut self, hand_off: &HandOff, platform: &PlatformSettings) {
+        let is_thingsboard = matches!(platform.kind, PlatformKind::ThingsBoard(_));
+        if let Some(table) = hand_off.thingsboard.as_ref().filter(|_| !is_thingsboard) {
+            let message = "the platform is no ThingsBoard, so that nobody makes its tokens";
+            let advice = "take `thingsboard` out, or set `[platform] kind = \"thingsboard\"`";
+            self.findings.error(&table.span, message, advice);
+        }
     }
 
     fn assertion(
@@ -85,5 +98,15 @@ impl Check<'_> {
             },
             valid_for: lasts.unwrap_or(Duration::from_mins(5)),
         })
+    }
+}
+
+fn closed(table: &ThingsBoardTable) -> ClosedWays {
+    let ThingsBoardTable { close } = table;
+    let is_closed = |way| close.as_ref().is_none_or(|closed| closed.contains(&way));
+    ClosedWays {
+        login: is_closed(OwnWayIn::Login),
+        sign_up: is_closed(OwnWayIn::SignUp),
+        passwords: is_closed(OwnWayIn::Passwords),
     }
 }

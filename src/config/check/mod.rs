@@ -68,6 +68,11 @@ impl Check<'_> {
         let keys = self.keys(keys, (store.as_ref(), is_shared));
         let providers = self.providers(identity_provider);
         let platform = self.platform(platform);
+        if let Some(platform) = &platform {
+            for one in upstream.iter() {
+                self.token_maker(&one.hand_off, platform);
+            }
+        }
         let mail = self.mail(mail.as_ref());
         let hooks = self.hooks(hooks.as_ref());
         let captchas = self.captchas(captcha);

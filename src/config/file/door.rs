@@ -148,6 +148,30 @@ pub struct HandOff {
     /// A signed token that says all this and more, for upstreams that others can reach as well;
     /// see `docs/hand-off.md`. Default: none.
     pub assertion: Option<At<AssertionTable>>,
+    /// ThingsBoard's own token for its pages and its API, where the platform is a ThingsBoard; see
+    /// `docs/platforms/thingsboard.md`. `{}` is enough. Default: none.
+    pub thingsboard: Option<At<ThingsBoardTable>>,
+}
+
+/// The hand-off to ThingsBoard.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThingsBoardTable {
+    /// What of ThingsBoard's own ways in is closed: `login` (its passwords and its OAuth 2.0),
+    /// `sign_up`, `passwords` (activation and forgotten passwords). Default: all three.
+    pub close: Option<Vec<OwnWayIn>>,
+}
+
+/// One of ThingsBoard's own ways in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnWayIn {
+    /// Its login by password, by a public link, and by OAuth 2.0.
+    Login,
+    /// Its self-registration.
+    SignUp,
+    /// Activation of users by its letters, and forgotten passwords.
+    Passwords,
 }
 
 /// The signed assertion: a JWT, by the keys at `/auth/jwks.json`.

@@ -354,6 +354,7 @@ impl House {
             captchas: Captchas::new(),
             keys: ground.keys,
             key_set: None,
+            user_tokens: None,
             clock: ground.clock,
             metrics: Metrics::default(),
         });

@@ -5,6 +5,7 @@ mod approval;
 mod captcha;
 mod entry;
 mod form;
+mod hand_off;
 #[cfg(test)]
 mod page_tests;
 mod progress;
@@ -26,6 +27,7 @@ pub use form::{
     AccountTypeChoice, AgreementView, Control, FieldView, InputKind, KnownValue, OptionView,
     RegistrationPage, ResendPage,
 };
+pub use hand_off::HandOffPage;
 pub use progress::{Outcome, ProgressPage, StepState, StepView};
 pub use prove::{CodeProof, PasswordProof, ProvePage};
 

@@ -129,6 +129,15 @@ impl Client {
         read(&self.patiently(&call, None).await?)
     }
 
+    /// Has something done as somebody else, once.
+    pub(super) async fn tell_as(
+        &self,
+        authorization: &HeaderValue,
+        call: &Call,
+    ) -> Result<(), Trouble> {
+        self.once(call, Some(authorization)).await.map(|_| ())
+    }
+
     async fn answer(&self, call: Call) -> Result<Response<Vec<u8>>, Trouble> {
         let authorization = self.session.authorization(self).await?;
         match self.patiently(&call, Some(&authorization)).await {

@@ -43,6 +43,12 @@ pub enum CannotUse {
         /// What it is.
         authority: String,
     },
+    /// It makes no tokens for its users, which an upstream wants.
+    #[error(
+        "ThingsBoard makes no tokens for its users: set SECURITY_USER_TOKEN_ACCESS_ENABLED=true \
+         there, or take `thingsboard` out of `[upstream.hand_off]`"
+    )]
+    NoTokens,
     /// It is too old.
     #[error("ThingsBoard {version} is too old: 3.7 or later is needed")]
     TooOld {
@@ -59,10 +65,11 @@ struct SystemInfo {
 }
 
 impl ThingsBoard {
-    /// Asks at the start what it is, and whether the gateway may do its work. One that is out of
-    /// reach is asked later, and is no reason not to start.
-    pub async fn introduce(&self) -> Result<Option<Installation>, CannotUse> {
-        match self.introduction().await {
+    /// Asks at the start what it is, and whether the gateway may do its work, tokens for users
+    /// included where they are wanted. One that is out of reach is asked later, and is no reason not
+    /// to start.
+    pub async fn introduce(&self, wants_tokens: bool) -> Result<Option<Installation>, CannotUse> {
+        match self.introduction(wants_tokens).await {
             Ok(installation) => {
                 let Installation { edition, version } = &installation;
                 tracing::info!(?edition, version, "the platform is ThingsBoard");
@@ -84,14 +91,22 @@ impl ThingsBoard {
         }
     }
 
-    async fn introduction(&self) -> Result<Installation, Introduction> {
+    async fn introduction(&self, wants_tokens: bool) -> Result<Installation, Introduction> {
         let me: Entity = self.client.ask(Call::get(&["auth", "user"])).await?;
         let authority = me.text("authority");
         if authority != "TENANT_ADMIN" {
             let authority = authority.to_owned();
             return Err(Introduction::Never(CannotUse::Authority { authority }));
         }
+        if wants_tokens && !self.makes_tokens().await? {
+            return Err(Introduction::Never(CannotUse::NoTokens));
+        }
         Ok(self.installation().await?.clone())
+    }
+
+    async fn makes_tokens(&self) -> Result<bool, Trouble> {
+        let call = Call::get(&["user", "tokenAccessEnabled"]);
+        self.client.ask(call).await
     }
 
     /// What it is, asked once.

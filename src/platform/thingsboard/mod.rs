@@ -19,6 +19,7 @@ mod locations;
 mod passwords;
 mod profiles;
 mod session;
+mod tokens;
 mod trouble;
 mod users;
 
@@ -32,12 +33,15 @@ use tokio::time::Instant;
 
 pub use installation::{CannotUse, Installation};
 
+use super::tokens::Token;
 use super::{
     Administrator, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser, PasswordCheck,
     PasswordRules, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
     Profile, ProfileChange, RoleChange, ThingsBoardSettings, Undone,
 };
-use crate::identity::{AccountType, CustomerId, EmailAddress, LocationId, PlatformId, UserId};
+use crate::identity::{
+    Account, AccountType, CustomerId, EmailAddress, LocationId, PlatformId, UserId,
+};
 use crate::outbound::{Outbound, OutboundError};
 use client::Client;
 
@@ -215,6 +219,14 @@ impl Platform for ThingsBoard {
 
     async fn password_rules(&self) -> Result<Option<PasswordRules>, PlatformError> {
         Ok(Some(self.published_rules().await?))
+    }
+
+    async fn user_token(&self, account: &Account) -> Result<Option<Token>, PlatformError> {
+        Ok(self.token_of(account).await?)
+    }
+
+    async fn revoke_token(&self, token: &SecretString) -> Result<(), PlatformError> {
+        Ok(self.end_token(token).await?)
     }
 }
 

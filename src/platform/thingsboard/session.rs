@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use super::client::{Call, Client, hidden};
 use super::trouble::{Refusal, Trouble};
+use super::users::CUSTOMER_USER;
 use crate::platform::ThingsBoardCredentials;
+use crate::platform::tokens::Token;
 use crate::seal;
 
 /// Where a token does not say how long it lives.
@@ -48,6 +50,9 @@ pub(super) struct TokenPair {
 #[serde(rename_all = "camelCase")]
 struct UnverifiedClaims {
     user_id: Option<String>,
+    customer_id: Option<String>,
+    scopes: Option<Vec<String>>,
+    enabled: Option<bool>,
     iat: Option<u64>,
     exp: Option<u64>,
 }
@@ -61,6 +66,22 @@ impl TokenPair {
     /// The user whose token it is.
     pub(super) fn user(&self) -> Option<String> {
         claims(&self.token)?.user_id
+    }
+
+    /// The token alone, if it is one of this customer's user whom ThingsBoard lets in.
+    pub(super) fn into_token_of(self, user: &str, customer: &str) -> Option<Token> {
+        let claims = claims(&self.token)?;
+        let is_theirs = claims.user_id.as_deref() == Some(user)
+            && claims.customer_id.as_deref() == Some(customer)
+            && claims
+                .scopes
+                .is_some_and(|scopes| scopes == [CUSTOMER_USER])
+            && claims.enabled == Some(true);
+        let life = self.life();
+        (is_theirs && self.is_whole()).then(|| Token {
+            value: self.token.into(),
+            life,
+        })
     }
 
     fn life(&self) -> Duration {

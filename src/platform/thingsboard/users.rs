@@ -24,7 +24,7 @@ use crate::identity::{CustomerId, DefaultDashboard, EmailAddress, HomeDashboard,
 use crate::platform::{BelongsTo, Made, Mark, NewUser, PlatformError, PlatformUser, Undone};
 
 /// The only authority that is ever an account.
-const CUSTOMER_USER: &str = "CUSTOMER_USER";
+pub(super) const CUSTOMER_USER: &str = "CUSTOMER_USER";
 
 impl ThingsBoard {
     /// The user with this id, with what ThingsBoard fills in when one alone is asked for.

@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 
 use super::document::OnboardingFile;
 use super::files::Files;
-use super::{Forms, Policy, SignupForm};
+use super::{Forms, HandOff, Policy, SignupForm};
 use crate::identity::ProviderId;
-use crate::operator_file::{Findings, Problems, SourceFile};
+use crate::operator_file::{At, Findings, Problems, SourceFile};
 
 /// What policies may name of the installation.
 #[derive(Debug, Clone, Default)]
@@ -36,11 +36,29 @@ pub struct Surroundings {
     pub captchas: Option<Vec<String>>,
     /// Whether the platform has roles; none when not known.
     pub has_roles: Option<bool>,
+    /// By what upstreams learn who somebody is; none when not known.
+    pub hand_offs: Option<Vec<HandOff>>,
 }
 
 impl Surroundings {
+    /// Reports a hand-off that no upstream has.
+    fn check_hand_off<T>(&self, at: &At<T>, chosen: &[HandOff], findings: &mut Findings<'_>) {
+        let Some(known) = &self.hand_offs else {
+            return;
+        };
+        for unknown in chosen.iter().filter(|by| !known.contains(by)) {
+            let message = format!("no upstream has the hand-off `{}`", unknown.as_str());
+            let known: Vec<&str> = known.iter().map(|by| by.as_str()).collect();
+            let advice = format!(
+                "set it up in `[upstream.hand_off]`; there are: {}",
+                known.join(", ")
+            );
+            findings.error(&at.span, message, advice);
+        }
+    }
+
     /// Reports a host that is not served.
-    fn check_host(&self, host: &crate::operator_file::At<String>, findings: &mut Findings<'_>) {
+    fn check_host(&self, host: &At<String>, findings: &mut Findings<'_>) {
         if self.hosts.is_empty() || self.hosts.contains(&host.value) {
             return;
         }

@@ -2,9 +2,9 @@
 
 use crate::operator_file::{At, Findings, Octets};
 use crate::policy::Limits;
-use crate::policy::document::{AccessFile, AccessWord, RuleShape};
+use crate::policy::document::{AccessFile, AccessWord, HandOffWord, RuleShape};
 use crate::policy::place::PathPattern;
-use crate::policy::route::{Access, Rule, Rules};
+use crate::policy::route::{Access, HandOff, Rule, Rules};
 
 use super::{Surroundings, limits};
 
@@ -24,6 +24,9 @@ pub fn compile(
         let Some(one) = compile_rule(shape, known, findings) else {
             continue;
         };
+        if let (Some(at), Some(chosen)) = (&shape.hand_off, &one.hand_off) {
+            around.check_hand_off(at, chosen, findings);
+        }
         if let Some(rival) = rules.iter().find(|other| is_same_place(other, &one)) {
             let message = format!(
                 "`{}` and `{}` are for the same requests, so that one never decides",
@@ -56,6 +59,7 @@ fn compile_rule(
         allow_encoded_slash,
         allow_semicolon,
         max_body,
+        hand_off,
     } = shape;
     let pattern = pattern(path, findings);
     let methods = methods.iter().map(|word| method(word, findings)).collect();
@@ -85,9 +89,21 @@ fn compile_rule(
         allow_encoded_slash: *allow_encoded_slash,
         allow_semicolon: *allow_semicolon,
         max_body,
+        hand_off: hand_off
+            .as_ref()
+            .map(|chosen| chosen.iter().copied().map(means).collect()),
     };
     advise(&rule, path, findings);
     Some(rule)
+}
+
+fn means(word: HandOffWord) -> HandOff {
+    match word {
+        HandOffWord::Headers => HandOff::Headers,
+        HandOffWord::Assertion => HandOff::Assertion,
+        HandOffWord::AccessToken => HandOff::AccessToken,
+        HandOffWord::ThingsBoard => HandOff::ThingsBoard,
+    }
 }
 
 /// What is allowed but rarely meant.

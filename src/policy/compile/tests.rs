@@ -12,6 +12,7 @@ fn around() -> Surroundings {
         sends_letters: Some(true),
         captchas: Some(vec!["turnstile".to_owned()]),
         has_roles: Some(true),
+        hand_offs: Some(vec![HandOff::Headers, HandOff::Assertion]),
     }
 }
 
@@ -402,4 +403,17 @@ fn a_platform_without_roles_is_given_none() {
     assert!(compile(folder.path(), &around, &mut problems).is_none());
     let sentence = "onboarding.toml:2:8: error: the platform has no roles";
     assert!(problems.to_string().contains(sentence), "{problems}");
+}
+
+#[test]
+fn a_rule_chooses_among_the_hand_offs_that_there_are() {
+    let rule = |chosen: &str| format!("[[rule]]\nname='r'\npath='/r'\nhand_off=[{chosen}]\n");
+    let text = rule("'assertion'");
+    let policy = compiled(&[("access.toml", &text)]).unwrap();
+    let chosen = policy.rules.choose("app.example.com", "/r", "GET");
+    assert!(chosen.hands_off(HandOff::Assertion) && !chosen.hands_off(HandOff::Headers));
+    let text = rule("'thingsboard'");
+    let said = compiled(&[("access.toml", &text)]).unwrap_err();
+    let sentence = "access.toml:4:10: error: no upstream has the hand-off `thingsboard`";
+    assert!(said.contains(sentence), "{said}");
 }

@@ -71,6 +71,25 @@ pub struct RuleShape {
     pub allow_semicolon: bool,
     /// The largest request body. Default: that of `vestibule.toml`.
     pub max_body: Option<Parsed<Octets>>,
+    /// By what the upstream learns who it is: `headers`, `assertion`, `access_token`,
+    /// `thingsboard`, of those that `[upstream.hand_off]` sets up; `[]` for nothing at all, as
+    /// devices have it. Default: all that the upstream has.
+    pub hand_off: Option<At<Vec<HandOffWord>>>,
+}
+
+/// By what an upstream learns who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandOffWord {
+    /// Plain headers.
+    Headers,
+    /// The signed assertion.
+    Assertion,
+    /// The identity provider's access token.
+    AccessToken,
+    /// ThingsBoard's own token.
+    #[serde(rename = "thingsboard")]
+    ThingsBoard,
 }
 
 /// Who may pass.

@@ -134,6 +134,7 @@ impl Front {
             error_pages: Arc::new(PlainErrorPages),
             limiter: Arc::new(NodeLimits::default()),
             assertions: AssertionsByUpstream::new(),
+            user_tokens: None,
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
         };
@@ -371,6 +372,7 @@ fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
         allow_encoded_slash: false,
         allow_semicolon: false,
         max_body: None,
+        hand_off: None,
     }
 }
 

@@ -312,6 +312,12 @@ impl<'a> GatewayBuilder<'a> {
         self
     }
 
+    /// Requests are forwarded to the server at this address.
+    pub fn forwards_to(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.files.upstream);
+        self
+    }
+
     /// Letters are sent through here.
     pub fn mail(mut self, mailbox: &Mailbox) -> Self {
         self.files.mail = Some(mailbox.url());

@@ -17,6 +17,8 @@ impl State {
         Some(match (&question.method, path) {
             (&Method::POST, ["auth", "login"]) => self.log_in(question),
             (&Method::POST, ["auth", "token"]) => self.refresh(question),
+            (&Method::POST, ["noauth", "oauth2Clients"]) => Ok(Answer::Json(json!([]))),
+            (&Method::POST, ["v1", _, "telemetry"] | ["v1", "provision"]) => Ok(Answer::Nothing),
             (&Method::GET, ["noauth", "userPasswordPolicy"]) => {
                 Ok(Answer::Json(self.password_policy.clone()))
             }
@@ -34,7 +36,16 @@ impl State {
         let who = question.who.as_deref().unwrap_or_default();
         Some(Ok(match (&question.method, path) {
             (&Method::GET, ["auth", "user"]) => Answer::Json(self.users[who].record.clone()),
-            (&Method::POST, ["auth", "logout"]) => Answer::Nothing,
+            (&Method::GET, ["user", id]) if *id == who => self.shown(who),
+            (&Method::POST, ["auth", "logout"]) => {
+                if let Some(session) = question.session.clone() {
+                    self.outdate(&session);
+                }
+                Answer::Nothing
+            }
+            (&Method::GET, ["system", "params"]) => {
+                Answer::Json(json!({ "maxDatapointsLimit": 50000, "edqsEnabled": false }))
+            }
             (&Method::GET, ["system", "info"]) => Answer::Json(json!({
                 "version": self.version, "artifact": "application",
                 "name": "ThingsBoard Server Application",

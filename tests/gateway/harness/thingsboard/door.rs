@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::faults::Fault;
+use super::pages;
 use super::refusal::Refusal;
 use super::state::{State, now};
 use super::{API_KEY, Asked};
@@ -26,6 +27,8 @@ pub struct Question {
     pub body: Value,
     /// Who asks; the user's id.
     pub who: Option<String>,
+    /// Of which of their sessions their token is.
+    pub session: Option<String>,
 }
 
 /// What is answered.
@@ -50,19 +53,25 @@ pub fn router(state: All) -> Router {
 }
 
 async fn answer(Shared(all): Shared<All>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap_or_default();
     let authorization = parts.headers.get("x-authorization");
     let authorization = authorization
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let path = parts.uri.path().to_owned();
+    let headers = parts.headers.iter();
+    let headers = headers.map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.to_string(), value)
+    });
     let fault = {
         let mut state = all.lock().unwrap();
         state.asked.push(Asked {
             method: parts.method.to_string(),
             path: parts.uri.to_string(),
             authorization: authorization.clone(),
+            headers: headers.collect(),
         });
         state.faults.strike(parts.method.as_str(), &path)
     };
@@ -76,6 +85,9 @@ async fn answer(Shared(all): Shared<All>, request: Request) -> Response {
         Some(Fault::Slow(delay)) => tokio::time::sleep(delay).await,
         Some(Fault::LostAfter) | None => {}
     }
+    if let Some(answered) = pages::answer(&mut parts, &all).await {
+        return answered;
+    }
     let query = parts.uri.query().unwrap_or_default();
     let question = Question {
         method: parts.method,
@@ -85,6 +97,7 @@ async fn answer(Shared(all): Shared<All>, request: Request) -> Response {
             .collect(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
         who: None,
+        session: None,
     };
     let answered = carry_out(&mut all.lock().unwrap(), question, authorization.as_deref());
     if fault == Some(Fault::LostAfter) {
@@ -120,6 +133,9 @@ fn carry_out(
     let who = authenticated(state, authorization)?;
     let authority = state.users[&who].record["authority"].clone();
     question.who = Some(who);
+    let token = authorization.and_then(|text| text.strip_prefix("Bearer "));
+    let token = token.and_then(|token| state.tokens.get(token));
+    question.session = token.map(|token| token.session.clone());
     if authority != "TENANT_ADMIN" {
         return state.own_question(path, &question);
     }
@@ -141,14 +157,19 @@ fn authenticated(state: &State, authorization: Option<&str>) -> Result<String, R
         return is_right.then_some(administrator).ok_or_else(refused);
     }
     let token = authorization.strip_prefix("Bearer ").ok_or_else(refused)?;
-    let token = state.tokens.get(token).filter(|token| !token.is_refresh);
-    let token = token.ok_or_else(refused)?;
-    if token.expires <= now() {
-        return Err(Refusal::expired());
+    state.bearer(token)
+}
+
+impl State {
+    /// Whose access token this is.
+    pub fn bearer(&self, token: &str) -> Result<String, Refusal> {
+        let refused = || Refusal::unauthorized("Authentication failed");
+        let token = self.tokens.get(token).filter(|token| !token.is_refresh);
+        let token = token.ok_or_else(refused)?;
+        if token.expires <= now() || self.is_outdated(token) {
+            return Err(Refusal::expired());
+        }
+        let is_known = self.users.contains_key(&token.user);
+        is_known.then(|| token.user.clone()).ok_or_else(refused)
     }
-    state
-        .users
-        .contains_key(&token.user)
-        .then(|| token.user.clone())
-        .ok_or_else(refused)
 }

@@ -6,6 +6,7 @@ mod door;
 mod entities;
 mod faults;
 mod groups;
+mod pages;
 mod people;
 mod refusal;
 mod state;
@@ -41,6 +42,16 @@ pub struct Asked {
     pub path: String,
     /// What was in `X-Authorization`.
     pub authorization: Option<String>,
+    /// All fields, in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// A field, its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name)?;
+        Some(&found.1)
+    }
 }
 
 impl ThingsBoard {
@@ -229,6 +240,25 @@ impl ThingsBoard {
     /// What the tenant's staff does: blocks a user, or lets them in again.
     pub fn set_enabled(&self, user: &str, enabled: bool) {
         self.state().set_enabled(user, enabled);
+    }
+
+    /// Makes of a user what ThingsBoard itself never would: another authority, another customer.
+    pub fn alters_user(&self, id: &str, change: &Value) {
+        let mut state = self.state();
+        let record = &mut state.users.get_mut(id).expect("a user").record;
+        for (key, value) in change.as_object().unwrap() {
+            record[key] = value.clone();
+        }
+    }
+
+    /// Whose token this is: the user's id, if it is valid.
+    pub fn takes(&self, token: &str) -> Option<String> {
+        self.state().bearer(token).ok()
+    }
+
+    /// Makes no tokens for users any more, as its operator can have it.
+    pub fn makes_no_tokens(&self) {
+        self.state().makes_tokens = false;
     }
 
     /// What the tenant's staff does: makes a customer, and gives its id.

@@ -52,7 +52,9 @@ impl State {
         let community = !self.is_professional();
         Some(match (&question.method, path) {
             (m, ["user"]) if m == post => self.save_user(question),
-            (m, ["user", "tokenAccessEnabled"]) if m == get => Ok(Answer::Json(json!(true))),
+            (m, ["user", "tokenAccessEnabled"]) if m == get => {
+                Ok(Answer::Json(json!(self.makes_tokens)))
+            }
             (m, ["users"]) if m == get && community => self.search(None, question),
             (m, ["userInfos", "all"]) if m == get && !community => self.search(None, question),
             (m, ["customer", id, "users"]) if m == get => id_in(id)
@@ -76,6 +78,9 @@ impl State {
                 .activation_link(id)
                 .map(|link| Answer::Json(json!({ "value": link, "ttlMs": 86_400_000 }))),
             // Whether the user is blocked is not looked at.
+            (m, ["user", _, "token"]) if m == get && !self.makes_tokens => {
+                Err(Refusal::forbidden())
+            }
             (m, ["user", id, "token"]) if m == get => self
                 .found_user(id)
                 .map(|id| Answer::Json(self.token_pair(&id))),
@@ -97,7 +102,7 @@ impl State {
     }
 
     /// A user with what is filled in when one alone is asked for.
-    fn shown(&self, id: &str) -> Answer {
+    pub fn shown(&self, id: &str) -> Answer {
         let user = &self.users[id];
         let mut record = user.record.clone();
         if self.is_at_least(3, 9) {
@@ -244,6 +249,7 @@ impl State {
                 "customerId": reference("CUSTOMER", customer),
             }),
             who: None,
+            session: None,
         };
         let Ok(Answer::Json(made)) = self.save_user(&question) else {
             panic!("the user is taken")

@@ -33,7 +33,10 @@ pub struct User {
 pub struct Token {
     pub user: String,
     pub is_refresh: bool,
+    pub issued: i64,
     pub expires: i64,
+    /// Which of its user's sessions it is of.
+    pub session: String,
 }
 
 /// A group of entities (Professional).
@@ -62,6 +65,10 @@ pub struct State {
     pub password_policy: Value,
     pub second_factor: HashSet<String>,
     pub letters: usize,
+    /// Whether it makes tokens for users (`security.user_token_access_enabled`).
+    pub makes_tokens: bool,
+    /// Users and sessions whose older tokens are not taken any more, and since when.
+    pub outdated: HashMap<String, i64>,
     pub faults: Faults,
     pub asked: Vec<Asked>,
 }
@@ -108,6 +115,8 @@ impl State {
             }),
             second_factor: HashSet::new(),
             letters: 0,
+            makes_tokens: true,
+            outdated: HashMap::new(),
             faults: Faults::default(),
             asked: vec![],
         };
@@ -159,25 +168,52 @@ impl State {
         }
     }
 
+    /// From now on the older tokens of a user or of a session are not taken any more.
+    pub fn outdate(&mut self, id: &str) {
+        self.outdated.insert(id.to_owned(), now());
+    }
+
+    /// Whether a token is older than that, by whole seconds (`DefaultTokenOutdatingService`).
+    pub fn is_outdated(&self, token: &Token) -> bool {
+        [&token.user, &token.session].into_iter().any(|id| {
+            let since = self.outdated.get(id);
+            since.is_some_and(|since| token.issued / 1000 < since / 1000)
+        })
+    }
+
     /// A token pair as after a login.
     pub fn token_pair(&mut self, user: &str) -> Value {
+        let session = new_id();
         let pair = [false, true].map(|is_refresh| {
             let life = if is_refresh { 604_800 } else { 9_000 };
             let record = &self.users[user].record;
-            let claims = json!({
+            let mut claims = json!({
                 "sub": record["email"], "userId": user, "scopes": [record["authority"]],
-                "enabled": self.users[user].enabled, "iat": now() / 1000,
-                "exp": now() / 1000 + life, "jti": new_id(),
+                "sessionId": session, "exp": now() / 1000 + life, "iss": "thingsboard.io",
+                "iat": now() / 1000, "isPublic": false,
             });
+            if is_refresh {
+                claims["scopes"] = json!(["REFRESH_TOKEN"]);
+                claims["jti"] = json!(new_id());
+            } else {
+                claims["firstName"] = record["firstName"].clone();
+                claims["lastName"] = record["lastName"].clone();
+                claims["enabled"] = json!(self.users[user].enabled);
+                claims["tenantId"] = record["tenantId"]["id"].clone();
+                claims["customerId"] = record["customerId"]["id"].clone();
+            }
             let payload = URL_SAFE_NO_PAD.encode(claims.to_string());
-            let token = format!("eyJhbGciOiJIUzUxMiJ9.{payload}.c2lnbmF0dXJl");
+            let signature = new_id().replace('-', "");
+            let token = format!("eyJhbGciOiJIUzUxMiJ9.{payload}.{signature}");
             let expires = now() + life * 1000;
             self.tokens.insert(
                 token.clone(),
                 Token {
                     user: user.to_owned(),
                     is_refresh,
+                    issued: now(),
                     expires,
+                    session: session.clone(),
                 },
             );
             token
