@@ -1,7 +1,9 @@
 //! The composition root: settings to a running gateway. The only file that names adapters
 //! together.
 
+mod by_hand;
 mod correspondence;
+pub mod doctor;
 mod error_pages;
 mod foundation;
 mod node;
@@ -39,6 +41,7 @@ use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts};
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
+pub use by_hand::{PlatformByHand, platform_by_hand};
 pub use correspondence::courier;
 use correspondence::{Hooks, and_follower};
 use foundation::{Foundation, Ground};

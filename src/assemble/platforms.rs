@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::AssemblyProblem;
 use super::foundation::Foundation;
+use crate::clock::SharedClock;
 use crate::outbound::{Outbound, OutboundError};
 use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::builtin::remote::RemoteBuiltinPlatform;
@@ -19,8 +20,81 @@ pub(super) struct OpenPlatform {
     pub(super) own: Arc<BuiltinPlatform>,
     /// Whether customers are made in another one than this installation's own.
     pub(super) is_elsewhere: bool,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// A platform that is not this installation's own.
+pub(super) struct Elsewhere {
+    pub(super) used: Arc<dyn Platform>,
+    /// The same, where a file describes it.
+    pub(super) described: Option<Arc<RestPlatform>>,
     thingsboard: Option<Arc<ThingsBoard>>,
     scim: Option<Arc<Scim>>,
+}
+
+impl Elsewhere {
+    fn of(used: Arc<dyn Platform>) -> Self {
+        Self {
+            used,
+            described: None,
+            thingsboard: None,
+            scim: None,
+        }
+    }
+
+    /// Asks what it is, where that has to be known, and whether it gives tokens for its users where
+    /// those are wanted.
+    pub(super) async fn introduce(&self, wants_tokens: bool) -> Result<(), AssemblyProblem> {
+        if let Some(thingsboard) = &self.thingsboard {
+            thingsboard.introduce(wants_tokens).await?;
+        }
+        if let Some(scim) = &self.scim {
+            scim.introduce().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an upstream gets the platform's own tokens.
+pub(super) fn want_tokens(upstreams: &[UpstreamSettings]) -> bool {
+    let mut handoffs = upstreams.iter().map(|one| &one.handoff);
+    handoffs.any(|handoff| handoff.thingsboard.is_some())
+}
+
+/// The platform, not asked anything yet; none where it is this installation's own.
+pub(super) fn elsewhere(
+    settings: PlatformSettings,
+    clock: SharedClock,
+) -> Result<Option<Elsewhere>, OutboundError> {
+    let PlatformSettings { id, kind } = settings;
+    Ok(Some(match kind {
+        PlatformKind::Builtin => return Ok(None),
+        PlatformKind::Shared(remote) => {
+            let outbound = Outbound::new()?;
+            Elsewhere::of(Arc::new(RemoteBuiltinPlatform::new(id, remote, outbound)))
+        }
+        PlatformKind::ThingsBoard(settings) => {
+            let adapter = Arc::new(ThingsBoard::new(id, *settings)?);
+            Elsewhere {
+                thingsboard: Some(Arc::clone(&adapter)),
+                ..Elsewhere::of(adapter)
+            }
+        }
+        PlatformKind::Rest(settings) => {
+            let adapter = Arc::new(RestPlatform::new(id, *settings, clock)?);
+            Elsewhere {
+                described: Some(Arc::clone(&adapter)),
+                ..Elsewhere::of(adapter)
+            }
+        }
+        PlatformKind::Scim(settings) => {
+            let adapter = Arc::new(Scim::new(id, *settings)?);
+            Elsewhere {
+                scim: Some(Arc::clone(&adapter)),
+                ..Elsewhere::of(adapter)
+            }
+        }
+    }))
 }
 
 impl Foundation {
@@ -32,14 +106,9 @@ impl Foundation {
         upstreams: &[UpstreamSettings],
     ) -> Result<(OpenPlatform, Option<Arc<UserTokens>>), AssemblyProblem> {
         let platform = self.platform(settings)?;
-        let wants_tokens = upstreams
-            .iter()
-            .any(|one| one.handoff.thingsboard.is_some());
-        if let Some(thingsboard) = &platform.thingsboard {
-            thingsboard.introduce(wants_tokens).await?;
-        }
-        if let Some(scim) = &platform.scim {
-            scim.introduce().await?;
+        let wants_tokens = want_tokens(upstreams);
+        if let Some(elsewhere) = &platform.elsewhere {
+            elsewhere.introduce(wants_tokens).await?;
         }
         let tokens = wants_tokens.then(|| {
             let used = Arc::clone(&platform.used);
@@ -53,34 +122,18 @@ impl Foundation {
         &self,
         settings: PlatformSettings,
     ) -> Result<OpenPlatform, OutboundError> {
-        let PlatformSettings { id, kind } = settings;
-        let database = self.database.clone();
-        let own = Arc::new(BuiltinPlatform::new(id.clone(), database, self.clock()));
-        let is_elsewhere = !matches!(kind, PlatformKind::Builtin);
-        let (mut thingsboard, mut scim) = (None, None);
-        let used: Arc<dyn Platform> = match kind {
-            PlatformKind::Builtin => Arc::clone(&own) as _,
-            PlatformKind::Shared(remote) => {
-                Arc::new(RemoteBuiltinPlatform::new(id, remote, Outbound::new()?))
-            }
-            PlatformKind::ThingsBoard(settings) => {
-                let adapter = Arc::new(ThingsBoard::new(id, *settings)?);
-                Arc::clone(thingsboard.insert(adapter)) as _
-            }
-            PlatformKind::Rest(settings) => {
-                Arc::new(RestPlatform::new(id, *settings, self.clock())?)
-            }
-            PlatformKind::Scim(settings) => {
-                let adapter = Arc::new(Scim::new(id, *settings)?);
-                Arc::clone(scim.insert(adapter)) as _
-            }
-        };
+        let (id, database) = (settings.id.clone(), self.database.clone());
+        let own = Arc::new(BuiltinPlatform::new(id, database, self.clock()));
+        let elsewhere = elsewhere(settings, self.clock())?;
+        let used = elsewhere.as_ref().map_or_else(
+            || Arc::clone(&own) as Arc<dyn Platform>,
+            |elsewhere| Arc::clone(&elsewhere.used),
+        );
         Ok(OpenPlatform {
             used,
             own,
-            is_elsewhere,
-            thingsboard,
-            scim,
+            is_elsewhere: elsewhere.is_some(),
+            elsewhere,
         })
     }
 }

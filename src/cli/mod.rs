@@ -4,10 +4,12 @@ mod admin_api;
 mod agreements;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod invitations;
 mod mail;
 mod migrate;
+mod platform;
 mod reference;
 mod registrations;
 mod say;
@@ -38,6 +40,12 @@ enum Command {
     Demo(demo::Choice),
     /// Say everything that is wrong with the configuration and the policies. Needs no network.
     Check,
+    /// Try everything that the installation needs: stores, identity providers, platform, mail, clock.
+    /// Changes nothing.
+    Doctor,
+    /// Try one operation of the platform by hand.
+    #[command(subcommand)]
+    Platform(platform::Choice),
     /// Show what would happen to somebody, or to a request, and which rule says so.
     Explain(explain::Question),
     /// Whether letters leave, what they look like, and which ones are stuck.
@@ -81,6 +89,8 @@ pub fn run() -> ExitCode {
     } = Arguments::parse();
     let outcome = match command {
         Command::Check => check::run(&config),
+        Command::Doctor => doctor::run(&config),
+        Command::Platform(choice) => platform::run(&config, &choice),
         Command::Demo(choice) => demo::run(choice),
         Command::Serve => serve::run(&config),
         Command::Explain(question) => explain::run(&config, &question),

@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
-use crate::sql_fetch_optional;
+use crate::{sql_fetch_all, sql_fetch_optional};
 
 pub use node::Node;
 #[doc(hidden)]
@@ -65,6 +65,15 @@ impl std::fmt::Debug for DatabaseAddress {
             Self::Postgres(_) => f.write_str("Postgres(…)"),
         }
     }
+}
+
+/// How a schema stands to what this version needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    /// Changes that are not made yet.
+    pub missing: usize,
+    /// Whether a later version has made changes that this one does not know.
+    pub is_newer: bool,
 }
 
 /// The database could not be opened or asked.
@@ -202,6 +211,25 @@ impl Database {
             }
         }
         Ok(())
+    }
+
+    /// How its schema stands to what this version needs.
+    pub async fn changes(&self) -> Result<Changes, DatabaseError> {
+        self.ping().await?;
+        let sql = "SELECT version FROM _sqlx_migrations WHERE success";
+        let made = match sql_fetch_all!(self, (i64,), sql) {
+            Ok(made) => made,
+            // There is no such table before the first start.
+            Err(DatabaseError::Engine(sqlx::Error::Database(_))) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let migrator = sqlx::migrate!("./migrations");
+        let needed: Vec<i64> = migrator.iter().map(|one| one.version).collect();
+        let is_made = |version: &&i64| made.iter().any(|(made,)| made == *version);
+        Ok(Changes {
+            missing: needed.len() - needed.iter().filter(is_made).count(),
+            is_newer: made.iter().any(|(version,)| !needed.contains(version)),
+        })
     }
 
     /// A statement that, in a transaction, waits until no other one holds the same number, and

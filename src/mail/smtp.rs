@@ -87,6 +87,25 @@ impl SmtpCourier {
     }
 }
 
+/// The mail server does not let the gateway in.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLetIn {
+    /// No connection, no TLS, or not with these credentials.
+    #[error("the mail server does not let the gateway in")]
+    Refused(#[from] lettre::transport::smtp::Error),
+    /// It answers, and takes nothing.
+    #[error("the mail server takes no commands")]
+    Closed,
+}
+
+impl SmtpCourier {
+    /// Connects and signs in, and sends nothing.
+    pub async fn is_let_in(&self) -> Result<(), NotLetIn> {
+        let is_open = self.transport.test_connection().await?;
+        is_open.then_some(()).ok_or(NotLetIn::Closed)
+    }
+}
+
 fn tls(host: &str, roots: &[u8]) -> Result<TlsParameters, SmtpProblem> {
     let mut parameters = TlsParameters::builder(host.to_owned());
     for root in certificates(roots) {

@@ -139,6 +139,13 @@ pub struct UpstreamServer {
     pub(super) tls_name: Option<String>,
 }
 
+impl UpstreamServer {
+    /// Host name or address, and port.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
 /// A URL that is no upstream server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamProblem {

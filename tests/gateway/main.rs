@@ -109,6 +109,10 @@ mod platform_api;
 #[cfg(test)]
 mod platform_contract;
 #[cfg(test)]
+mod rest_by_hand;
+#[cfg(test)]
+mod rest_dialects;
+#[cfg(test)]
 mod rest_faults;
 #[cfg(test)]
 mod rest_journeys;

@@ -81,6 +81,11 @@ impl OpenIdProvider {
         }
     }
 
+    /// Finds metadata and keys once.
+    pub async fn look(&self) -> Result<(), Arc<ProviderError>> {
+        self.standing.renew(&self.source()).await
+    }
+
     /// Says when a provider is lost and when it is found, not at every try between.
     fn report(&self, outcome: &Result<(), Arc<ProviderError>>, failures: u32) {
         match outcome {

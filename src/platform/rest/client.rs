@@ -117,10 +117,36 @@ impl Client {
             Err(trouble) if trouble.is_shut_out() && self.session.can_begin_anew() => {
                 self.session.drop_token(authorization.as_ref()).await;
                 let authorization = self.session.authorization(self).await?;
-                self.patiently(operation, &prepared, authorization).await
+                let again = self.patiently(operation, &prepared, authorization).await;
+                if again.as_ref().is_err_and(Trouble::is_shut_out) {
+                    self.session.forget().await;
+                }
+                again
             }
             answered => answered,
         }
+    }
+
+    /// What is answered to an operation, once and not judged.
+    pub(super) async fn ask_once(
+        &self,
+        operation: &Operation,
+        inputs: &Inputs,
+    ) -> Result<Answer, Trouble> {
+        let variables = self.secrets.variables().given(inputs);
+        let mut request = self.prepared(operation, &variables, &[])?;
+        if operation.is_authenticated
+            && let Some((name, value)) = self.session.authorization(self).await?
+        {
+            request.headers_mut().insert(name, value);
+        }
+        self.send(request).await
+    }
+
+    /// What an answer means by the rules of the operation, then by those of the file.
+    pub(super) fn judged(&self, operation: &Operation, answer: Answer) -> Result<Answer, Trouble> {
+        let rules = operation.outcome.iter().chain(&self.outcome);
+        answer.judged(operation.name, rules)
     }
 
     /// A call without the gateway's own authentication.
@@ -185,8 +211,7 @@ impl Client {
             status = answer.status.as_u16(),
             "the platform answered"
         );
-        let rules = operation.outcome.iter().chain(&self.outcome);
-        answer.judged(operation.name, rules)
+        self.judged(operation, answer)
     }
 
     fn prepared(

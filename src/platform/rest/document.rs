@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderName;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::template::Template;
@@ -194,7 +194,7 @@ pub struct OutcomeTable {
 }
 
 /// What an answer means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// It was done, or this is what was asked for.
@@ -223,6 +223,9 @@ pub enum Meaning {
     Busy,
     /// The gateway's own credentials are refused.
     NotAllowed,
+    /// The gateway's token is not good any more: another one is fetched, and it is asked again. 401
+    /// means that anyway.
+    Expired,
 }
 
 /// Where in the platform's records things stand. Expressions over `item`, one record.

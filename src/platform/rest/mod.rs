@@ -6,6 +6,7 @@
 //! by letter; what an answer does not say for sure is an error; what can be done follows from the
 //! operations that are there. Nothing is kept here: what was made is found again by its mark.
 
+mod by_hand;
 mod client;
 mod compile;
 mod description;
@@ -22,6 +23,7 @@ mod trouble;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+pub use by_hand::{CannotCall, Exchange};
 pub use compile::read;
 pub use description::Description;
 pub use document::RestFile;

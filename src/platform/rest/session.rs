@@ -100,6 +100,11 @@ impl Session {
         }
     }
 
+    /// Begins with a login the next time: what was renewed is not good either.
+    pub(super) async fn forget(&self) {
+        *self.held.lock().await = None;
+    }
+
     async fn logged_in(
         &self,
         login: &Login,

@@ -42,6 +42,16 @@ pub(super) enum CannotFill {
 }
 
 impl Template {
+    /// Whether it is a path, without a query.
+    pub(super) fn is_path(&self) -> bool {
+        let starts = matches!(self.0.first(), Some(Piece::Text(text)) if text.starts_with('/'));
+        let mut texts = self.0.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text),
+            Piece::Expression(_) => None,
+        });
+        starts && !texts.any(|text| text.contains(['?', '#']))
+    }
+
     /// The same behind a text.
     #[must_use]
     pub(super) fn behind(mut self, text: &str) -> Self {

@@ -188,7 +188,8 @@ impl Trouble {
     /// Whether the call was not let in, and not carried out.
     pub(super) fn is_shut_out(&self) -> bool {
         matches!(self, Self::Meant(refusal)
-            if !refusal.is_ruled && refusal.status == StatusCode::UNAUTHORIZED)
+            if refusal.means == Meaning::Expired
+                || !refusal.is_ruled && refusal.status == StatusCode::UNAUTHORIZED)
     }
 }
 
@@ -267,7 +268,7 @@ impl From<Refusal> for PlatformError {
             Meaning::Busy => Self::Busy {
                 retry_after: refusal.retry_after,
             },
-            Meaning::NotAllowed => Self::NotAllowed,
+            Meaning::NotAllowed | Meaning::Expired => Self::NotAllowed,
             Meaning::Done
             | Meaning::NotFound
             | Meaning::Already

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::description::{Name, Operation};
-use super::super::document::{OperationTables, RestFile};
+use super::super::document::{Meaning, OperationTables, RestFile};
 use super::Compile;
 
 /// An operation, and those without which it does not work, with the reason.
@@ -54,6 +54,7 @@ impl Compile<'_> {
         }
         self.reads_what_it_asks_for(file, &there);
         self.values_arrive(&file.operation, operations);
+        self.outcomes_are_said(file, operations);
         if there.contains(&Name::UpdateRoles) && file.read.user.roles.is_none() {
             let why = "`update_roles` has to know which roles a user has";
             self.missing(&file.operation.span, "read.user.roles", why);
@@ -79,6 +80,30 @@ impl Compile<'_> {
         if asks(&[Name::PartnerByCode]) && file.read.partner.is_none() {
             let why = "say where in partners things stand";
             self.missing(span, "read.partner", why);
+        }
+    }
+
+    /// Answers that mean nothing without a rule.
+    fn outcomes_are_said(&mut self, file: &RestFile, operations: &BTreeMap<Name, Operation>) {
+        let says = |name: Name, means: Meaning| {
+            let own = operations.get(&name).map(|one| one.outcome.as_slice());
+            let own = own.unwrap_or_default().iter().map(|rule| rule.means);
+            let all = file.outcome.iter().map(|rule| rule.means.value);
+            own.chain(all).any(|said| said == means)
+        };
+        let span = &file.operation.span;
+        if operations.contains_key(&Name::CheckPassword)
+            && !says(Name::CheckPassword, Meaning::Wrong)
+        {
+            let message = "nothing says how `check_password` is answered to a wrong password";
+            let advice = "write [[operation.check_password.outcome]] with `means = \"wrong\"`";
+            self.findings.error(span, message, advice);
+        }
+        if !says(Name::User, Meaning::NotFound) {
+            let message = "nothing says how the platform answers that there is no such user";
+            let advice = "write [[outcome]] with `means = \"not_found\"`: a 404 alone may be of \
+                          something in front of it";
+            self.findings.warning(span, message, advice);
         }
     }
 

@@ -8,7 +8,9 @@ use super::super::description::{Name, Operation, Paging, Turning};
 use super::super::document::{
     EncodingWord, MethodWord, OperationTable, OperationTables, PagingTable, PagingWord,
 };
+use super::super::template::Template;
 use super::{Compile, Reported, Sound};
+use crate::operator_file::Parsed;
 
 /// How many records a page has where nothing says so.
 const USUAL_SIZE: u32 = 100;
@@ -79,7 +81,7 @@ impl Compile<'_> {
         } = table;
         let inputs = name.inputs();
         let method = method_of(method.as_ref().map(|method| method.value));
-        let path = self.known(path, inputs);
+        let path = self.path(path, inputs);
         let parameters: Vec<_> = query
             .iter()
             .map(|(key, template)| Ok((key.clone(), self.known(template, inputs)?)))
@@ -104,6 +106,17 @@ impl Compile<'_> {
             is_authenticated: authenticated.unwrap_or(true),
             outcome: outcome?,
         })
+    }
+
+    fn path(&mut self, path: &Parsed<Template>, inputs: &[&str]) -> Sound<Template> {
+        let template = self.known(path, inputs)?;
+        if template.is_path() {
+            return Ok(template);
+        }
+        let message = "this is no path";
+        let advice = "write it like `/users/{id}`, with parameters in `query`";
+        self.findings.error(&path.span, message, advice);
+        Err(Reported)
     }
 
     fn paging(&mut self, table: &PagingTable) -> Sound<Paging> {

@@ -58,6 +58,7 @@ fn names_that_nothing_gives_a_value_to_are_reported_where_they_stand() {
             "query = { email = \"{email\" }",
         ),
         ("answer.code == 'in_use'", "answr.code == 'in_use'"),
+        ("\"/v1/password-rules\"", "\"v1/password-rules?all\""),
     ]);
     insta::assert_snapshot!(said(&text, &["api_key"]));
 }
@@ -81,6 +82,8 @@ fn what_belongs_together_is_asked_for() {
             "means = \"in_use\"",
             "means = \"in_use\"\nfield = \"answer.code\"",
         ),
+        ("means = \"wrong\"", "means = \"done\""),
+        ("means = \"not_found\"", "means = \"done\""),
         (
             "header = \"X-Api-Key\"",
             "header = \"X-Api-Key\"\nscope = \"all\"",

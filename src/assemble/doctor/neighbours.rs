@@ -1,0 +1,270 @@
+//! Identity providers with the clock, platform, mail server, upstreams, hooks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, header};
+use url::Url;
+
+use super::super::by_hand::platform_by_hand;
+use super::super::platforms::elsewhere;
+use super::{Finding, in_time, with_causes};
+use crate::clock::{Clock as _, SystemClock, Timestamp};
+use crate::config::MailSettings;
+use crate::database::DatabaseAddress;
+use crate::hooks::HookSettings;
+use crate::identity::EmailAddress;
+use crate::login::openid::{OpenIdProvider, OpenIdSettings};
+use crate::mail::smtp::SmtpCourier;
+use crate::outbound::{AnswerLimits, Outbound, OutboundError};
+use crate::platform::{Platform, PlatformError, PlatformKind, PlatformSettings};
+use crate::proxy::ProxySettings;
+
+/// A clock that is further off makes tokens look old, or not valid yet.
+const MOST_SKEW: Duration = Duration::from_secs(20);
+
+/// A connection to a server takes at most so long.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// An address that nobody has (RFC 2606, section 2).
+const NOBODY: &str = "doctor@vestibule.invalid";
+
+/// Each provider, and what the first one says about the time.
+pub(super) async fn providers(all: Vec<OpenIdSettings>) -> Vec<Finding> {
+    let first = all.first().cloned();
+    let mut found = Vec::new();
+    for settings in all {
+        let what = format!("provider {}", settings.id);
+        found.push(in_time(&what, provider(settings)).await);
+    }
+    if let Some(settings) = first {
+        found.extend(clock(&settings).await);
+    }
+    found
+}
+
+fn outbound(roots: &Vec<u8>) -> Result<Outbound, OutboundError> {
+    if roots.is_empty() {
+        Outbound::new()
+    } else {
+        Outbound::trusting(std::slice::from_ref(roots))
+    }
+}
+
+async fn provider(settings: OpenIdSettings) -> Finding {
+    let what = format!("provider {}", settings.id);
+    let issuer = settings.issuer.to_string();
+    let outbound = match outbound(&settings.roots) {
+        Ok(outbound) => outbound,
+        Err(error) => {
+            let fix = "see the file that `ca` names";
+            return Finding::wrong(what, with_causes(&error), fix);
+        }
+    };
+    let provider = OpenIdProvider::new(settings, outbound, Arc::new(SystemClock));
+    match provider.look().await {
+        Ok(()) => Finding::fine(what, format!("{issuer}, with metadata and keys")),
+        Err(error) => {
+            let fix = format!(
+                "open {}/.well-known/openid-configuration from this machine, and compare `issuer`",
+                issuer.trim_end_matches('/')
+            );
+            Finding::wrong(what, with_causes(&*error), fix)
+        }
+    }
+}
+
+/// The provider's `Date` against ours; nothing where it says none.
+async fn clock(settings: &OpenIdSettings) -> Option<Finding> {
+    let address = format!(
+        "{}/.well-known/openid-configuration",
+        settings.issuer.as_str().trim_end_matches('/')
+    );
+    let request = Request::get(address).body(Vec::new()).ok()?;
+    let limits = AnswerLimits {
+        time: settings.timeout,
+        size: 1024 * 1024,
+    };
+    let outbound = outbound(&settings.roots).ok()?;
+    let answer = outbound.call(request, limits).await.ok()?;
+    let theirs = answer.headers().get(header::DATE)?.to_str().ok()?;
+    let theirs = Timestamp::from_http_date(theirs)?;
+    Some(judged(SystemClock.now(), theirs))
+}
+
+fn judged(ours: Timestamp, theirs: Timestamp) -> Finding {
+    let skew = ours.since(theirs).max(theirs.since(ours));
+    let seconds = skew.as_secs();
+    if skew > MOST_SKEW {
+        let why = format!("this machine and the identity provider are {seconds} seconds apart");
+        return Finding::wrong("clock", why, "let NTP set the clock of this machine");
+    }
+    Finding::fine("clock", "the same as the identity provider's")
+}
+
+/// Asks for somebody and something that nobody has: that shows whether the gateway is let in, and
+/// whether answers can be read.
+pub(super) async fn platform(
+    settings: PlatformSettings,
+    (database, wants_tokens): (&DatabaseAddress, bool),
+) -> Finding {
+    let what = "platform";
+    if matches!(settings.kind, PlatformKind::Builtin) && !database.is_there() {
+        return Finding::fine(what, "builtin; the first start makes its tables");
+    }
+    let kind = kind(&settings.kind);
+    match elsewhere(settings.clone(), Arc::new(SystemClock)) {
+        Ok(Some(there)) => {
+            if let Err(problem) = there.introduce(wants_tokens).await {
+                return Finding::wrong(what, with_causes(&problem), "correct [platform]");
+            }
+        }
+        Ok(None) => {}
+        Err(error) => return Finding::wrong(what, with_causes(&error), "correct [platform]"),
+    }
+    let opened = match platform_by_hand(settings, database).await {
+        Ok(opened) => opened,
+        Err(problem) => return Finding::wrong(what, with_causes(&problem), "correct [platform]"),
+    };
+    match asked(&*opened.platform).await {
+        Ok(()) => Finding::fine(what, format!("{kind}; {}", abilities(&*opened.platform))),
+        Err(error) => Finding::wrong(what, with_causes(&error), advice(&error)),
+    }
+}
+
+async fn asked(platform: &dyn Platform) -> Result<(), PlatformError> {
+    if let Ok(nobody) = EmailAddress::parse(NOBODY) {
+        platform.user_by_email(&nobody).await?;
+    }
+    platform.customer_by_code("vestibule-doctor").await?;
+    if platform.capabilities().partners {
+        platform.partner_by_code("vestibule-doctor").await?;
+    }
+    platform.password_rules().await?;
+    Ok(())
+}
+
+fn kind(kind: &PlatformKind) -> String {
+    match kind {
+        PlatformKind::Builtin => "builtin".to_owned(),
+        PlatformKind::Shared(remote) => format!("builtin, shared at {}", remote.url),
+        PlatformKind::ThingsBoard(settings) => format!("ThingsBoard at {}", settings.url),
+        PlatformKind::Rest(settings) => format!("REST at {}", settings.url),
+        PlatformKind::Scim(settings) => format!("SCIM at {}", settings.url),
+    }
+}
+
+fn abilities(platform: &dyn Platform) -> String {
+    let can = platform.capabilities();
+    let all = [
+        ("locations", can.locations),
+        ("partners", can.partners),
+        ("passwords", can.passwords),
+        ("new passwords", can.new_passwords),
+        ("roles", can.roles),
+    ];
+    let can: Vec<&str> = all
+        .iter()
+        .filter(|(_, can)| *can)
+        .map(|(what, _)| *what)
+        .collect();
+    if can.is_empty() {
+        "customers and users".to_owned()
+    } else {
+        format!("customers, users, {}", can.join(", "))
+    }
+}
+
+fn advice(error: &PlatformError) -> &'static str {
+    match error {
+        PlatformError::Unreachable(_) => {
+            "see whether it runs, `[platform] url`, and whether a firewall is between"
+        }
+        PlatformError::Busy { .. } => "try again later, or have its limits raised for the gateway",
+        PlatformError::NotAllowed => "correct the gateway's own credentials in [platform]",
+        _ => "try one operation by hand: `vestibule platform try user-by-email you@example.com`",
+    }
+}
+
+/// Connects and signs in, and sends nothing.
+pub(super) async fn mail(settings: MailSettings) -> Finding {
+    let place = settings.place();
+    let fix = "see [mail]; `vestibule mail test --to you@example.com` sends a letter";
+    let smtp = match settings {
+        MailSettings::Smtp(smtp) => smtp,
+        MailSettings::Pickup(_) => {
+            let why = format!("letters go into the folder {place} and to nobody");
+            return Finding::odd(
+                "mail",
+                why,
+                "write `smtp` into [mail] where people are to get them",
+            );
+        }
+        MailSettings::Nowhere => {
+            let why = "no letters are sent: nobody can prove an address, or connect by a code";
+            return Finding::odd("mail", why, "write a [mail] section");
+        }
+    };
+    let courier = match SmtpCourier::new(smtp) {
+        Ok(courier) => courier,
+        Err(problem) => return Finding::wrong("mail", with_causes(&problem), fix),
+    };
+    match courier.is_let_in().await {
+        Ok(()) => Finding::fine("mail", format!("{place} lets the gateway in")),
+        Err(error) => Finding::wrong("mail", with_causes(&error), fix),
+    }
+}
+
+/// Whether each server takes connections.
+pub(super) async fn upstreams(proxy: &ProxySettings) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for upstream in &proxy.upstreams {
+        for server in &upstream.servers {
+            let what = format!("upstream {}", upstream.name);
+            let (host, port) = server.address();
+            let fix = "start it, or correct `servers` in [upstream]";
+            found.push(connected(what, (host, port), fix).await);
+        }
+    }
+    found
+}
+
+/// Whether the operator's endpoints take connections; they are not called.
+pub(super) async fn hooks(settings: &HookSettings) -> Vec<Finding> {
+    let urls = [("before", &settings.before), ("after", &settings.after)];
+    let mut found = Vec::new();
+    for (word, url) in urls {
+        let url: Option<&Url> = url.as_ref();
+        let place = url.and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+        if let Some(place) = place {
+            let fix = "start it, or correct [hooks]";
+            found.push(connected(format!("hook {word}"), place, fix).await);
+        }
+    }
+    found
+}
+
+async fn connected(what: String, (host, port): (&str, u16), fix: &str) -> Finding {
+    let host = host.trim_matches(['[', ']']);
+    let connecting = tokio::net::TcpStream::connect((host, port));
+    match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
+        Ok(Ok(_)) => Finding::fine(what, format!("{host}:{port} takes connections")),
+        Ok(Err(error)) => Finding::wrong(what, format!("{host}:{port}: {error}"), fix),
+        Err(_) => Finding::wrong(what, format!("{host}:{port} does not answer in time"), fix),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_wrong_either_way() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let is_fine = |theirs| matches!(judged(now, theirs).state, Health::Fine(_));
+        assert!(is_fine(now.plus(Duration::from_secs(15))));
+        assert!(!is_fine(now.plus(Duration::from_mins(1))));
+        assert!(!is_fine(now.minus(Duration::from_mins(1))));
+    }
+}
