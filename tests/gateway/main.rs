@@ -101,6 +101,8 @@ mod self_registration;
 mod sign_up_forms;
 
 #[cfg(test)]
+mod four_platforms;
+#[cfg(test)]
 mod lost_replies;
 #[cfg(test)]
 mod parallel_submits;

@@ -16,7 +16,7 @@ use vestibule::platform::{
 };
 
 use crate::harness::thingsboard::ThingsBoard;
-use crate::platform_contract::places::{adapter, by_api_key, by_login};
+use crate::platform_contract::places::{adapter, adapter_at, by_api_key, by_login};
 
 pub fn new_mark() -> Mark {
     Mark::new(uuid::Uuid::now_v7().to_string())
@@ -613,6 +613,19 @@ async fn what_cannot_work_is_said_at_the_start() {
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_says_nothing_about_users() {
+    let (server, platform) = community().await;
+    let customer = server.staff_makes_customer("Acme");
+    let user = UserId::new(server.staff_makes_user(&customer, "mario@acme.example", None));
+    assert!(platform.user(&user).await.unwrap().is_some());
+    let elsewhere = format!("{}/wrong", server.url());
+    let misled = adapter_at(&elsewhere, by_api_key());
+    assert!(misled.user(&user).await.is_err());
+    let nobody = UserId::new("0190f5ea-0000-7000-8000-000000000001");
+    assert_eq!(platform.user(&nobody).await.unwrap(), None);
 }
 
 #[tokio::test]

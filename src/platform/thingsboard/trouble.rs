@@ -129,10 +129,13 @@ impl Refusal {
 
 impl Trouble {
     /// Whether ThingsBoard says that there is no such thing. A 404 of something before it says
-    /// nothing about users, and must not end anybody's session.
+    /// nothing about users, and must not end anybody's session; nor does ThingsBoard's own of a path
+    /// that it does not know, which comes with the same number.
     pub(super) fn is_absence(&self) -> bool {
         matches!(self, Self::Refused(refusal)
-            if refusal.status == StatusCode::NOT_FOUND && refusal.code == code::NOT_FOUND)
+            if refusal.status == StatusCode::NOT_FOUND
+                && refusal.code == code::NOT_FOUND
+                && !refusal.message.starts_with("No static resource"))
     }
 
     /// Whether ThingsBoard refuses the data with these words.

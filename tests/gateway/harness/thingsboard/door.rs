@@ -124,8 +124,9 @@ fn carry_out(
 ) -> Result<Answer, Refusal> {
     let path = question.path.clone();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let Some(path) = path.strip_prefix(&["api"]) else {
-        return Err(Refusal::nothing());
+    let whole = &path;
+    let Some(path) = whole.strip_prefix(&["api"]) else {
+        return Err(Refusal::no_path(whole));
     };
     if let Some(answered) = state.account_question(path, &question) {
         return answered;
@@ -144,7 +145,7 @@ fn carry_out(
         .or_else(|| state.people_question(path, &question))
         .or_else(|| state.entity_question(path, &question))
         .or_else(|| state.group_question(path, &question))
-        .unwrap_or_else(|| Err(Refusal::nothing()))
+        .unwrap_or_else(|| Err(Refusal::no_path(whole)))
 }
 
 fn authenticated(state: &State, authorization: Option<&str>) -> Result<String, Refusal> {

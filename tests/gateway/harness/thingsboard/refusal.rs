@@ -34,6 +34,11 @@ impl Refusal {
         Self::not_found("Requested item wasn't found!")
     }
 
+    /// There is no such path.
+    pub fn no_path(path: &[&str]) -> Self {
+        Self::not_found(&format!("No static resource {}.", path.join("/")))
+    }
+
     /// There is no entity of this kind with this id.
     pub fn none(kind: &str, id: &str) -> Self {
         Self::not_found(&format!("{kind} with id [{id}] is not found"))
