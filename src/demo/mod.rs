@@ -22,11 +22,13 @@ use url::Url;
 
 use crate::clock::SharedClock;
 use crate::database::DatabaseAddress;
+use crate::outbound::{Outbound, OutboundError};
 use crate::{paths, seal};
 use files::{Installation, POLICIES};
 use folder::TemporaryFolder;
 use identity_provider::Client;
 use neighbours::{NeighbourError, Neighbours, Serving};
+use platform::Directory;
 use ports::{NoFreePort, Ports};
 use seed::SeedError;
 use welcome::Welcome;
@@ -69,6 +71,9 @@ pub enum DemoError {
     /// The files could not be written.
     #[error("the demo's files could not be written")]
     Files(#[from] std::io::Error),
+    /// The platform has nothing to ask with.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The platform could not be filled.
     #[error(transparent)]
     Seed(#[from] SeedError),
@@ -103,14 +108,21 @@ impl Demo {
             stores: &wishes.stores,
         };
         let secret = seal::random_token();
-        write(&folder, &installation, &secret)?;
+        let admin_token = seal::random_token();
+        write(&folder, &installation, (&secret, &admin_token))?;
         let database = match &wishes.stores.database {
             Some(url) => DatabaseAddress::Postgres(url.to_string()),
             None => DatabaseAddress::Sqlite(folder.path().join("vestibule.db")),
         };
         seed::plant(&database, &issuer, SharedClock::clone(&clock)).await?;
         let mail = folder.path().join(MAIL);
-        let neighbours = neighbours.serve(client(&origin, secret), clock, mail)?;
+        let directory = Directory {
+            address: format!("http://127.0.0.1:{}", ports.admin),
+            token: admin_token.into(),
+            outbound: Outbound::new()?,
+        };
+        let parties = (client(&origin, secret), directory);
+        let neighbours = neighbours.serve(parties, clock, mail)?;
         Ok(Self {
             folder,
             neighbours,
@@ -174,11 +186,11 @@ fn client(origin: &str, secret: String) -> Client {
 fn write(
     folder: &TemporaryFolder,
     installation: &Installation<'_>,
-    secret: &str,
+    (secret, admin_token): (&str, &str),
 ) -> std::io::Result<()> {
     folder.write("vestibule.toml", &installation.vestibule_toml())?;
     folder.write("client-secret", secret)?;
-    folder.write("admin-token", &seal::random_token())?;
+    folder.write("admin-token", admin_token)?;
     folder.write("seal-key", &seal::random_token())?;
     POLICIES
         .iter()

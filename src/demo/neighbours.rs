@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::identity_provider::{Client, IdentityProvider, SigningError};
+use super::platform::Directory;
 use super::{mailbox, platform};
 use crate::clock::SharedClock;
 
@@ -77,11 +78,11 @@ impl Neighbours {
         self.addresses
     }
 
-    /// Serves all until stopped; `client` is the gateway's registration at the provider, `mail`
-    /// the folder in which letters land.
+    /// Serves all until stopped; `client` is the gateway's registration at the provider,
+    /// `directory` what the platform asks, `mail` the folder in which letters land.
     pub fn serve(
         self,
-        client: Client,
+        (client, directory): (Client, Directory),
         clock: SharedClock,
         mail: PathBuf,
     ) -> Result<Serving, NeighbourError> {
@@ -90,7 +91,11 @@ impl Neighbours {
         let stop = CancellationToken::new();
         let tasks = vec![
             spawn(self.identity_provider, provider.router(), stop.clone()),
-            spawn(self.platform, platform::router(clock), stop.clone()),
+            spawn(
+                self.platform,
+                platform::router(clock, Some(directory)),
+                stop.clone(),
+            ),
             spawn(self.mailbox, mailbox::router(mail), stop.clone()),
         ];
         Ok(Serving { stop, tasks })

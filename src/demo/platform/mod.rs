@@ -3,6 +3,7 @@
 //! It is the upstream of the demo. It has no login of its own and believes the gateway's identity
 //! headers, as a platform behind the gateway does: pages, a JSON API, and a WebSocket clock.
 
+mod directory;
 mod page;
 mod things;
 mod visitor;
@@ -13,19 +14,20 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
 use serde_json::json;
 
 use crate::clock::SharedClock;
+pub use directory::Directory;
 use things::THINGS;
 use visitor::Visitor;
 
 const CLOCK_TICKS: Duration = Duration::from_secs(1);
 
-/// The platform's endpoints.
-pub fn router(clock: SharedClock) -> Router {
+/// The platform's endpoints; without a directory it knows nothing of its users' roles.
+pub fn router(clock: SharedClock, directory: Option<Directory>) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/things")))
         .route("/things", get(all_things))
@@ -39,6 +41,7 @@ pub fn router(clock: SharedClock) -> Router {
         .route("/assets/brightwater.css", get(stylesheet))
         .route("/assets/brightwater.js", get(script))
         .fallback(async |visitor: Option<Visitor>| page::not_found(visitor.as_ref()))
+        .layer(Extension(directory))
         .with_state(clock)
 }
 
@@ -58,8 +61,12 @@ async fn one_thing(
     page::thing(&visitor, thing, query.as_deref().unwrap_or_default(), &uri)
 }
 
-async fn me(visitor: Visitor) -> Response {
-    page::me(&visitor)
+async fn me(visitor: Visitor, Extension(directory): Extension<Option<Directory>>) -> Response {
+    let roles = match directory {
+        Some(directory) => directory.roles_of(&visitor.user).await,
+        None => None,
+    };
+    page::me(&visitor, &roles.unwrap_or_default())
 }
 
 async fn status(visitor: Option<Visitor>) -> Response {
@@ -142,9 +149,8 @@ mod tests {
     use crate::clock::{FrozenClock, Timestamp};
 
     fn platform() -> Router {
-        router(Arc::new(FrozenClock::at(Timestamp::from_millis(
-            1_700_000_000_000,
-        ))))
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        router(Arc::new(FrozenClock::at(now)), None)
     }
 
     async fn get(path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {

@@ -100,14 +100,29 @@ fn about_it(thing: &Thing) -> String {
     )
 }
 
-/// What the platform is told about who is there.
-pub(super) fn me(visitor: &Visitor) -> Response {
+/// What the platform is told about who is there, and their roles.
+pub(super) fn me(visitor: &Visitor, roles: &[String]) -> Response {
     let body = format!(
         "<h1>Who you are</h1><section class=\"panel\"><p>This platform has no login of its own. \
-         It is told by the gateway, in these headers:</p>{}</section>",
-        identity(visitor)
+         It is told by the gateway, in these headers:</p>{}</section>{}",
+        identity(visitor),
+        their_roles(roles)
     );
     page(StatusCode::OK, "Who you are", Some(visitor), &body)
+}
+
+/// Roles that came from groups at the identity provider, by `[[role]]` of `onboarding.toml`.
+fn their_roles(roles: &[String]) -> String {
+    if roles.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = roles.iter().map(|role| Escaped(role).to_string()).collect();
+    format!(
+        "<section class=\"panel\"><h2>Your roles</h2><p>The gateway keeps them as your groups at the \
+         identity provider say, at each sign-in; <code>policies/onboarding.toml</code> says \
+         how.</p><ul><li>{}</li></ul></section>",
+        names.join("</li><li>")
+    )
 }
 
 fn identity(visitor: &Visitor) -> String {
