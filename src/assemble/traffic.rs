@@ -28,6 +28,9 @@ pub(super) fn proxy_parts(
     ),
 ) -> Result<ProxyParts, AssemblyProblem> {
     let assertions = assertions(base, &settings.upstreams)?;
+    let wants_access = |one: &UpstreamSettings| one.handoff.access_token.is_some();
+    let wants_access = settings.upstreams.iter().any(wants_access);
+    let access_tokens = wants_access.then(|| Arc::new(login.access_tokens()));
     let pages = Arc::new(Pages::new(PagesParts {
         login: Arc::clone(login),
         onboarding: Arc::clone(onboarding),
@@ -49,6 +52,7 @@ pub(super) fn proxy_parts(
         limiter: base.limiter(),
         assertions,
         user_tokens,
+        access_tokens,
         clock: base.clock(),
         metrics: base.metrics.clone(),
     })

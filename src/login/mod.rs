@@ -5,6 +5,7 @@
 //! [`callback`], [`jwt`] and [`claims`], all pure; the provider itself is behind
 //! [`provider::IdentityProvider`].
 
+pub mod access_tokens;
 mod attempt;
 pub mod callback;
 pub mod claims;
@@ -32,6 +33,7 @@ use crate::paths;
 use crate::seal::{self, KeyRing};
 use crate::session::Sessions;
 
+use access_tokens::AccessTokens;
 use attempt::{Attempt, Attempts};
 use provider::{AuthorizationRequest, IdentityProvider, Readiness};
 
@@ -126,6 +128,15 @@ impl Login {
     /// The use cases over their parts.
     pub fn new(parts: LoginParts) -> Self {
         Self { parts }
+    }
+
+    /// The access tokens of sessions, for upstreams that want them.
+    pub fn access_tokens(&self) -> AccessTokens {
+        AccessTokens::new(
+            self.parts.providers.clone(),
+            Arc::clone(&self.parts.sessions),
+            Arc::clone(&self.parts.clock),
+        )
     }
 
     /// The providers that the login page offers.

@@ -53,6 +53,17 @@ pub struct Proven {
     pub tokens: IdpTokens,
 }
 
+/// What a refresh token was exchanged for.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The new access token.
+    pub access_token: SecretString,
+    /// How long it is good for, where the provider says.
+    pub life: Option<Duration>,
+    /// The refresh token that takes the place of the old one, where there is one.
+    pub refresh_token: Option<SecretString>,
+}
+
 /// What to put into a logout request (OpenID Connect RP-Initiated Logout 1.0, section 2).
 #[derive(Debug, Clone)]
 pub struct EndSession {
@@ -175,6 +186,11 @@ pub trait IdentityProvider: Send + Sync {
     /// Whether an answer that brings no code comes from this provider, by the issuer that it names
     /// (RFC 9207).
     async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError>;
+
+    /// Exchanges a refresh token for a new access token (RFC 6749, section 6); none where the
+    /// provider takes it no longer.
+    async fn refresh(&self, refresh_token: &SecretString)
+    -> Result<Option<Renewed>, ProviderError>;
 
     /// Gives a session's refresh token back, so that nobody uses it any more (RFC 7009); does
     /// nothing where there is none, or the provider takes none back.

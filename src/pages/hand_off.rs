@@ -19,7 +19,6 @@ use url::form_urlencoded;
 
 use super::Pages;
 use super::form_token::check_origin;
-use super::login::page_link;
 use super::stop::{self, Stop, with_cookies};
 use super::views::HandOffPage;
 use super::visit::Visit;
@@ -96,10 +95,7 @@ impl Pages {
             return Err(Stop::NotFound);
         }
         let to = wanted(visit);
-        let open = match self.live(visit, &to).await {
-            Err(Stop::GoTo(_)) if has_left(visit) => return Ok(asks_anew(&to)),
-            live => live?,
-        };
+        let open = self.live(visit, &to).await?;
         if let Some(duty) = self.duty(visit, &open, true) {
             return Err(Stop::GoTo(way_back::page_link(page_of(duty), &to)));
         }
@@ -219,18 +215,6 @@ fn page_of(duty: Duty) -> &'static str {
         Duty::Accept => paths::ACCEPT,
         Duty::Verify => paths::VERIFY,
     }
-}
-
-fn has_left(visit: &Visit) -> bool {
-    let found = visit.cookies.starting_with(cookie::LEFT_COOKIE);
-    found.iter().any(|(name, _)| *name == cookie::LEFT_COOKIE)
-}
-
-/// The pages could not lead to the identity provider to sign out there: it asks who it is, so that
-/// nobody comes in as whoever has just left.
-fn asks_anew(to: &ReturnTo) -> Response<Body> {
-    let response = stop::see_other(&page_link(to, true));
-    with_cookies(response, &[cookie::clear_cookie(cookie::LEFT_COOKIE)])
 }
 
 /// The token that the browser shows with its request.

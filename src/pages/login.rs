@@ -17,7 +17,7 @@ use crate::access::ReturnTo;
 use crate::identity::ProviderId;
 use crate::login::{CallbackQuery, LoginError, ProviderChoice};
 use crate::paths;
-use crate::session::SessionStanding;
+use crate::session::{SessionStanding, cookie};
 
 /// What the login page is asked with; all of it untrusted.
 #[derive(Debug, Default, Deserialize)]
@@ -62,9 +62,23 @@ pub async fn choose(
     visit: Visit,
     query: AnyQuery,
 ) -> Response<Body> {
-    let query = LoginQuery::of(query);
+    let mut query = LoginQuery::of(query);
+    let has_left = has_left(&visit);
+    if has_left {
+        query.another = Some("yes".to_owned());
+    }
     let outcome = pages.login_page(&visit, &query).await;
-    pages.answer(&visit, outcome)
+    let response = pages.answer(&visit, outcome);
+    let forget = has_left.then(|| cookie::clear_cookie(cookie::LEFT_COOKIE));
+    with_cookies(response, forget.as_slice())
+}
+
+/// Whether somebody signed out of the platform's own pages in this browser: they could not lead to
+/// the identity provider to sign out there, so that it asks who it is, and nobody comes in as
+/// whoever has just left.
+fn has_left(visit: &Visit) -> bool {
+    let found = visit.cookies.starting_with(cookie::LEFT_COOKIE);
+    found.iter().any(|(name, _)| *name == cookie::LEFT_COOKIE)
 }
 
 /// Starts the trip to a provider.

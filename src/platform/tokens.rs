@@ -13,7 +13,6 @@ use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
-use super::PlatformError;
 use crate::clock::{SharedClock, Timestamp};
 
 /// More sessions than this have no token in memory; a token takes about a thousand octets.
@@ -170,14 +169,15 @@ impl HeldTokens {
 
     /// A token as young as wanted: the one in hand, or what `ask` gives. One is asked for at a time;
     /// whoever waited meanwhile takes what came, also when that is nothing.
-    pub async fn fetch<Asking>(
+    pub async fn fetch<Asking, E>(
         &self,
         session: &str,
         wanted: Wanted,
         ask: impl FnOnce() -> Asking + Send,
     ) -> Result<Arc<HeldToken>, NoToken>
     where
-        Asking: Future<Output = Result<Option<Token>, PlatformError>> + Send,
+        Asking: Future<Output = Result<Option<Token>, E>> + Send,
+        E: std::error::Error + 'static,
     {
         let place = self.places.get_with_by_ref(session, Arc::default);
         let _turn = place.fetching.lock().await;
@@ -261,6 +261,7 @@ mod tests {
 
     use super::*;
     use crate::clock::FrozenClock;
+    use crate::platform::PlatformError;
 
     const LIFE: Duration = Duration::from_secs(1000);
 
@@ -285,7 +286,7 @@ mod tests {
             let ask = || async move {
                 tokio::task::yield_now().await;
                 let number = asked.fetch_add(1, Ordering::SeqCst);
-                Ok(Some(Token {
+                Ok::<_, PlatformError>(Some(Token {
                     value: format!("token-{number}").into(),
                     life: LIFE,
                 }))

@@ -115,6 +115,7 @@ impl ProxyHttp for Shared {
             host,
             client,
             user_token: ctx.user_token.as_deref(),
+            access_token: ctx.access_token.as_deref(),
         };
         match upstream.handoff().apply(request, told) {
             Ok(()) => Ok(()),

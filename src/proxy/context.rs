@@ -126,6 +126,8 @@ pub(super) struct RequestContext {
     pub(super) upstream: Option<Arc<Upstream>>,
     /// The platform's own token for it, where the upstream wants one.
     pub(super) user_token: Option<Arc<HeldToken>>,
+    /// The identity provider's, where the upstream wants that.
+    pub(super) access_token: Option<Arc<HeldToken>>,
     /// Whether pages of ThingsBoard's read what is answered.
     pub(super) speaks_thingsboard: bool,
     /// What became of it.
@@ -161,6 +163,7 @@ impl RequestContext {
             permit: None,
             upstream: None,
             user_token: None,
+            access_token: None,
             speaks_thingsboard: false,
             outcome: Outcome::Malformed,
             status: 0,

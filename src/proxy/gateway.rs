@@ -25,6 +25,7 @@ use super::upstreams::Upstreams;
 use crate::access::{
     ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide, device_word,
 };
+use crate::login::access_tokens::AccessTokens;
 use crate::paths;
 use crate::platform::UserTokens;
 use crate::policy::{Limits, Policy, PolicySource};
@@ -45,6 +46,8 @@ pub(super) struct Gateway {
     pub(super) upstreams: Arc<Upstreams>,
     /// The platform's own tokens, where an upstream wants them.
     pub(super) user_tokens: Option<Arc<UserTokens>>,
+    /// The identity providers' access tokens, where an upstream wants them.
+    pub(super) access_tokens: Option<Arc<AccessTokens>>,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
     /// Where sessions are looked up in the store.
@@ -145,7 +148,10 @@ impl Gateway {
             scope.depends_on(cookie, &facts.host);
         }
         match self.act_on(verdict, &policy, request, ctx)? {
-            Next::Forward => self.with_its_token(request, &facts, ctx).await,
+            Next::Forward => {
+                self.with_access_token(cookie, ctx).await?;
+                self.with_its_token(request, &facts, ctx).await
+            }
             answered => Ok(answered),
         }
     }

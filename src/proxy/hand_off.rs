@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use pingora_http::{RequestHeader, ResponseHeader};
+use secrecy::ExposeSecret as _;
 
 use super::settings::{ClosedWays, HandoffSettings, HostSettings, UpstreamSettings};
 use crate::access::Permit;
@@ -25,7 +26,7 @@ const MOST_HANDED_OFF: usize = 8;
 const ASSERTION: HeaderName = HeaderName::from_static("x-vestibule-assertion");
 
 /// Where ThingsBoard looks for tokens, the first one first.
-const TOKEN_FIELDS: [&str; 2] = ["x-authorization", "authorization"];
+const TOKEN_FIELDS: [HeaderName; 2] = [X_AUTHORIZATION, header::AUTHORIZATION];
 const X_AUTHORIZATION: HeaderName = HeaderName::from_static("x-authorization");
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -67,15 +68,17 @@ pub(super) struct Told<'a> {
     pub(super) client: HeaderValue,
     /// The platform's own token.
     pub(super) user_token: Option<&'a HeldToken>,
+    /// The identity provider's access token.
+    pub(super) access_token: Option<&'a HeldToken>,
 }
 
 /// The names of fields that only the gateway may set, whichever upstream they are for.
 #[derive(Clone)]
 pub(super) struct Managed {
     always: Arc<ManagedNames>,
-    /// The same with those by which ThingsBoard takes tokens.
+    /// The same with those that carry tokens, under rules that hand any over.
     with_tokens: Arc<ManagedNames>,
-    has_thingsboard: bool,
+    has_tokens: bool,
 }
 
 /// What all hand-offs share.
@@ -90,31 +93,33 @@ pub(super) struct Around {
 impl Managed {
     /// All by which any of these upstreams learns who somebody is.
     pub(super) fn of(upstreams: &[UpstreamSettings]) -> Self {
-        let (mut names, mut has_thingsboard) = (vec![ASSERTION], false);
+        let (mut names, mut tokens) = (vec![ASSERTION], Vec::new());
         for upstream in upstreams {
             let HandoffSettings {
                 user,
                 customer,
                 email,
                 assertion,
+                access_token,
                 thingsboard,
             } = &upstream.handoff;
             names.extend([user, customer, email].map(HeaderName::clone));
             names.extend(assertion.as_ref().map(|one| one.header.clone()));
-            has_thingsboard |= thingsboard.is_some();
+            tokens.extend(access_token.clone());
+            tokens.extend(thingsboard.iter().flat_map(|_| TOKEN_FIELDS));
         }
         let always = names.iter().map(HeaderName::as_str);
-        let with_tokens = always.clone().chain(TOKEN_FIELDS);
+        let with_tokens = always.clone().chain(tokens.iter().map(HeaderName::as_str));
         Self {
             with_tokens: Arc::new(ManagedNames::new(with_tokens)),
             always: Arc::new(ManagedNames::new(always)),
-            has_thingsboard,
+            has_tokens: !tokens.is_empty(),
         }
     }
 
     /// Those that `Connection` may not name.
     pub(super) fn all(&self) -> &ManagedNames {
-        if self.has_thingsboard {
+        if self.has_tokens {
             &self.with_tokens
         } else {
             &self.always
@@ -144,6 +149,11 @@ impl Handoff {
         self.names.thingsboard
     }
 
+    /// Whether the identity provider's access token goes with requests under this rule.
+    pub(super) fn wants_access_token(&self, rule: &Rule) -> bool {
+        self.names.access_token.is_some() && rule.hands_off(HandOff::AccessToken)
+    }
+
     /// Makes a client's request the gateway's: exactly the permitted target, none of what only
     /// the gateway may say, then what it says.
     ///
@@ -170,10 +180,12 @@ impl Handoff {
             host,
             client,
             user_token,
+            access_token,
         } = told;
         let rule = permit.rule();
-        let takes_tokens = self.names.thingsboard.is_some() && rule.hands_off(HandOff::ThingsBoard);
-        let managed = if takes_tokens {
+        let is_thingsboard =
+            self.names.thingsboard.is_some() && rule.hands_off(HandOff::ThingsBoard);
+        let managed = if is_thingsboard || self.wants_access_token(rule) {
             &self.managed.with_tokens
         } else {
             &self.managed.always
@@ -189,11 +201,14 @@ impl Handoff {
         headers.insert(FORWARDED_FOR, client);
         headers.insert(FORWARDED_PROTO, host.scheme.clone());
         headers.insert(FORWARDED_HOST, host.authority.clone());
-        if takes_tokens {
+        if is_thingsboard {
             headers.insert(FORWARDED_PORT, host.port.clone());
         }
         if let Some(token) = user_token {
             headers.insert(X_AUTHORIZATION, token.bearer().clone());
+        }
+        if let (Some(token), Some(name)) = (access_token, &self.names.access_token) {
+            headers.insert(name, as_field(name, token)?);
         }
         if let Some(session) = permit.who() {
             self.introduce(session, headers, (host, rule))?;
@@ -278,6 +293,18 @@ impl Handoff {
         })));
         Ok(Some(value))
     }
+}
+
+/// A token as its field has it: `Authorization` says what it is (RFC 6750, section 2.1), others
+/// hold it alone.
+fn as_field(name: &HeaderName, token: &HeldToken) -> Result<HeaderValue, UnfitValue> {
+    if *name == header::AUTHORIZATION {
+        return Ok(token.bearer().clone());
+    }
+    let value = HeaderValue::from_str(token.value().expose_secret());
+    let mut value = value.map_err(|_| UnfitValue::Control)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A request that is about to be replaced.

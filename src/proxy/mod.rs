@@ -4,6 +4,7 @@
 //! heads, deadlines and the drain at the end are here. Connections are carried by threads of their
 //! own (`workers`); what needs a store or a page goes to the runtime that everything else is on.
 
+mod access_token;
 mod answer;
 mod authorities;
 mod bridge;
@@ -44,6 +45,7 @@ use upstreams::Upstreams;
 use workers::Workers;
 
 use crate::clock::SharedClock;
+use crate::login::access_tokens::AccessTokens;
 use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
@@ -85,6 +87,8 @@ pub struct ProxyParts {
     pub assertions: AssertionsByUpstream,
     /// The platform's own tokens, where an upstream wants them.
     pub user_tokens: Option<Arc<UserTokens>>,
+    /// The identity providers' access tokens, where an upstream wants them.
+    pub access_tokens: Option<Arc<AccessTokens>>,
     /// The time.
     pub clock: SharedClock,
     /// Counts.
@@ -160,6 +164,7 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         },
         upstreams,
         user_tokens: parts.user_tokens.clone(),
+        access_tokens: parts.access_tokens.clone(),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),

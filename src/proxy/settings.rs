@@ -210,6 +210,8 @@ pub struct HandoffSettings {
     pub email: HeaderName,
     /// A signed assertion of all that, where there is one.
     pub assertion: Option<AssertionSettings>,
+    /// The field that carries the identity provider's access token, where the upstream wants it.
+    pub access_token: Option<HeaderName>,
     /// ThingsBoard's own token, where the upstream is one.
     pub thingsboard: Option<ClosedWays>,
 }
@@ -220,7 +222,7 @@ impl HandoffSettings {
         match by {
             HandOff::Headers => true,
             HandOff::Assertion => self.assertion.is_some(),
-            HandOff::AccessToken => false,
+            HandOff::AccessToken => self.access_token.is_some(),
             HandOff::ThingsBoard => self.thingsboard.is_some(),
         }
     }
@@ -244,6 +246,7 @@ impl Default for HandoffSettings {
             customer: HeaderName::from_static("x-vestibule-customer"),
             email: HeaderName::from_static("x-vestibule-email"),
             assertion: None,
+            access_token: None,
             thingsboard: None,
         }
     }

@@ -189,10 +189,16 @@ impl Gateway {
         }
     }
 
-    /// ThingsBoard did not take a token: the next request has another.
+    /// The upstream did not take a token: the next request has another.
     pub(super) fn token_was_refused(&self, ctx: &RequestContext) {
         let who = ctx.permit.as_ref().and_then(|permit| permit.who());
-        if let (Some(tokens), Some(who), Some(held)) = (&self.user_tokens, who, &ctx.user_token) {
+        let Some(who) = who else {
+            return;
+        };
+        if let (Some(tokens), Some(held)) = (&self.access_tokens, &ctx.access_token) {
+            tokens.give_up(who, held);
+        }
+        if let (Some(tokens), Some(held)) = (&self.user_tokens, &ctx.user_token) {
             tokens.give_up(who.key.as_str(), held);
         }
     }

@@ -12,6 +12,7 @@ mod lifetime;
 mod outage;
 mod record;
 pub mod redis;
+mod renewing;
 mod seals;
 pub mod sql;
 mod standing;

@@ -54,6 +54,8 @@ pub struct IdpTokens {
     pub id_token: SecretString,
     /// For userinfo and hand-off.
     pub access_token: Option<SecretString>,
+    /// When the access token ends, where the provider says.
+    pub access_until: Option<Timestamp>,
     /// For refresh.
     pub refresh_token: Option<SecretString>,
 }
@@ -63,6 +65,8 @@ pub struct IdpTokens {
 struct PlainTokens {
     id: String,
     access: Option<String>,
+    #[serde(default)]
+    access_until: Option<Timestamp>,
     refresh: Option<String>,
 }
 
@@ -73,6 +77,7 @@ impl IdpTokens {
         serde_json::to_vec(&PlainTokens {
             id: text(&self.id_token),
             access: self.access_token.as_ref().map(text),
+            access_until: self.access_until,
             refresh: self.refresh_token.as_ref().map(text),
         })
     }
@@ -82,11 +87,13 @@ impl IdpTokens {
         let PlainTokens {
             id,
             access,
+            access_until,
             refresh,
         } = serde_json::from_slice(plain)?;
         Ok(Self {
             id_token: id.into(),
             access_token: access.map(SecretString::from),
+            access_until,
             refresh_token: refresh.map(SecretString::from),
         })
     }

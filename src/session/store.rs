@@ -82,6 +82,10 @@ pub trait SessionStore: Send + Sync {
     /// The sealed tokens of a session that is not over at `now`, base64url.
     async fn tokens(&self, key: &SessionKey, now: Timestamp) -> Result<Option<String>, StoreDown>;
 
+    /// Keeps other sealed tokens of a session; nothing is kept if it is gone, or never had any
+    /// (`Ok(false)`).
+    async fn keep_tokens(&self, key: &SessionKey, tokens: &str) -> Result<bool, StoreDown>;
+
     /// Moves the idle end of a session that still exists; it was seen at `now`.
     async fn touch(
         &self,

@@ -13,6 +13,8 @@ mod first_login;
 mod in_a_real_browser;
 
 #[cfg(test)]
+mod access_tokens;
+#[cfg(test)]
 mod account_recheck;
 #[cfg(test)]
 mod callback_attacks;

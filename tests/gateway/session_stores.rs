@@ -155,6 +155,7 @@ pub fn beginning<'a>(subject: &str, stage: Stage) -> Beginning<'a> {
     let tokens = IdpTokens {
         id_token: "the-id-token".into(),
         access_token: Some("the-access-token".into()),
+        access_until: None,
         refresh_token: None,
     };
     Beginning {

@@ -20,8 +20,11 @@ export class Issuer {
   people = new Map();
   revoked = 0;
 
-  static async start({ conform_id_token_claims: conform = true, end_session: endSession = true, port = 0 }) {
+  static async start({
+    conform_id_token_claims: conform = true, end_session: endSession = true, access_token_life: life = 3600, port = 0,
+  }) {
     const issuer = new Issuer();
+    issuer.life = life;
     issuer.conform = conform;
     issuer.endSession = endSession;
     issuer.keys = [await signingKey()];
@@ -74,6 +77,8 @@ export class Issuer {
         address: ['address'],
       },
       pkce: { required: () => true },
+      // A refresh token counts once; used again, it ends its grant with all tokens.
+      rotateRefreshToken: true,
       issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
       findAccount: (_, login) => this.account(login),
       loadExistingGrant: (context) => consent(context),
@@ -83,7 +88,7 @@ export class Issuer {
         return fetch(url, options);
       },
       ttl: {
-        Session: 3600, Interaction: 600, Grant: 3600, AccessToken: 3600, IdToken: 3600, RefreshToken: 3600,
+        Session: 3600, Interaction: 600, Grant: 3600, AccessToken: this.life, IdToken: 3600, RefreshToken: 3600,
       },
     });
     this.provider.use(async (context, next) => {

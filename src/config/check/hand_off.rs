@@ -4,9 +4,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 
 use super::{Check, Sound};
-use crate::config::file::{AssertionTable, AssertionWord, HandOff, OwnWayIn, ThingsBoardTable};
+use crate::config::file::{
+    AccessTokenTable, AssertionTable, AssertionWord, HandOff, OwnWayIn, ThingsBoardTable,
+};
 use crate::operator_file::At;
 use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
 use crate::platform::{PlatformKind, PlatformSettings};
@@ -21,6 +24,7 @@ impl Check<'_> {
             customer,
             email,
             assertion,
+            access_token,
             thingsboard,
         } = hand_off;
         let mut settings = HandoffSettings::default();
@@ -44,8 +48,26 @@ impl Check<'_> {
         settings.assertion = assertion
             .as_ref()
             .and_then(|assertion| self.assertion(assertion, &seen));
+        if let Some(assertion) = &settings.assertion {
+            seen.push(assertion.header.clone());
+        }
+        settings.access_token = access_token
+            .as_ref()
+            .map(|table| self.access_token(table, &seen));
         settings.thingsboard = thingsboard.as_ref().map(|table| closed(table));
         settings
+    }
+
+    fn access_token(&mut self, table: &At<AccessTokenTable>, taken: &[HeaderName]) -> HeaderName {
+        let AccessTokenTable { header } = &table.value;
+        let name = self.findings.take_optional(header.as_ref());
+        let name = name.unwrap_or(AUTHORIZATION);
+        if let (true, Some(header)) = (taken.contains(&name), header) {
+            let message = format!("two hand-off headers are called `{name}`");
+            self.findings
+                .error(&header.span, message, "give each a name of its own");
+        }
+        name
     }
 
     /// A token of the platform's is made by the platform's adapter.

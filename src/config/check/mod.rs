@@ -19,7 +19,9 @@ use secrecy::SecretString;
 use super::Settings;
 use super::file::{SecretReference, VestibuleFile};
 use super::secret;
+use crate::login::openid::OpenIdSettings;
 use crate::operator_file::{At, Findings, Problems, SourceFile, Span};
+use crate::proxy::UpstreamSettings;
 
 /// The settings, as far as they can be had; with errors among the problems they are not sound.
 pub fn check(
@@ -41,6 +43,15 @@ type Sound<T> = Option<T>;
 struct Check<'a> {
     folder: &'a Path,
     findings: Findings<'a>,
+}
+
+/// Access tokens are kept for upstreams that want them, and for nothing else.
+fn keep_access_tokens(providers: &mut [OpenIdSettings], upstreams: Option<&[UpstreamSettings]>) {
+    let wants = |one: &UpstreamSettings| one.handoff.access_token.is_some();
+    let are_kept = upstreams.is_some_and(|all| all.iter().any(wants));
+    for provider in providers {
+        provider.keeps_access_tokens = are_kept;
+    }
 }
 
 impl Check<'_> {
@@ -66,7 +77,8 @@ impl Check<'_> {
         let upstreams = self.upstreams(upstream, &hosts);
         let (store, is_shared) = self.store(store);
         let keys = self.keys(keys, (store.as_ref(), is_shared));
-        let providers = self.providers(identity_provider);
+        let mut providers = self.providers(identity_provider);
+        keep_access_tokens(&mut providers, upstreams.as_deref());
         let platform = self.platform(platform);
         if let Some(platform) = &platform {
             for one in upstream.iter() {

@@ -148,9 +148,21 @@ pub struct HandOff {
     /// A signed token that says all this and more, for upstreams that others can reach as well;
     /// see `docs/hand-off.md`. Default: none.
     pub assertion: Option<At<AssertionTable>>,
+    /// The identity provider's access token, kept sealed in the session and renewed with its refresh
+    /// token; see `docs/hand-off.md`. `{}` is enough. Default: none.
+    pub access_token: Option<At<AccessTokenTable>>,
     /// ThingsBoard's own token for its pages and its API, where the platform is a ThingsBoard; see
     /// `docs/platforms/thingsboard.md`. `{}` is enough. Default: none.
     pub thingsboard: Option<At<ThingsBoardTable>>,
+}
+
+/// The hand-off of the identity provider's access token.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenTable {
+    /// The header that carries it; in `Authorization` it stands behind `Bearer`, in others alone.
+    /// Default: `Authorization`.
+    pub header: Option<Parsed<HeaderName>>,
 }
 
 /// The hand-off to ThingsBoard.

@@ -17,8 +17,8 @@ use crate::operator_file::{At, Mailbox, OneOrMany, Parsed};
 
 pub use captcha::Captcha;
 pub use door::{
-    AssertionTable, AssertionWord, Connections, HandOff, Host, Listen, OwnWayIn, Sizes,
-    ThingsBoardTable, Tls, Upstream, Waits,
+    AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Listen, OwnWayIn,
+    Sizes, ThingsBoardTable, Tls, Upstream, Waits,
 };
 pub use platform::{Platform, PlatformWord};
 

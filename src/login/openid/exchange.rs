@@ -16,17 +16,18 @@ use openidconnect::core::{
 use openidconnect::{
     AdditionalClaims, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret,
     CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, ExtraTokenFields, IdToken, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::super::provider::{AuthorizationRequest, ProviderError, Redemption};
+use super::super::provider::{AuthorizationRequest, ProviderError, Redemption, Renewed};
 use super::metadata::Metadata;
 use super::settings::{ClientAuthentication, OpenIdSettings};
+use crate::clock::Timestamp;
 use crate::outbound::{AnswerLimits, Outbound, OutboundError};
 use crate::session::IdpTokens;
 
@@ -107,10 +108,17 @@ pub struct Conversation<'provider> {
     pub metadata: &'provider Metadata,
     /// The way out.
     pub outbound: &'provider Outbound,
+    /// When it takes place.
+    pub now: Timestamp,
 }
 
 impl Conversation<'_> {
     fn client(&self, secret: Option<&SecretString>, redirect_uri: &Url) -> OpenIdClient {
+        let redirect_uri = RedirectUrl::from_url(redirect_uri.clone());
+        self.bare_client(secret).set_redirect_uri(redirect_uri)
+    }
+
+    fn bare_client(&self, secret: Option<&SecretString>) -> OpenIdClient {
         let kind = match (self.settings.client_authentication, secret) {
             (ClientAuthentication::Basic, Some(_)) => AuthType::BasicAuth,
             _ => AuthType::RequestBody,
@@ -121,7 +129,6 @@ impl Conversation<'_> {
             secret.map(|secret| ClientSecret::new(secret.expose_secret().to_owned())),
         )
         .set_auth_type(kind)
-        .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()))
     }
 
     /// Where to send the browser: code flow with PKCE S256, state and nonce.
@@ -194,7 +201,32 @@ impl Conversation<'_> {
             .request_async(self)
             .await
             .map_err(token_error)?;
-        read_tokens(&answer)
+        read_tokens(&answer, self.now)
+    }
+
+    /// Exchanges a refresh token; none where it is taken no longer.
+    pub async fn renew(&self, refresh: &SecretString) -> Result<Option<Renewed>, ProviderError> {
+        let secret = self.settings.client_secrets.first();
+        let client = self.bare_client(secret);
+        let refresh = RefreshToken::new(refresh.expose_secret().to_owned());
+        let asking = client.exchange_refresh_token(&refresh);
+        let asking = asking.map_err(|_| ProviderError::Incomplete {
+            what: "token_endpoint",
+        })?;
+        let answer = match asking.request_async(self).await.map_err(token_error) {
+            Err(ProviderError::CodeRefused) => return Ok(None),
+            answer => answer?,
+        };
+        if *answer.token_type() != CoreTokenType::Bearer {
+            return Err(ProviderError::TokenAnswer);
+        }
+        Ok(Some(Renewed {
+            access_token: answer.access_token().secret().clone().into(),
+            life: answer.expires_in(),
+            refresh_token: answer
+                .refresh_token()
+                .map(|token| token.secret().clone().into()),
+        }))
     }
 
     /// The claims of the userinfo endpoint (OpenID Connect Core 1.0, section 5.3), unverified.
@@ -290,7 +322,7 @@ fn token_error(error: TokenError) -> ProviderError {
     }
 }
 
-fn read_tokens(answer: &TokenAnswer) -> Result<IdpTokens, ProviderError> {
+fn read_tokens(answer: &TokenAnswer, now: Timestamp) -> Result<IdpTokens, ProviderError> {
     let id_token = answer
         .extra_fields()
         .id_token
@@ -305,6 +337,7 @@ fn read_tokens(answer: &TokenAnswer) -> Result<IdpTokens, ProviderError> {
             .to_owned()
             .into(),
         access_token: Some(answer.access_token().secret().clone().into()),
+        access_until: answer.expires_in().map(|life| now.plus(life)),
         refresh_token: answer
             .refresh_token()
             .map(|token| token.secret().clone().into()),

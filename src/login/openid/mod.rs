@@ -13,7 +13,7 @@ mod standing;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -21,7 +21,7 @@ use super::claims::{self, Expected, Holding};
 use super::jwt::{TokenProblem, UnverifiedToken};
 use super::provider::{
     AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
-    Redemption,
+    Redemption, Renewed,
 };
 use crate::clock::SharedClock;
 use crate::identity::{EmailAddress, ProviderId, VerifiedClaims, VerifiedIdentity};
@@ -116,6 +116,7 @@ impl OpenIdProvider {
             settings: &self.settings,
             metadata,
             outbound: &self.outbound,
+            now: self.clock.0.now(),
         }
     }
 
@@ -231,7 +232,7 @@ impl IdentityProvider for OpenIdProvider {
     async fn redeem(&self, redemption: Redemption) -> Result<Proven, ProviderError> {
         let known = self.standing.ready(&self.source()).await?;
         self.check_issuer(redemption.answer_issuer.as_deref(), &known.metadata)?;
-        let tokens = self
+        let mut tokens = self
             .conversation(&known.metadata)
             .redeem(&redemption)
             .await?;
@@ -240,12 +241,25 @@ impl IdentityProvider for OpenIdProvider {
             .further_claims(&known.metadata, &tokens, &holding)
             .await?;
         let identity = self.identity(claims::merge(own, further), holding);
+        if !self.settings.keeps_access_tokens {
+            tokens.access_token = None;
+        }
         Ok(Proven { identity, tokens })
     }
 
     async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError> {
         let known = self.standing.ready(&self.source()).await?;
         self.check_issuer(found, &known.metadata)
+    }
+
+    async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+    ) -> Result<Option<Renewed>, ProviderError> {
+        let known = self.standing.ready(&self.source()).await?;
+        self.conversation(&known.metadata)
+            .renew(refresh_token)
+            .await
     }
 
     async fn revoke(&self, tokens: &IdpTokens) -> Result<(), ProviderError> {

@@ -69,6 +69,8 @@ pub struct OpenIdSettings {
     pub max_age: Option<Duration>,
     /// Whether the userinfo endpoint is asked for further claims, where there is one.
     pub ask_userinfo: bool,
+    /// Whether access tokens are kept in sessions, because an upstream wants them.
+    pub keeps_access_tokens: bool,
     /// For which addresses `email_verified` counts.
     pub email_trust: EmailTrust,
     /// How long each answer may take.
@@ -134,6 +136,7 @@ impl OpenIdSettings {
             algorithms: Algorithm::DEFAULT.to_vec(),
             max_age: None,
             ask_userinfo: true,
+            keeps_access_tokens: false,
             email_trust: EmailTrust::None,
             timeout: Duration::from_secs(10),
             roots: Vec::new(),

@@ -28,7 +28,7 @@ use crate::identity::{
 };
 use crate::login::provider::{
     AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
-    Redemption,
+    Redemption, Renewed,
 };
 use crate::login::{ATTEMPT_LIFETIME, Login, LoginParts};
 use crate::mail::letters::TemplateLetters;
@@ -128,6 +128,10 @@ impl IdentityProvider for Played {
 
     async fn check_answer_issuer(&self, _: Option<&str>) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    async fn refresh(&self, _: &SecretString) -> Result<Option<Renewed>, ProviderError> {
+        Ok(None)
     }
 
     async fn revoke(&self, _: &IdpTokens) -> Result<(), ProviderError> {

@@ -216,6 +216,17 @@ impl SessionStore for RedisSessionStore {
         Ok(tokens)
     }
 
+    async fn keep_tokens(&self, key: &SessionKey, tokens: &str) -> Result<bool, StoreDown> {
+        let mut keeping = question("SET");
+        keeping
+            .arg(key_of(TOKENS, key))
+            .arg(tokens)
+            .arg("XX")
+            .arg("KEEPTTL");
+        let (done,): (Option<String>,) = self.link.ask(&keeping).await?;
+        Ok(done.is_some())
+    }
+
     async fn touch(
         &self,
         key: &SessionKey,

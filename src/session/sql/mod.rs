@@ -22,6 +22,8 @@ const INSERT: &str = "INSERT INTO sessions (id_digest, sealed, tokens, issuer, s
 const LOAD: &str = "SELECT id_digest, sealed, issuer, subject, idp_sid, host, account, device, \
     created_at, idle_until, ends_at FROM sessions \
     WHERE id_digest = $1 AND idle_until > $2 AND ends_at > $2";
+const KEEP_TOKENS: &str =
+    "UPDATE sessions SET tokens = $1 WHERE id_digest = $2 AND tokens IS NOT NULL";
 const TOKENS: &str = "SELECT tokens FROM sessions \
     WHERE id_digest = $1 AND idle_until > $2 AND ends_at > $2";
 const RESEAL: &str = "UPDATE sessions SET sealed = $1 WHERE id_digest = $2";
@@ -225,6 +227,12 @@ impl SessionStore for SqlSessionStore {
             )
         });
         Ok(row.await?.and_then(|(tokens,)| tokens))
+    }
+
+    async fn keep_tokens(&self, key: &SessionKey, tokens: &str) -> Result<bool, StoreDown> {
+        let changed =
+            in_time(async { sql_execute!(&self.database, KEEP_TOKENS, tokens, key.as_str()) });
+        Ok(changed.await? == 1)
     }
 
     async fn touch(

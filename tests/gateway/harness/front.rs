@@ -135,6 +135,7 @@ impl Front {
             limiter: Arc::new(NodeLimits::default()),
             assertions: AssertionsByUpstream::new(),
             user_tokens: None,
+            access_tokens: None,
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
         };

@@ -30,6 +30,11 @@ impl OidcProvider {
         Self::start_with(json!({ "end_session": false })).await
     }
 
+    /// Starts a provider whose access tokens live so many seconds.
+    pub async fn start_with_access_tokens_for(seconds: u64) -> Self {
+        Self::start_with(json!({ "access_token_life": seconds })).await
+    }
+
     /// Where other programs give it orders.
     pub fn control(&self) -> String {
         control(&format!("/providers/{}", self.id))

@@ -1,0 +1,181 @@
+//! The identity provider's access tokens of sessions, for upstreams that want them: read from where
+//! the session keeps them sealed, and renewed with the refresh token before they end (RFC 6749,
+//! section 6).
+//!
+//! Tokens open with the browser's cookie only, so that a request brings what is needed. A provider
+//! may take a refresh token once: one node renews at a time, and the others wait for what it keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::provider::{IdentityProvider, ProviderError, Renewed};
+use crate::clock::{SharedClock, Timestamp};
+use crate::platform::tokens::{HeldToken, HeldTokens, NoToken, Token, Wanted};
+use crate::seal;
+use crate::session::{IdpTokens, OpenSession, SessionId, Sessions, StoreDown};
+
+/// A token that lasts no longer is renewed.
+const RENEW_BEFORE: Duration = Duration::from_mins(1);
+
+/// How long a token is used whose end the provider does not tell.
+const UNTOLD: Duration = Duration::from_mins(5);
+
+/// How long one node has for a renewal, and how often the others look whether it is done.
+const RENEWAL: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+const LOOKS: usize = 40;
+
+/// The longest token that is handed on, octets: servers take heads of about 8 KiB.
+const LONGEST: usize = 6 * 1024;
+
+/// The access tokens of the sessions in use.
+pub struct AccessTokens {
+    providers: Vec<Arc<dyn IdentityProvider>>,
+    sessions: Arc<Sessions>,
+    held: HeldTokens,
+    clock: SharedClock,
+}
+
+impl std::fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessTokens(…)")
+    }
+}
+
+/// Why a session's access token is not known.
+#[derive(Debug, thiserror::Error)]
+enum NotKnown {
+    #[error(transparent)]
+    Store(#[from] StoreDown),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("another node does not come to an end with renewing")]
+    Elsewhere,
+}
+
+impl AccessTokens {
+    /// Of sessions that began at these providers.
+    pub fn new(
+        providers: Vec<Arc<dyn IdentityProvider>>,
+        sessions: Arc<Sessions>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            providers,
+            sessions,
+            held: HeldTokens::new(Arc::clone(&clock)),
+            clock,
+        }
+    }
+
+    /// The session's token, if it is in hand; never waits. With it, whether it is time for another.
+    pub fn ready(&self, open: &OpenSession) -> Option<(Arc<HeldToken>, bool)> {
+        self.held.ready(open.key.as_str())
+    }
+
+    /// The session's token, renewed where it has to be; `id` is what the browser brought.
+    pub async fn fetch(
+        &self,
+        id: &SessionId,
+        open: &OpenSession,
+        wanted: Wanted,
+    ) -> Result<Arc<HeldToken>, NoToken> {
+        let ask = || self.known(id, open);
+        self.held.fetch(open.key.as_str(), wanted, ask).await
+    }
+
+    /// Gives up a token that the upstream did not take.
+    pub fn give_up(&self, open: &OpenSession, refused: &HeldToken) {
+        self.held.give_up(open.key.as_str(), refused);
+    }
+
+    async fn known(&self, id: &SessionId, open: &OpenSession) -> Result<Option<Token>, NotKnown> {
+        let host = &open.record.host;
+        let Some(tokens) = self.sessions.tokens(id, host).await? else {
+            return Ok(None);
+        };
+        if let Some(token) = self.lasting(&tokens) {
+            return Ok(Some(token));
+        }
+        let Some(refresh) = tokens.refresh_token.clone() else {
+            return Ok(token_until(&tokens, self.clock.now()));
+        };
+        let Some(provider) = self.provider(open) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let lease = format!(
+            "renewal-{}",
+            seal::digest(refresh.expose_secret().as_bytes())
+        );
+        let until = now.plus(RENEWAL);
+        if !self.sessions.consume_attempt(&lease, until).await? {
+            return self.renewed_elsewhere(id, host, &refresh).await;
+        }
+        let renewed = provider.refresh(&refresh).await?;
+        let tokens = self.with(tokens, renewed);
+        let is_kept = self.sessions.keep_tokens(id, host, &tokens).await?;
+        Ok(token_until(&tokens, self.clock.now()).filter(|_| is_kept))
+    }
+
+    fn provider(&self, open: &OpenSession) -> Option<&Arc<dyn IdentityProvider>> {
+        let own = open.record.identity.provider()?;
+        self.providers.iter().find(|one| one.id() == own)
+    }
+
+    /// What is in the tokens now; a refresh token that is taken no longer is not tried again.
+    fn with(&self, mut tokens: IdpTokens, renewed: Option<Renewed>) -> IdpTokens {
+        let Some(renewed) = renewed else {
+            tokens.access_token = None;
+            tokens.refresh_token = None;
+            return tokens;
+        };
+        let now = self.clock.now();
+        tokens.access_token = Some(renewed.access_token);
+        tokens.access_until = renewed.life.map(|life| now.plus(life));
+        if renewed.refresh_token.is_some() {
+            tokens.refresh_token = renewed.refresh_token;
+        }
+        tokens
+    }
+
+    async fn renewed_elsewhere(
+        &self,
+        id: &SessionId,
+        host: &str,
+        spent: &SecretString,
+    ) -> Result<Option<Token>, NotKnown> {
+        for _ in 0..LOOKS {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(tokens) = self.sessions.tokens(id, host).await? else {
+                return Ok(None);
+            };
+            let refresh = tokens.refresh_token.as_ref();
+            let is_news = refresh.is_none_or(|it| it.expose_secret() != spent.expose_secret());
+            if let Some(token) = self.lasting(&tokens) {
+                return Ok(Some(token));
+            }
+            if is_news {
+                return Ok(token_until(&tokens, self.clock.now()));
+            }
+        }
+        Err(NotKnown::Elsewhere)
+    }
+
+    fn lasting(&self, tokens: &IdpTokens) -> Option<Token> {
+        token_until(tokens, self.clock.now()).filter(|token| token.life > RENEW_BEFORE)
+    }
+}
+
+/// The access token, if it has not ended.
+fn token_until(tokens: &IdpTokens, now: Timestamp) -> Option<Token> {
+    let value = tokens.access_token.clone()?;
+    if value.expose_secret().len() > LONGEST {
+        tracing::warn!("an access token is too long to be handed on");
+        return None;
+    }
+    let life = tokens.access_until.map_or(UNTOLD, |until| until.since(now));
+    (!life.is_zero()).then_some(Token { value, life })
+}
