@@ -29,6 +29,7 @@ pub mod mail;
 pub mod platform;
 pub mod policy;
 pub mod rate_limit;
+pub mod roster;
 pub mod session;
 
 pub mod access;

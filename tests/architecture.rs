@@ -34,6 +34,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (1, "platform", ""),
     (1, "audit", ""),
     (1, "hooks", ""),
+    (1, "roster", ""),
     (2, "access", "policy session"),
     (
         3,
@@ -43,7 +44,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (
         4,
         "login",
-        "policy access session platform onboarding audit",
+        "policy access session platform onboarding audit roster",
     ),
     (5, "proxy", "everything below"),
     (5, "pages", "everything below"),
@@ -64,7 +65,7 @@ const HOMES: &[(&str, &str)] = &[
     ("redis", "session/redis rate_limit/cluster"),
     (
         "sqlx",
-        "database session/sql onboarding/sql outbox/kept platform/builtin audit",
+        "database session/sql onboarding/sql outbox/kept platform/builtin audit roster/sql",
     ),
     ("openidconnect", "login/openid"),
     (
@@ -89,7 +90,7 @@ const HOMES: &[(&str, &str)] = &[
 /// Adapters: only `assemble` imports them (and their own slice declares them).
 const ADAPTERS: &str = "policy::folder session::redis session::sql login::openid onboarding::sql \
     platform::thingsboard platform::scim platform::rest platform::builtin mail::smtp mail::pickup \
-    rate_limit::node rate_limit::cluster captcha::proof_of_work captcha::siteverify";
+    rate_limit::node rate_limit::cluster roster::sql captcha::proof_of_work captcha::siteverify";
 
 /// The builtin platform's own API is served by the admin door, so that door knows its types; the
 /// configuration makes the settings of adapters.

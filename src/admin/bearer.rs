@@ -41,7 +41,7 @@ impl AdminTokens {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (first, second) = (values.next()?, values.next());
     let (scheme, token) = first.to_str().ok()?.split_once(' ')?;

@@ -1,6 +1,7 @@
 //! Door 3: operators and their tools, on the admin listener.
 //!
-//! Health and metrics are open there; everything else needs a bearer token.
+//! Health and metrics are open there; everything else needs a bearer token: one of the operator's,
+//! or, for SCIM, one of an identity provider's.
 
 mod bearer;
 mod health;
@@ -9,6 +10,7 @@ pub mod outbox_api;
 pub mod platform_api;
 mod problem;
 pub mod receipts;
+pub mod scim;
 
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub struct AdminParts {
     pub metrics: Arc<Registry>,
     /// Who may use everything else.
     pub tokens: AdminTokens,
+    /// What identity providers use, with tokens of their own.
+    pub scim: Router,
 }
 
 /// The admin listener's routes; `guarded` holds what needs a bearer token.
@@ -40,13 +44,14 @@ pub fn router(parts: AdminParts, guarded: Router) -> Router {
         readiness,
         metrics,
         tokens,
+        scim,
     } = parts;
     let open = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz).with_state(readiness))
         .route("/metrics", get(health::metrics).with_state(metrics));
     let guarded = guarded.layer(middleware::from_fn_with_state(tokens, bearer::require));
-    open.merge(guarded)
+    open.merge(guarded).merge(scim)
 }
 
 /// Serves the admin listener until stopped; what is in flight then is finished.

@@ -38,6 +38,7 @@ use crate::platform::{scim, thingsboard};
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts};
+use crate::roster::Roster;
 use crate::session::Sessions;
 use crate::session::redis::NotARedisAddress;
 
@@ -201,9 +202,9 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         hosts: &proxy.hosts,
         providers: &providers,
     }));
-    let providers = base.providers(providers)?;
-    let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers)).await?;
-    let login = base.login(&providers, (&sessions, &onboarding), login_attempt);
+    let (providers, roster) = (base.providers(providers)?, base.roster(&admin.scim));
+    let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers, &roster)).await?;
+    let login = base.login(&providers, (&sessions, &onboarding, &roster), login_attempt);
     let around = (&sessions, &onboarding, tokens);
     let proxy = proxy_parts(&base, (proxy, captchas), &login, around)?;
     Ok(Gateway {
@@ -248,15 +249,20 @@ pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyPro
 async fn admin_door(
     base: &Foundation,
     settings: AdminSettings,
-    (sessions, providers): (&Arc<Sessions>, &[Arc<OpenIdProvider>]),
+    (sessions, providers, roster): (&Arc<Sessions>, &[Arc<OpenIdProvider>], &Arc<Roster>),
 ) -> Result<(TcpListener, AdminParts), AssemblyProblem> {
-    let AdminSettings { address, tokens } = settings;
+    let AdminSettings {
+        address,
+        tokens,
+        scim,
+    } = settings;
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|cause| AssemblyProblem::Admin { address, cause })?;
     let parts = AdminParts {
         readiness: probes::all(&base.database, sessions, providers),
         metrics: base.metrics.registry(),
         tokens: AdminTokens::new(&tokens),
+        scim: admin::scim::router(base.scim(scim, (roster, sessions))),
     };
     Ok((listener, parts))
 }

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::correspondence::Hooks;
 use super::foundation::Foundation;
+use crate::admin::scim::{ScimParts, ScimSource};
 use crate::captcha::siteverify::Siteverify;
 use crate::captcha::{Captcha, CaptchaSettings, Captchas};
 use crate::database::Node;
@@ -21,6 +22,8 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::outbox::Outbox;
 use crate::platform::Platform;
 use crate::proxy::HostSettings;
+use crate::roster::Roster;
+use crate::roster::sql::SqlRoster;
 use crate::session::redis::{NotARedisAddress, RedisSessionStore};
 use crate::session::sql::SqlSessionStore;
 use crate::session::{Lifetimes, SessionStore, Sessions};
@@ -105,10 +108,32 @@ impl Foundation {
         settings.into_iter().map(open).collect()
     }
 
+    /// Whom these providers have deactivated.
+    pub(super) fn roster(&self, sources: &[ScimSource]) -> Arc<Roster> {
+        let store = Arc::new(SqlRoster::new(self.database.clone()));
+        let sources = sources.iter().map(|one| (one.issuer.clone(), one.match_by));
+        Arc::new(Roster::new(store, sources.collect(), self.clock()))
+    }
+
+    /// Where these providers tell of their people.
+    pub(super) fn scim(
+        &self,
+        sources: Vec<ScimSource>,
+        (roster, sessions): (&Arc<Roster>, &Arc<Sessions>),
+    ) -> ScimParts {
+        ScimParts {
+            sources,
+            roster: Arc::clone(roster),
+            sessions: Arc::clone(sessions),
+            audit: Arc::clone(&self.audit),
+            clock: self.clock(),
+        }
+    }
+
     pub(super) fn login(
         &self,
         providers: &[Arc<OpenIdProvider>],
-        (sessions, onboarding): (&Arc<Sessions>, &Arc<Onboarding>),
+        (sessions, onboarding, roster): (&Arc<Sessions>, &Arc<Onboarding>, &Arc<Roster>),
         attempt_lifetime: Duration,
     ) -> Arc<Login> {
         let seam = |one: &Arc<OpenIdProvider>| Arc::clone(one) as Arc<dyn IdentityProvider>;
@@ -116,6 +141,7 @@ impl Foundation {
             providers: providers.iter().map(seam).collect(),
             sessions: Arc::clone(sessions),
             onboarding: Arc::clone(onboarding),
+            roster: Arc::clone(roster),
             audit: Arc::clone(&self.audit),
             keys: Arc::clone(&self.keys),
             clock: self.clock(),

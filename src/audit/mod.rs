@@ -29,6 +29,10 @@ pub enum EventKind {
     AccountDisabled,
     /// A linked account belongs to another customer, or is of another type, than its session says.
     AccountChanged,
+    /// A person was deactivated by their identity provider.
+    Deactivated,
+    /// A person was activated again.
+    Reactivated,
     /// Somebody came to the form through an identity provider.
     RegistrationStarted,
     /// Somebody came to the form by a mailed link.
@@ -76,6 +80,8 @@ impl EventKind {
             Self::AccountGone => "account_gone",
             Self::AccountDisabled => "account_disabled",
             Self::AccountChanged => "account_changed",
+            Self::Deactivated => "deactivated",
+            Self::Reactivated => "reactivated",
             Self::RegistrationStarted => "registration_started",
             Self::EmailProven => "email_proven",
             Self::RegistrationAbandoned => "registration_abandoned",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::admin::scim::ScimSource;
 use crate::captcha::CaptchaSettings;
 use crate::database::DatabaseAddress;
 use crate::hooks::HookSettings;
@@ -94,6 +95,8 @@ pub struct AdminSettings {
     pub address: SocketAddr,
     /// The bearer tokens.
     pub tokens: Vec<SecretString>,
+    /// The identity providers that tell of their people.
+    pub scim: Vec<ScimSource>,
 }
 
 /// Where things are kept.

@@ -3,6 +3,7 @@
 use crate::access::ReturnTo;
 use crate::identity::ProviderId;
 use crate::onboarding::{OnboardingError, TurnedAway};
+use crate::roster::RosterError;
 use crate::session::StoreDown;
 
 use super::callback::{CallbackProblem, ProviderRefusal};
@@ -67,6 +68,9 @@ pub enum LoginError {
     /// The session store does not answer.
     #[error("the session store does not answer")]
     StoreDown(#[source] Option<StoreDown>),
+    /// Whether the provider has deactivated the person cannot be told.
+    #[error("the roster does not answer")]
+    Roster(#[from] RosterError),
     /// What becomes of the person cannot be worked out.
     #[error("onboarding does not answer")]
     Onboarding(#[from] OnboardingError),
@@ -96,7 +100,7 @@ impl LoginError {
             Self::NotProven { cause, .. } if cause.is_passing() => 503,
             Self::NotProven { .. } => 502,
             Self::TurnedAway { .. } => 403,
-            Self::StoreDown(_) | Self::Onboarding(_) => 503,
+            Self::StoreDown(_) | Self::Roster(_) | Self::Onboarding(_) => 503,
             Self::OwnOrigin(_) => 500,
         }
     }

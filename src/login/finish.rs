@@ -150,7 +150,8 @@ impl Login {
             return_to,
         } = admission;
         let onboarding = &self.parts.onboarding;
-        let next = match onboarding.first_step(&identity, &client.host).await? {
+        let first = Box::pin(onboarding.first_step(&identity, &client.host));
+        let next = match self.next_unless_blocked(&identity, first).await? {
             // A link in a letter is a way to register, and no way to sign in.
             NextStep::SignedIn(_) if identity.is_by_mail() => {
                 NextStep::TurnedAway(TurnedAway::HasAccount)
@@ -164,13 +165,9 @@ impl Login {
                 (Stage::Pending { return_to }, paths::REGISTER.to_owned())
             }
             NextStep::TurnedAway(reason) => {
-                let event = self.event(EventKind::LoginRefused, &identity);
-                self.record(client, refused(event, &reason)).await;
-                let retry = Retry {
-                    provider: identity.provider().cloned(),
-                    return_to,
-                };
-                return Err(LoginError::TurnedAway { reason, retry });
+                return Err(self
+                    .turned_away(client, (&identity, reason), return_to)
+                    .await);
             }
         };
         if let Stage::Live(account) = &stage {
@@ -181,7 +178,7 @@ impl Login {
         let event = logged_in(self.event(EventKind::LoggedIn, &identity), &stage);
         let old = cookies.session().and_then(SessionId::from_cookie);
         let beginning = Beginning {
-            identity,
+            identity: identity.clone(),
             stage,
             cleared,
             tokens,
@@ -190,9 +187,29 @@ impl Login {
             replaces: old.as_ref(),
         };
         let id = self.parts.sessions.begin(beginning).await?;
+        if !self.goes_on(&identity, &id).await? {
+            let who = (&identity, TurnedAway::Disabled);
+            return Err(self.turned_away(client, who, return_to).await);
+        }
         self.record(client, event).await;
         let set_cookies = vec![cookie::session_cookie(&id)];
         Ok(Finished { go_to, set_cookies })
+    }
+
+    /// The answer to somebody who is not let in; the refusal is kept.
+    async fn turned_away(
+        &self,
+        client: &ClientContext,
+        (identity, reason): (&VerifiedIdentity, TurnedAway),
+        return_to: ReturnTo,
+    ) -> LoginError {
+        let event = self.event(EventKind::LoginRefused, identity);
+        self.record(client, refused(event, &reason)).await;
+        let retry = Retry {
+            provider: identity.provider().cloned(),
+            return_to,
+        };
+        LoginError::TurnedAway { reason, retry }
     }
 
     /// What somebody has done of what may come first.
@@ -226,12 +243,8 @@ impl Login {
             SessionStanding::StoreDown => return Err(LoginError::StoreDown(None)),
         };
         let identity = &open.record.identity;
-        match self
-            .parts
-            .onboarding
-            .next_step(identity, &client.host)
-            .await?
-        {
+        let next = Box::pin(self.parts.onboarding.next_step(identity, &client.host));
+        match self.next_unless_blocked(identity, next).await? {
             NextStep::SignedIn(account) => self.promote(client, &open, account, cookies).await,
             NextStep::Register(_) | NextStep::Prove(_) | NextStep::UnderWay(_) => {
                 Ok(go_to(paths::REGISTER))
@@ -261,8 +274,12 @@ impl Login {
         let Some(id) = promoting.await? else {
             return Ok(go_to(paths::LOGIN));
         };
-        self.record(client, event).await;
         let return_to = pending_target(open, client);
+        if !self.goes_on(&identity, &id).await? {
+            let who = (&identity, TurnedAway::Disabled);
+            return Err(self.turned_away(client, who, return_to).await);
+        }
+        self.record(client, event).await;
         Ok(Finished {
             go_to: return_to.as_str().to_owned(),
             set_cookies: vec![cookie::session_cookie(&id)],
@@ -276,21 +293,12 @@ impl Login {
         reason: TurnedAway,
         cookies: &Cookies,
     ) -> Result<CarryOn, LoginError> {
-        let identity = &open.record.identity;
-        self.record(
-            client,
-            refused(self.event(EventKind::LoginRefused, identity), &reason),
-        )
-        .await;
         if let Some(id) = cookies.session().and_then(SessionId::from_cookie) {
             self.parts.sessions.end(&id).await?;
         }
+        let who = (&open.record.identity, reason);
         let return_to = pending_target(open, client);
-        let retry = Retry {
-            provider: identity.provider().cloned(),
-            return_to,
-        };
-        Err(LoginError::TurnedAway { reason, retry })
+        Err(self.turned_away(client, who, return_to).await)
     }
 
     async fn record_failure(

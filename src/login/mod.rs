@@ -18,6 +18,7 @@ mod logout;
 pub mod openid;
 pub mod provider;
 mod recheck;
+mod roster;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::clock::SharedClock;
 use crate::identity::{ProviderId, VerifiedIdentity};
 use crate::onboarding::Onboarding;
 use crate::paths;
+use crate::roster::Roster;
 use crate::seal::{self, KeyRing};
 use crate::session::Sessions;
 
@@ -53,6 +55,8 @@ pub struct LoginParts {
     pub sessions: Arc<Sessions>,
     /// What becomes of somebody who was proven.
     pub onboarding: Arc<Onboarding>,
+    /// Whom their providers have deactivated.
+    pub roster: Arc<Roster>,
     /// Where logins and logouts are kept.
     pub audit: Arc<dyn Audit>,
     /// What seals attempts.

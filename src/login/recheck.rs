@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Login;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
-use crate::identity::{Account, Issuer, Subject};
+use crate::identity::{Account, Issuer, Subject, VerifiedIdentity};
 use crate::onboarding::{AccountStanding, OnboardingError};
 use crate::policy::PolicySource;
 
@@ -48,14 +48,29 @@ impl Login {
             if now.since(record.created_at) < every || checked.contains_key(&who) {
                 continue;
             }
-            if self.check_account(&who, account).await {
+            if self.check_account((&who, &record.identity), account).await {
                 checked.insert(who, now);
             }
         }
     }
 
     /// Whether the platform answered; while it does not, sessions live on.
-    async fn check_account(&self, who: &Who, account: &Account) -> bool {
+    async fn check_account(
+        &self,
+        (who, identity): (&Who, &VerifiedIdentity),
+        account: &Account,
+    ) -> bool {
+        match self.parts.roster.blocks(identity).await {
+            Ok(false) => {}
+            Ok(true) => return self.sign_out(EventKind::Deactivated, who, account).await,
+            Err(error) => {
+                warn(
+                    "whether a person is deactivated could not be checked",
+                    &error,
+                );
+                return false;
+            }
+        }
         match self.why_out(who, account).await {
             Ok(None) => true,
             Ok(Some(kind)) => self.sign_out(kind, who, account).await,

@@ -63,7 +63,7 @@ impl From<FormRefusal> for Stop {
 impl From<LoginError> for Stop {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::StoreDown(_) => Self::StoreDown,
+            LoginError::StoreDown(_) | LoginError::Roster(_) => Self::StoreDown,
             LoginError::Onboarding(error) => Self::Onboarding(error),
             error => Self::Login(error),
         }
@@ -182,6 +182,7 @@ impl Pages {
             LoginError::UnknownProvider
             | LoginError::NotANavigation
             | LoginError::StoreDown(_)
+            | LoginError::Roster(_)
             | LoginError::Onboarding(_)
             | LoginError::OwnOrigin(_) => {
                 return ErrorText::of(Stop::status_of(error));

@@ -125,6 +125,8 @@ mod scim;
 #[cfg(test)]
 mod scim_faults;
 #[cfg(test)]
+mod scim_inbound;
+#[cfg(test)]
 mod thingsboard;
 #[cfg(test)]
 mod thingsboard_clean_up;

@@ -9,6 +9,7 @@ mod keeping;
 mod parties;
 mod platform;
 mod rest;
+mod roster;
 mod scim;
 mod upstream;
 
@@ -91,6 +92,7 @@ impl Check<'_> {
         let lifetimes = self.session(session);
         let login_attempt = self.login_attempt(session);
         let tokens = self.admin_tokens(admin);
+        let scim = self.scim_sources(&admin.scim, (identity_provider, &providers), &tokens);
         let log = self.log(log);
         let policies = self.policies(policies.as_ref());
         let (proxy, listener, admin_address) = listening?.with(hosts, upstreams?);
@@ -100,6 +102,7 @@ impl Check<'_> {
             admin: super::AdminSettings {
                 address: admin_address,
                 tokens,
+                scim,
             },
             store: store?,
             keys: keys?,

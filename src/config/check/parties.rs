@@ -18,7 +18,7 @@ use crate::mail::smtp::{Protection, SmtpSettings};
 use crate::operator_file::{At, Parsed};
 use crate::outbound::is_secure;
 
-const SHORTEST_TOKEN: usize = 24;
+pub(super) const SHORTEST_TOKEN: usize = 24;
 
 impl Check<'_> {
     pub(super) fn providers(
@@ -306,7 +306,7 @@ impl Check<'_> {
     }
 
     pub(super) fn admin_tokens(&mut self, admin: &Admin) -> Vec<SecretString> {
-        let Admin { token } = admin;
+        let Admin { token, scim: _ } = admin;
         self.findings
             .no_doubles("token", token.iter().map(|token| &token.name));
         token

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::operator_file::{At, Mailbox, OneOrMany, Parsed};
+use crate::roster::MatchBy;
 
 pub use captcha::Captcha;
 pub use door::{
@@ -221,6 +222,24 @@ pub struct Admin {
     /// metrics answer.
     #[serde(default)]
     pub token: Vec<AdminToken>,
+    /// Identity providers that tell by SCIM which of their people may come in; `docs/scim-inbound.md`
+    /// has what they ask.
+    #[serde(default)]
+    pub scim: Vec<AdminScim>,
+}
+
+/// An identity provider that tells by SCIM which of its people may come in.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminScim {
+    /// Its id in `[[identity_provider]]`: only its own people are touched.
+    pub identity_provider: At<String>,
+    /// Its bearer token, 24 characters at least, which opens nothing else.
+    pub token: At<SecretReference>,
+    /// By what its people are told: `subject` when `externalId` is the subject of their tokens,
+    /// `email` when `userName` is the `email` claim.
+    #[serde(rename = "match")]
+    pub match_by: At<MatchBy>,
 }
 
 /// A bearer token for the admin listener.

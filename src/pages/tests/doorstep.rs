@@ -1,7 +1,7 @@
 //! The pages over the real use cases, an SQLite file and the builtin platform; the identity
 //! provider alone is played. A [`Guest`] is a browser without the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ use crate::policy::{
     PartnerPolicy, Policy, PolicySource, Rules, SignupForm,
 };
 use crate::rate_limit::NodeLimits;
+use crate::roster::Roster;
+use crate::roster::sql::SqlRoster;
 use crate::seal::{KeyRing, SealKey};
 use crate::session::sql::SqlSessionStore;
 use crate::session::{IdpTokens, Lifetimes, Sessions};
@@ -312,6 +314,11 @@ impl Ground {
             providers: played.collect(),
             sessions,
             onboarding,
+            roster: Arc::new(Roster::new(
+                Arc::new(SqlRoster::new(self.database.clone())),
+                HashMap::new(),
+                self.clock.clone(),
+            )),
             audit: Arc::new(SqlAudit::new(self.database.clone())),
             keys: self.keys.clone(),
             clock: self.clock.clone(),

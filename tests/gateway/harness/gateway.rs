@@ -151,6 +151,23 @@ impl TestGateway {
         count.expect("a number of rows")
     }
 
+    /// Empties a table of the gateway's database.
+    pub async fn forget(&self, table: &str) {
+        let delete = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
+        let done = if self.database.starts_with("sqlite") {
+            let mut database = sqlx::SqliteConnection::connect(&self.database)
+                .await
+                .expect("SQLite");
+            sqlx::query(delete).execute(&mut database).await.map(|_| ())
+        } else {
+            let mut database = sqlx::PgConnection::connect(&self.database)
+                .await
+                .expect("PostgreSQL");
+            sqlx::query(delete).execute(&mut database).await.map(|_| ())
+        };
+        done.expect("an empty table");
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
