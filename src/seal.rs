@@ -137,6 +137,18 @@ impl KeyRing {
         Self { first, older }
     }
 
+    /// A ring of its own for a part of the installation: neither opens what the other seals.
+    #[must_use]
+    pub fn of_part(&self, name: &str) -> Self {
+        let of = |key: &SealKey| {
+            derive_with(key, &[b"vestibule/part/1/", name.as_bytes()].concat(), &[])
+        };
+        Self {
+            first: of(&self.first),
+            older: self.older.iter().map(of).collect(),
+        }
+    }
+
     /// Seals `plain` for one purpose; `context` must be given again to open it.
     pub fn seal(&self, purpose: Purpose, context: &[u8], plain: &[u8]) -> Vec<u8> {
         seal_with(&derive(&self.first, purpose, &[]), context, plain)
@@ -206,11 +218,15 @@ impl KeyRing {
 }
 
 fn derive(key: &SealKey, purpose: Purpose, secret: &[u8]) -> SealKey {
+    derive_with(key, purpose.label(), secret)
+}
+
+fn derive_with(key: &SealKey, label: &[u8], secret: &[u8]) -> SealKey {
     let mut material = key.0.to_vec();
     material.extend_from_slice(secret);
     let mut derived = [0; 32];
     // An output of 32 octets is always within HKDF's bound, so that this never fails.
-    let outcome = Hkdf::<Sha256>::new(None, &material).expand(purpose.label(), &mut derived);
+    let outcome = Hkdf::<Sha256>::new(None, &material).expand(label, &mut derived);
     debug_assert!(outcome.is_ok());
     material.zeroize();
     SealKey(derived)
@@ -383,6 +399,22 @@ mod tests {
             rotated.open(Purpose::State, b"", &sealed).unwrap(),
             b"plain"
         );
+    }
+
+    #[test]
+    fn parts_do_not_open_what_others_seal() {
+        let (older, newer) = (SealKey::random(), SealKey::random());
+        let ring = KeyRing::new(older.clone(), vec![]);
+        let shop = ring.of_part("shop");
+        let sealed = shop.seal(Purpose::Session, b"", b"plain");
+        assert!(ring.open(Purpose::Session, b"", &sealed).is_err());
+        assert!(
+            ring.of_part("things")
+                .open(Purpose::Session, b"", &sealed)
+                .is_err()
+        );
+        let rotated = KeyRing::new(newer, vec![older]).of_part("shop");
+        assert!(rotated.open(Purpose::Session, b"", &sealed).is_ok());
     }
 
     #[test]

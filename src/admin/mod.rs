@@ -38,6 +38,21 @@ pub struct AdminParts {
     pub scim: Router,
 }
 
+/// A part of the admin API.
+pub type Api = Router;
+
+/// All parts as one: each at the root, or below `/platforms/<name>` where it has a name.
+pub fn together<'a>(parts: impl IntoIterator<Item = (Option<&'a str>, Api)>) -> Api {
+    let mut whole = Api::new();
+    for (name, part) in parts {
+        whole = match name {
+            None => whole.merge(part),
+            Some(name) => whole.nest(&format!("/platforms/{name}"), part),
+        };
+    }
+    whole
+}
+
 /// The admin listener's routes; `guarded` holds what needs a bearer token.
 pub fn router(parts: AdminParts, guarded: Router) -> Router {
     let AdminParts {

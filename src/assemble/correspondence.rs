@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::AssemblyProblem;
 use super::foundation::Foundation;
 use crate::config::MailSettings;
 use crate::database::Node;
@@ -27,8 +26,6 @@ pub(super) struct Correspondence {
     pub(super) outbox: Arc<Outbox>,
     /// Those who deliver it.
     pub(super) carriers: Vec<Arc<dyn Carrier>>,
-    /// This process, in leases.
-    pub(super) node: Node,
 }
 
 /// The operator's endpoints, as they are used.
@@ -45,12 +42,12 @@ impl Foundation {
     /// sent.
     pub(super) fn correspondence(
         &self,
-        (mail, hooks): (MailSettings, Option<HookSettings>),
-        node: Node,
-    ) -> Result<Correspondence, AssemblyProblem> {
-        let outbox = self.outbox(&node);
+        (courier, hooks): (Option<Arc<dyn Courier>>, Option<HookSettings>),
+        node: &Node,
+    ) -> Result<Correspondence, OutboundError> {
+        let outbox = self.outbox(node);
         let mut carriers: Vec<Arc<dyn Carrier>> = Vec::new();
-        let desk: Arc<dyn Courier> = match courier(mail)? {
+        let desk: Arc<dyn Courier> = match courier {
             Some(courier) => {
                 carriers.push(Arc::new(LetterCarrier::new(courier)));
                 Arc::new(QueueCourier::new(Arc::clone(&outbox)))
@@ -69,7 +66,6 @@ impl Foundation {
             hooks: used,
             outbox,
             carriers,
-            node,
         })
     }
 

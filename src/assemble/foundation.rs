@@ -23,9 +23,10 @@ const DATABASE_WITHIN: Duration = Duration::from_mins(1);
 /// What a foundation is laid from.
 pub(super) struct Ground {
     pub(super) database: DatabaseAddress,
-    pub(super) keys: KeySettings,
+    pub(super) keys: Arc<KeyRing>,
     pub(super) policies: PathBuf,
     pub(super) surroundings: Surroundings,
+    pub(super) metrics: Metrics,
     /// Whether the database is brought up to date; questions leave it as it is.
     pub(super) migrate: bool,
 }
@@ -43,7 +44,7 @@ pub(super) struct Foundation {
 
 impl Foundation {
     pub(super) async fn lay(ground: Ground) -> Result<Self, AssemblyProblem> {
-        let metrics = Metrics::default();
+        let metrics = ground.metrics;
         let (folder, around) = (ground.policies, ground.surroundings);
         let policy = PolicyFolder::open(folder, around, metrics.clone());
         let policy = policy.map_err(AssemblyProblem::Policy)?;
@@ -55,7 +56,7 @@ impl Foundation {
         }
         let audit = Arc::new(SqlAudit::new(database.clone()));
         Ok(Self {
-            keys: Arc::new(key_ring(ground.keys)?),
+            keys: ground.keys,
             audit: Arc::new(CountedAudit::new(audit, metrics.clone())),
             database,
             metrics,
@@ -78,10 +79,11 @@ impl Foundation {
     }
 }
 
-fn key_ring(settings: KeySettings) -> Result<KeyRing, KeyFileProblem> {
+/// The keys in force; a key file is made at the first start.
+pub(super) fn key_ring(settings: &KeySettings) -> Result<KeyRing, KeyFileProblem> {
     Ok(match settings {
-        KeySettings::Ring(ring) => ring,
-        KeySettings::File(path) => KeyRing::new(config::key_file(&path)?, Vec::new()),
+        KeySettings::Ring(ring) => ring.clone(),
+        KeySettings::File(path) => KeyRing::new(config::key_file(path)?, Vec::new()),
     })
 }
 

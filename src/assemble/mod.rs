@@ -1,6 +1,7 @@
 //! The composition root: settings to a running gateway. The only file that names adapters
 //! together.
 
+mod assertions;
 mod by_hand;
 mod correspondence;
 pub mod doctor;
@@ -9,7 +10,7 @@ mod foundation;
 mod node;
 mod platforms;
 mod probes;
-mod traffic;
+mod site;
 mod use_cases;
 
 use std::net::SocketAddr;
@@ -22,37 +23,31 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminParts, AdminTokens};
-use crate::config::{AdminSettings, KeyFileProblem, Settings, StoreSettings};
-use crate::database::{Database, DatabaseError, Node};
-use crate::login::Login;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{AdminSettings, KeyFileProblem, Settings, SiteSettings};
+use crate::database::{DatabaseError, Node};
 use crate::login::openid::OpenIdProvider;
 use crate::mail::NoCourier;
 use crate::mail::smtp::SmtpProblem;
 use crate::onboarding::Onboarding;
 use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
-use crate::outbox::{Carrier, Outbox};
-use crate::platform::builtin::BuiltinPlatform;
 use crate::platform::handoff::CannotSign;
 use crate::platform::{scim, thingsboard};
-use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
-use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts};
+use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts, UpstreamSettings};
 use crate::roster::Roster;
-use crate::session::Sessions;
+use crate::seal::KeyRing;
 use crate::session::redis::NotARedisAddress;
+use crate::telemetry::metrics::Metrics;
 
 pub use by_hand::{PlatformByHand, platform_by_hand};
+use correspondence::Hooks;
 pub use correspondence::courier;
-use correspondence::{Hooks, and_follower};
-use foundation::{Foundation, Ground};
+use foundation::{Foundation, Ground, key_ring};
 use node::{node, take_over};
-use platforms::OpenPlatform;
-use traffic::proxy_parts;
+use site::{Laid, Shared, Site};
 use use_cases::Office;
-
-/// How often what is over is forgotten.
-const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// How long what runs beside the traffic may take to finish at the end.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
@@ -87,6 +82,9 @@ pub enum AssemblyProblem {
     /// Nothing can be signed for the upstream.
     #[error(transparent)]
     Sign(#[from] CannotSign),
+    /// A question about a platform that nobody configured.
+    #[error("there is no such platform")]
+    NoSuchSite,
     /// The traffic's address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenProblem),
@@ -107,15 +105,8 @@ pub struct Gateway {
     listener: Listener,
     admin: TcpListener,
     admin_parts: AdminParts,
-    platform: OpenPlatform,
-    onboarding: Arc<Onboarding>,
-    outbox: Arc<Outbox>,
-    carriers: Vec<Arc<dyn Carrier>>,
-    login: Arc<Login>,
+    sites: Arc<[Site]>,
     providers: Vec<Arc<OpenIdProvider>>,
-    sessions: Arc<Sessions>,
-    policy: Arc<PolicyFolder>,
-    database: Database,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -129,7 +120,7 @@ impl std::fmt::Debug for Gateway {
 /// Reads again what may change while the gateway runs.
 #[derive(Clone)]
 pub struct Reload {
-    policy: Arc<PolicyFolder>,
+    policies: Vec<Arc<PolicyFolder>>,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -142,7 +133,7 @@ impl std::fmt::Debug for Reload {
 impl Reload {
     /// Reads policies and certificates; what is broken changes nothing, and is logged.
     pub fn reload(&self) {
-        self.policy.reload();
+        self.policies.iter().for_each(|policy| policy.reload());
         if let Some(certificates) = &self.certificates {
             reload_certificate(certificates);
         }
@@ -164,92 +155,127 @@ fn reload_certificate(certificates: &Certificates) {
 
 /// Puts a gateway together. To be called on the runtime that it will run on.
 pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
-    let surroundings = settings.surroundings();
-    let Settings {
-        listener,
-        proxy,
-        admin,
-        store: StoreSettings { database, redis },
+    let grounds = grounds(&settings, true)?;
+    let Grounds {
         keys,
-        providers,
-        platform,
-        mail,
-        hooks,
-        captchas,
-        lifetimes,
-        log: _,
-        login_attempt,
-        policies,
-    } = settings;
-    let base = Foundation::lay(Ground {
-        database,
-        keys,
-        policies,
-        surroundings,
-        migrate: true,
-    })
-    .await?;
-    let sessions = base.sessions(redis.as_ref(), lifetimes)?;
-    let (platform, tokens) = base.introduced(platform, &proxy.upstreams).await?;
-    let listener = Listener::bind(&listener)?;
-    let writing = base.correspondence((mail, hooks), node(listener.local_address()))?;
-    let onboarding = Arc::new(base.onboarding(Office {
-        platform: &platform.used,
-        courier: writing.desk,
-        hooks: writing.hooks,
-        outbox: Arc::clone(&writing.outbox),
-        node: writing.node,
-        hosts: &proxy.hosts,
-        providers: &providers,
-    }));
-    let (providers, roster) = (base.providers(providers)?, base.roster(&admin.scim));
-    let (admin, admin_parts) = admin_door(&base, admin, (&sessions, &providers, &roster)).await?;
-    let login = base.login(&providers, (&sessions, &onboarding, &roster), login_attempt);
-    let around = (&sessions, &onboarding, tokens);
-    let proxy = proxy_parts(&base, (proxy, captchas), &login, around)?;
+        metrics,
+        each,
+    } = grounds;
+    let proxy = settings.proxy;
+    let laid = lay(settings.sites, each, &proxy.upstreams).await?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let listener = Listener::bind(&settings.listener)?;
+    let assertions = assertions::all(&keys, &proxy.upstreams)?;
+    let roster = laid.first().ok_or(AssemblyProblem::NoSuchSite)?;
+    let roster = roster.roster(&settings.admin.scim);
+    let provider_names = use_cases::provider_names(&settings.providers);
+    let providers = use_cases::providers(settings.providers, &clock)?;
+    let shared = Shared {
+        hosts: proxy.hosts.clone(),
+        redis: settings.store.redis,
+        lifetimes: settings.lifetimes,
+        login_attempt: settings.login_attempt,
+        hooks: settings.hooks,
+        courier: courier(settings.mail)?,
+        captchas: use_cases::captchas(settings.captchas)?,
+        provider_names,
+        providers: providers.clone(),
+        roster: Arc::clone(&roster),
+        key_set: assertions::key_set(&assertions),
+        keeps_access_tokens: proxy.upstreams.iter().any(wants_access_token),
+        node: node(listener.local_address()),
+    };
+    let sites = laid.into_iter().map(|site| site.open(&shared));
+    let sites: Arc<[Site]> = sites.collect::<Result<_, _>>()?;
+    let known = (&*sites, &*providers, &roster);
+    let (admin, admin_parts) = admin_door(settings.admin, known, &metrics).await?;
     Ok(Gateway {
-        proxy,
+        proxy: ProxyParts {
+            settings: proxy,
+            sites: sites.iter().map(Site::door).collect(),
+            assertions,
+            clock,
+            metrics,
+        },
         listener,
         admin,
         admin_parts,
-        carriers: and_follower(writing.carriers, &onboarding),
-        platform,
-        onboarding,
-        outbox: writing.outbox,
-        login,
+        sites,
         providers,
-        sessions,
-        policy: base.policy,
-        database: base.database,
     })
 }
 
-/// Onboarding alone, over the stores of an installation, for questions that change nothing.
-pub async fn for_questions(settings: Settings) -> Result<Onboarding, AssemblyProblem> {
-    let surroundings = settings.surroundings();
-    let base = Foundation::lay(Ground {
-        database: settings.store.database,
-        keys: settings.keys,
-        policies: settings.policies,
-        surroundings,
-        migrate: false,
+fn wants_access_token(upstream: &UpstreamSettings) -> bool {
+    upstream.handoff.access_token.is_some()
+}
+
+/// Opens the databases of all sites, and asks their platforms what they are.
+async fn lay(
+    sites: Vec<SiteSettings>,
+    grounds: Vec<Ground>,
+    upstreams: &[UpstreamSettings],
+) -> Result<Vec<Laid>, AssemblyProblem> {
+    let mut laid = Vec::new();
+    for (place, (site, ground)) in sites.into_iter().zip(grounds).enumerate() {
+        laid.push(Laid::lay(place, (site, ground), upstreams).await?);
+    }
+    Ok(laid)
+}
+
+/// What every site is built on.
+struct Grounds {
+    keys: Arc<KeyRing>,
+    metrics: Metrics,
+    each: Vec<Ground>,
+}
+
+fn grounds(settings: &Settings, migrate: bool) -> Result<Grounds, KeyFileProblem> {
+    let keys = Arc::new(key_ring(&settings.keys)?);
+    let metrics = Metrics::default();
+    let ground = |(place, site): (usize, &SiteSettings)| Ground {
+        database: settings.database_of(place),
+        keys: match &site.part {
+            None => Arc::clone(&keys),
+            Some(part) => Arc::new(keys.of_part(part)),
+        },
+        policies: site.policies.clone(),
+        surroundings: settings.surroundings(site),
+        metrics: metrics.clone(),
+        migrate,
+    };
+    let each = settings.sites.iter().enumerate().map(ground).collect();
+    Ok(Grounds {
+        keys,
+        metrics,
+        each,
     })
-    .await?;
+}
+
+/// Onboarding of one platform, by its place, over the stores of an installation; for questions
+/// that change nothing.
+pub async fn for_questions(settings: Settings, site: usize) -> Result<Onboarding, AssemblyProblem> {
+    let origins = use_cases::origins(&settings.proxy.hosts, site);
+    let provider_names = use_cases::provider_names(&settings.providers);
+    let mut each = grounds(&settings, false)?.each.into_iter();
+    let mut sites = settings.sites.into_iter();
+    let (ground, site) = (each.nth(site), sites.nth(site));
+    let (ground, site) = ground.zip(site).ok_or(AssemblyProblem::NoSuchSite)?;
+    let base = Foundation::lay(ground).await?;
     Ok(base.onboarding(Office {
-        platform: &base.platform(settings.platform)?.used,
+        platform: &base.platform(site.platform)?.used,
         courier: Arc::new(NoCourier),
         hooks: Hooks::default(),
         outbox: base.outbox(&Node::at("")),
         node: Node::at(""),
-        hosts: &settings.proxy.hosts,
-        providers: &settings.providers,
+        origins,
+        provider_names,
     }))
 }
 
 async fn admin_door(
-    base: &Foundation,
     settings: AdminSettings,
-    (sessions, providers, roster): (&Arc<Sessions>, &[Arc<OpenIdProvider>], &Arc<Roster>),
+    (sites, providers, roster): (&[Site], &[Arc<OpenIdProvider>], &Arc<Roster>),
+    metrics: &Metrics,
 ) -> Result<(TcpListener, AdminParts), AssemblyProblem> {
     let AdminSettings {
         address,
@@ -259,10 +285,10 @@ async fn admin_door(
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|cause| AssemblyProblem::Admin { address, cause })?;
     let parts = AdminParts {
-        readiness: probes::all(&base.database, sessions, providers),
-        metrics: base.metrics.registry(),
+        readiness: probes::all(sites, providers),
+        metrics: metrics.registry(),
         tokens: AdminTokens::new(&tokens),
-        scim: admin::scim::router(base.scim(scim, (roster, sessions))),
+        scim: admin::scim::router(site::scim(scim, roster, sites)?),
     };
     Ok((listener, parts))
 }
@@ -273,15 +299,10 @@ impl Gateway {
         self.listener.local_address()
     }
 
-    /// The builtin platform, for those who put the first customers there.
-    pub fn platform(&self) -> &Arc<BuiltinPlatform> {
-        &self.platform.own
-    }
-
     /// What to ask for a reload while the gateway runs.
     pub fn reload(&self) -> Reload {
         Reload {
-            policy: Arc::clone(&self.policy),
+            policies: self.sites.iter().map(Site::policies).collect(),
             certificates: self.listener.certificates(),
         }
     }
@@ -292,57 +313,32 @@ impl Gateway {
         let address = self.listener.local_address();
         tracing::info!(%address, "listening");
         let stop = CancellationToken::new();
-        let platform_api = if self.platform.is_elsewhere {
-            admin::platform_api::none()
-        } else {
-            admin::platform_api::router(self.platform.own)
-        };
-        let guarded = platform_api.merge(admin::outbox_api::router(Arc::clone(&self.outbox)));
-        let guarded = guarded.merge(admin::receipts::router(Arc::clone(&self.onboarding)));
-        let guarded = guarded.merge(admin::operator_api::router(Arc::clone(&self.onboarding)));
+        let guarded = admin::together(self.sites.iter().map(Site::admin_api));
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
-        let take_over = take_over(
-            address,
-            Arc::clone(&self.onboarding),
-            Arc::clone(&self.outbox),
-        );
-        let keep_going = self.onboarding.keep_going(stop.clone());
-        let deliver = Arc::clone(&self.outbox).keep_delivering(self.carriers, stop.clone());
-        let finishing = [
-            tokio::spawn(admin),
-            tokio::spawn(keep_going),
-            tokio::spawn(deliver),
-        ];
+        let mut finishing = vec![tokio::spawn(admin)];
+        let mut endless = vec![tokio::spawn(take_over(address, Arc::clone(&self.sites)))];
+        for site in self.sites.iter() {
+            finishing.extend(site.finishing(&stop));
+            endless.extend(site.endless());
+        }
         let providers = self.providers.into_iter();
-        let mut endless: Vec<JoinHandle<()>> =
-            providers.map(|one| tokio::spawn(one.keep_up())).collect();
-        endless.push(tokio::spawn(take_over));
-        endless.push(tokio::spawn(sweep(self.sessions)));
-        let policy = Arc::clone(&self.policy) as Arc<dyn PolicySource>;
-        endless.push(tokio::spawn(self.login.keep_checking_accounts(policy)));
+        endless.extend(providers.map(|one| tokio::spawn(one.keep_up())));
         let served = proxy::serve(self.proxy, vec![self.listener], shutdown).await;
         stop.cancel();
         finish(finishing).await;
         endless.iter().for_each(JoinHandle::abort);
-        self.database.close().await;
+        for site in self.sites.iter() {
+            site.close().await;
+        }
         tracing::info!("stopped");
         served
     }
 }
 
 /// Lets tasks end; whoever holds the admin listener's connections open does not hold up the end.
-async fn finish<const COUNT: usize>(tasks: [JoinHandle<()>; COUNT]) {
+async fn finish(tasks: Vec<JoinHandle<()>>) {
     let finished = futures_util::future::join_all(tasks);
     if tokio::time::timeout(FINISH_WITHIN, finished).await.is_err() {
         tracing::warn!("what was under way beside the traffic did not finish in time");
-    }
-}
-
-async fn sweep(sessions: Arc<Sessions>) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        if let Err(error) = sessions.sweep().await {
-            tracing::warn!(%error, "what is over could not be forgotten");
-        }
     }
 }

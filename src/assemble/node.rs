@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::site::Site;
 use crate::database::Node;
-use crate::onboarding::Onboarding;
-use crate::outbox::Outbox;
 
 /// How often it is looked whether an earlier process is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -20,19 +19,16 @@ pub(super) fn node(address: SocketAddr) -> Node {
 /// Takes up what earlier processes at this address left in hand, as soon as they are gone: killed,
 /// or done with what they were finishing while this one took over. Never ends; to be spawned and
 /// aborted, for its claim to the address holds as long as it does.
-pub(super) async fn take_over(
-    address: SocketAddr,
-    onboarding: Arc<Onboarding>,
-    outbox: Arc<Outbox>,
-) {
+pub(super) async fn take_over(address: SocketAddr, sites: Arc<[Site]>) {
     let _claim = loop {
         match claim(address) {
             Ok(claim) => break claim,
             Err(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     };
-    onboarding.free_leases_left().await;
-    outbox.free_leases_left().await;
+    for site in sites.iter() {
+        site.free_leases_left().await;
+    }
     std::future::pending::<()>().await;
 }
 

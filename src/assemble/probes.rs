@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::site::Site;
 use crate::database::Database;
 use crate::login::openid::OpenIdProvider;
 use crate::login::provider::{IdentityProvider as _, Readiness as ProviderReadiness};
@@ -14,44 +15,48 @@ use crate::telemetry::{Probe, Readiness};
 /// A probe that takes longer has failed.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-pub(super) fn all(
-    database: &Database,
-    sessions: &Arc<Sessions>,
-    providers: &[Arc<OpenIdProvider>],
-) -> Readiness {
-    let mut probes: Vec<Arc<dyn Probe>> = vec![
-        Arc::new(DatabaseProbe(database.clone())),
-        Arc::new(SessionsProbe(Arc::clone(sessions))),
-    ];
+pub(super) fn all(sites: &[Site], providers: &[Arc<OpenIdProvider>]) -> Readiness {
+    let mut probes: Vec<Arc<dyn Probe>> = Vec::new();
+    for site in sites {
+        let name = |what: &str| match site.part() {
+            None => what.to_owned(),
+            Some(part) => format!("{what}:{part}"),
+        };
+        let (base, sessions) = site.stores();
+        let database = base.database.clone();
+        probes.push(Arc::new(DatabaseProbe(name("database"), database)));
+        let sessions = Arc::clone(sessions);
+        probes.push(Arc::new(SessionsProbe(name("sessions"), sessions)));
+    }
     for provider in providers {
         probes.push(Arc::new(ProviderProbe(Arc::clone(provider))));
     }
     Readiness::new(probes)
 }
 
-struct DatabaseProbe(Database);
+struct DatabaseProbe(String, Database);
 
 #[async_trait]
 impl Probe for DatabaseProbe {
     fn name(&self) -> String {
-        "database".to_owned()
+        self.0.clone()
     }
 
     async fn check(&self) -> Result<(), String> {
-        within(self.0.ping()).await
+        within(self.1.ping()).await
     }
 }
 
-struct SessionsProbe(Arc<Sessions>);
+struct SessionsProbe(String, Arc<Sessions>);
 
 #[async_trait]
 impl Probe for SessionsProbe {
     fn name(&self) -> String {
-        "sessions".to_owned()
+        self.0.clone()
     }
 
     async fn check(&self) -> Result<(), String> {
-        within(self.0.ping()).await
+        within(self.1.ping()).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The use cases with their adapters, over the foundation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use super::foundation::Foundation;
 use crate::admin::scim::{ScimParts, ScimSource};
 use crate::captcha::siteverify::Siteverify;
 use crate::captcha::{Captcha, CaptchaSettings, Captchas};
+use crate::clock::SharedClock;
 use crate::database::Node;
+use crate::identity::ProviderId;
 use crate::login::openid::{OpenIdProvider, OpenIdSettings};
 use crate::login::provider::IdentityProvider;
 use crate::login::{Login, LoginParts};
@@ -35,18 +38,18 @@ pub(super) struct Office<'a> {
     pub(super) hooks: Hooks,
     pub(super) outbox: Arc<Outbox>,
     pub(super) node: Node,
-    pub(super) hosts: &'a [HostSettings],
-    pub(super) providers: &'a [OpenIdSettings],
+    pub(super) origins: BTreeMap<String, String>,
+    pub(super) provider_names: BTreeMap<ProviderId, String>,
 }
 
 impl Foundation {
     pub(super) fn sessions(
         &self,
-        redis: Option<&SecretString>,
+        (redis, part): (Option<&SecretString>, Option<&str>),
         lifetimes: Lifetimes,
     ) -> Result<Arc<Sessions>, NotARedisAddress> {
         let store: Arc<dyn SessionStore> = match redis {
-            Some(url) => Arc::new(RedisSessionStore::connect(url.expose_secret())?),
+            Some(url) => Arc::new(RedisSessionStore::connect(url.expose_secret(), part)?),
             None => Arc::new(SqlSessionStore::new(self.database.clone())),
         };
         let keys = Arc::clone(&self.keys);
@@ -60,8 +63,6 @@ impl Foundation {
 
     pub(super) fn onboarding(&self, office: Office<'_>) -> Onboarding {
         let store = Arc::new(SqlRegistrationStore::new(self.database.clone()));
-        let names = office.providers.iter();
-        let hosts = office.hosts.iter();
         Onboarding::new(OnboardingParts {
             platform: Arc::clone(office.platform),
             proofs: Arc::clone(&store) as _,
@@ -82,30 +83,10 @@ impl Foundation {
             audit: Arc::clone(&self.audit),
             keys: Arc::clone(&self.keys),
             clock: self.clock(),
-            provider_names: names
-                .map(|one| (one.id.clone(), one.name.clone()))
-                .collect(),
-            origins: hosts
-                .map(|host| (host.name.to_string(), host.origin.to_string()))
-                .collect(),
+            provider_names: office.provider_names,
+            origins: office.origins,
             node: office.node,
         })
-    }
-
-    pub(super) fn providers(
-        &self,
-        settings: Vec<OpenIdSettings>,
-    ) -> Result<Vec<Arc<OpenIdProvider>>, OutboundError> {
-        let shared = Outbound::new()?;
-        let open = |one: OpenIdSettings| {
-            let outbound = if one.roots.is_empty() {
-                shared.clone()
-            } else {
-                Outbound::trusting(std::slice::from_ref(&one.roots))?
-            };
-            Ok(Arc::new(OpenIdProvider::new(one, outbound, self.clock())))
-        };
-        settings.into_iter().map(open).collect()
     }
 
     /// Whom these providers have deactivated.
@@ -115,16 +96,16 @@ impl Foundation {
         Arc::new(Roster::new(store, sources.collect(), self.clock()))
     }
 
-    /// Where these providers tell of their people.
+    /// Where these providers tell of their people, whose sessions may be any of these.
     pub(super) fn scim(
         &self,
         sources: Vec<ScimSource>,
-        (roster, sessions): (&Arc<Roster>, &Arc<Sessions>),
+        (roster, sessions): (&Arc<Roster>, Vec<Arc<Sessions>>),
     ) -> ScimParts {
         ScimParts {
             sources,
             roster: Arc::clone(roster),
-            sessions: Arc::clone(sessions),
+            sessions,
             audit: Arc::clone(&self.audit),
             clock: self.clock(),
         }
@@ -158,4 +139,38 @@ pub(super) fn captchas(settings: Vec<CaptchaSettings>) -> Result<Captchas, Outbo
         Ok((id, captcha))
     };
     settings.into_iter().map(open).collect()
+}
+
+/// The identity providers.
+pub(super) fn providers(
+    settings: Vec<OpenIdSettings>,
+    clock: &SharedClock,
+) -> Result<Vec<Arc<OpenIdProvider>>, OutboundError> {
+    let shared = Outbound::new()?;
+    let open = |one: OpenIdSettings| {
+        let outbound = if one.roots.is_empty() {
+            shared.clone()
+        } else {
+            Outbound::trusting(std::slice::from_ref(&one.roots))?
+        };
+        let clock = SharedClock::clone(clock);
+        Ok(Arc::new(OpenIdProvider::new(one, outbound, clock)))
+    };
+    settings.into_iter().map(open).collect()
+}
+
+/// The names of identity providers.
+pub(super) fn provider_names(settings: &[OpenIdSettings]) -> BTreeMap<ProviderId, String> {
+    let names = settings.iter();
+    names
+        .map(|one| (one.id.clone(), one.name.clone()))
+        .collect()
+}
+
+/// The origin of each host of a site.
+pub(super) fn origins(hosts: &[HostSettings], site: usize) -> BTreeMap<String, String> {
+    let hosts = hosts.iter().filter(|host| host.site == site);
+    hosts
+        .map(|host| (host.name.to_string(), host.origin.to_string()))
+        .collect()
 }

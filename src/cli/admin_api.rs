@@ -1,7 +1,6 @@
 //! The running gateway's admin API, for commands that change what is going on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,8 +8,9 @@ use http::{Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::Installation;
 use super::say::complain;
-use crate::config::{self, AdminSettings};
+use crate::config;
 use crate::outbound::{AnswerLimits, Outbound};
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -22,30 +22,30 @@ const LIMITS: AnswerLimits = AnswerLimits {
 #[derive(Debug)]
 pub struct AdminApi {
     address: SocketAddr,
+    /// What all paths begin with.
+    start: String,
     token: SecretString,
     outbound: Outbound,
 }
 
 impl AdminApi {
-    /// Opened with the installation's own first token.
-    pub fn of(settings: &AdminSettings) -> anyhow::Result<Self> {
-        let token = settings.tokens.first().cloned().context(
-            "the admin API needs a token: add [[admin.token]] to vestibule.toml and restart",
-        )?;
-        Ok(Self {
-            address: reachable(settings.address),
-            token,
-            outbound: Outbound::new()?,
-        })
-    }
-
-    /// That of the installation with this configuration file.
-    pub fn at(path: &Path) -> anyhow::Result<Self> {
-        let settings = config::load(path).map_err(|problems| {
+    /// That of the installation, opened with its own first token, for one of its platforms.
+    pub fn at(installation: &Installation) -> anyhow::Result<Self> {
+        let settings = config::load(&installation.config).map_err(|problems| {
             complain(&problems.to_string());
             anyhow::anyhow!("the configuration has mistakes")
         })?;
-        Self::of(&settings.admin)
+        let site = settings.site(installation.platform.as_deref())?;
+        let part = settings.sites.get(site).and_then(|site| site.part.as_ref());
+        let token = settings.admin.tokens.first().cloned().context(
+            "the admin API needs a token: add [[admin.token]] to vestibule.toml and restart",
+        )?;
+        Ok(Self {
+            address: reachable(settings.admin.address),
+            start: part.map_or_else(String::new, |part| format!("/platforms/{part}")),
+            token,
+            outbound: Outbound::new()?,
+        })
     }
 
     /// Asks for a JSON document.
@@ -68,7 +68,7 @@ impl AdminApi {
         let token = self.token.expose_secret();
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", self.address))
+            .uri(format!("http://{}{}{path}", self.address, self.start))
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.map_or_else(Vec::new, |body| body.to_string().into_bytes()))?;

@@ -1,8 +1,8 @@
 //! `vestibule agreements export`: every receipt of an accepted agreement.
 
-use std::path::Path;
 use std::process::ExitCode;
 
+use super::Installation;
 use super::say::{complain, is_read, say};
 use crate::assemble;
 use crate::config;
@@ -34,21 +34,22 @@ enum Format {
 }
 
 /// Does it.
-pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     let Choice::Export(export) = choice;
-    let settings = match config::load(config) {
+    let settings = match config::load(&installation.config) {
         Ok(settings) => settings,
         Err(problems) => {
             complain(&problems.to_string());
             anyhow::bail!("the configuration has mistakes");
         }
     };
-    if !settings.store.database.is_there() {
+    let site = settings.site(installation.platform.as_deref())?;
+    if !settings.database_of(site).is_there() {
         complain("There are no receipts yet: the first `vestibule serve` makes the database.\n");
         return Ok(ExitCode::SUCCESS);
     }
     super::serve::runtime()?.block_on(async {
-        let onboarding = assemble::for_questions(settings).await?;
+        let onboarding = assemble::for_questions(settings, site).await?;
         print_all(&onboarding, export.format).await
     })?;
     Ok(ExitCode::SUCCESS)

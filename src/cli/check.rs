@@ -5,18 +5,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::say::say;
-use crate::config::{self, Settings};
+use crate::config::{self, Loaded, Settings};
 use crate::operator_file::{Problems, Severity};
+use crate::policy::Surroundings;
 use crate::{paths, policy};
 
 /// Prints the report; fails when there is an error.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let mut loaded = config::examine(path);
-    if let Some(folder) = &loaded.policies {
-        let around = loaded.settings.as_ref().map(Settings::surroundings);
-        // The policy itself is not wanted here, only what is wrong with it.
-        let _ = policy::compile(folder, &around.unwrap_or_default(), &mut loaded.problems);
-    }
+    check_policies(&mut loaded);
     let report = report(&loaded.problems, loaded.settings.as_ref());
     say(&report)?;
     Ok(if loaded.problems.has_errors() {
@@ -24,6 +21,20 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What is wrong with the policies. The policies themselves are not wanted here.
+pub(super) fn check_policies(loaded: &mut Loaded) {
+    let Some(settings) = &loaded.settings else {
+        for folder in &loaded.policies {
+            let _ = policy::compile(folder, &Surroundings::default(), &mut loaded.problems);
+        }
+        return;
+    };
+    for site in &settings.sites {
+        let around = settings.surroundings(site);
+        let _ = policy::compile(&site.policies, &around, &mut loaded.problems);
+    }
 }
 
 fn report(problems: &Problems, settings: Option<&Settings>) -> String {

@@ -5,21 +5,17 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::check::check_policies;
 use super::say::say;
 use super::serve;
 use crate::assemble::doctor::{self, Finding, Health};
-use crate::config::{self, Settings};
+use crate::config;
 use crate::operator_file::{Problems, Severity};
-use crate::policy;
 
 /// Prints the findings; fails where something does not work.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let mut loaded = config::examine(path);
-    if let Some(folder) = &loaded.policies {
-        let around = loaded.settings.as_ref().map(Settings::surroundings);
-        // The policy itself is not wanted here, only what is wrong with it.
-        let _ = policy::compile(folder, &around.unwrap_or_default(), &mut loaded.problems);
-    }
+    check_policies(&mut loaded);
     let mut findings = vec![files(path, &loaded.problems)];
     if let Some(settings) = loaded.settings {
         findings.extend(serve::runtime()?.block_on(doctor::examine(settings)));

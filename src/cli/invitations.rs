@@ -1,11 +1,11 @@
 //! `vestibule invitations`: brings a named address straight into a customer.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use http::Method;
 use serde_json::{Value, json};
 
+use super::Installation;
 use super::admin_api::AdminApi;
 use super::say::say;
 use super::table::{cell, day, in_path, items, table};
@@ -62,8 +62,8 @@ struct Invitation {
 }
 
 /// Carries it out.
-pub fn run(config: &Path, errand: &Errand) -> anyhow::Result<ExitCode> {
-    let operator = AdminApi::at(config)?;
+pub fn run(installation: &Installation, errand: &Errand) -> anyhow::Result<ExitCode> {
+    let operator = AdminApi::at(installation)?;
     super::serve::runtime()?.block_on(async {
         let text = match &errand.what {
             What::Create(invitation) => create(&operator, invitation).await?,

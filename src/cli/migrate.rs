@@ -7,7 +7,7 @@ use super::say::{complain, say};
 use crate::config;
 use crate::database::Database;
 
-/// Migrates the database of an installation.
+/// Migrates the databases of an installation.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let settings = match config::load(path) {
         Ok(settings) => settings,
@@ -17,9 +17,11 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
         }
     };
     super::serve::runtime()?.block_on(async {
-        let database = Database::open(&settings.store.database).await?;
-        database.migrate().await?;
-        database.close().await;
+        for site in 0..settings.sites.len() {
+            let database = Database::open(&settings.database_of(site)).await?;
+            database.migrate().await?;
+            database.close().await;
+        }
         anyhow::Ok(())
     })?;
     say("The database is up to date.\n")?;

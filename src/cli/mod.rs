@@ -79,26 +79,30 @@ struct Installation {
         global = true
     )]
     config: PathBuf,
+    /// With several platforms: the one that it is about. Default: the first.
+    #[arg(long, value_name = "ID", global = true)]
+    platform: Option<String>,
 }
 
 /// Runs the command that the process was called with.
 pub fn run() -> ExitCode {
     let Arguments {
-        installation: Installation { config },
+        installation,
         command,
     } = Arguments::parse();
+    let config = &installation.config;
     let outcome = match command {
-        Command::Check => check::run(&config),
-        Command::Doctor => doctor::run(&config),
-        Command::Platform(choice) => platform::run(&config, &choice),
+        Command::Check => check::run(config),
+        Command::Doctor => doctor::run(config),
+        Command::Platform(choice) => platform::run(&installation, &choice),
         Command::Demo(choice) => demo::run(choice),
-        Command::Serve => serve::run(&config),
-        Command::Explain(question) => explain::run(&config, &question),
-        Command::Mail(question) => mail::run(&config, &question),
-        Command::Agreements(choice) => agreements::run(&config, &choice),
-        Command::Migrate => migrate::run(&config),
-        Command::Registrations(errand) => registrations::run(&config, &errand),
-        Command::Invitations(errand) => invitations::run(&config, &errand),
+        Command::Serve => serve::run(config),
+        Command::Explain(question) => explain::run(config, &question),
+        Command::Mail(question) => mail::run(&installation, &question),
+        Command::Agreements(choice) => agreements::run(&installation, &choice),
+        Command::Migrate => migrate::run(config),
+        Command::Registrations(errand) => registrations::run(&installation, &errand),
+        Command::Invitations(errand) => invitations::run(&installation, &errand),
         Command::ConfigReference => reference::run(),
         Command::Schema(choice) => schema::run(&choice),
     };

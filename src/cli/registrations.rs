@@ -1,11 +1,11 @@
 //! `vestibule registrations`: who is on the way in, who waits, and what is to be done about it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use http::Method;
 use serde_json::Value;
 
+use super::Installation;
 use super::admin_api::AdminApi;
 use super::say::say;
 use super::table::{cell, day, in_path, items, moment, plain, table};
@@ -60,8 +60,8 @@ enum What {
 }
 
 /// Carries it out.
-pub fn run(config: &Path, errand: &Errand) -> anyhow::Result<ExitCode> {
-    let operator = AdminApi::at(config)?;
+pub fn run(installation: &Installation, errand: &Errand) -> anyhow::Result<ExitCode> {
+    let operator = AdminApi::at(installation)?;
     super::serve::runtime()?.block_on(async {
         let text = match &errand.what {
             What::List { state, limit, json } => {

@@ -44,8 +44,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// The identity providers, at least one.
     pub providers: Vec<OpenIdSettings>,
-    /// The platform that holds customers and users.
-    pub platform: PlatformSettings,
+    /// The platforms, each with its policies; at least one.
+    pub sites: Vec<SiteSettings>,
     /// How letters are sent.
     pub mail: MailSettings,
     /// The operator's endpoints, if there are any.
@@ -58,11 +58,49 @@ pub struct Settings {
     pub login_attempt: Duration,
     /// What is logged.
     pub log: LogSettings,
+}
+
+/// A platform, with what is decided about the people of its hosts.
+#[derive(Debug)]
+pub struct SiteSettings {
+    /// The platform that holds its customers and users.
+    pub platform: PlatformSettings,
     /// The folder of the policy files.
     pub policies: PathBuf,
+    /// As what it keeps its things apart from those of other platforms; none for the first one.
+    pub part: Option<String>,
 }
 
 impl Settings {
+    /// The platform with this id, by its place among all; the first one where none is named.
+    pub fn site(&self, id: Option<&str>) -> Result<usize, UnknownPlatform> {
+        let Some(id) = id else {
+            return Ok(0);
+        };
+        let ids = || self.sites.iter().map(|site| site.platform.id.as_str());
+        ids()
+            .position(|own| own == id)
+            .ok_or_else(|| UnknownPlatform {
+                named: id.to_owned(),
+                known: ids().collect::<Vec<_>>().join(", "),
+            })
+    }
+
+    /// The platform of a host.
+    pub fn site_of(&self, host: &str) -> usize {
+        let mut hosts = self.proxy.hosts.iter();
+        hosts
+            .find(|one| *one.name == *host)
+            .map_or(0, |host| host.site)
+    }
+
+    /// Where a platform's people and sessions are kept.
+    pub fn database_of(&self, site: usize) -> DatabaseAddress {
+        let part = self.sites.get(site).and_then(|site| site.part.as_deref());
+        let database = &self.store.database;
+        part.map_or_else(|| database.clone(), |part| database.of_part(part))
+    }
+
     /// The identity provider with this id; the first one where none is named.
     pub fn provider(&self, id: Option<&str>) -> Option<&OpenIdSettings> {
         let mut known = self.providers.iter();
@@ -72,8 +110,8 @@ impl Settings {
         }
     }
 
-    /// What policies may name of this installation.
-    pub fn surroundings(&self) -> Surroundings {
+    /// What the policies of a site may name.
+    pub fn surroundings(&self, site: &SiteSettings) -> Surroundings {
         let hosts = self.proxy.hosts.iter().map(|host| host.name.to_string());
         let has = |by: &HandOff| self.proxy.upstreams.iter().any(|one| one.handoff.has(*by));
         let hand_offs = HandOff::ALL.into_iter().filter(has);
@@ -82,10 +120,18 @@ impl Settings {
             providers: self.providers.iter().map(|one| one.id.clone()).collect(),
             sends_letters: Some(!matches!(self.mail, MailSettings::Nowhere)),
             captchas: Some(self.captchas.iter().map(|one| one.id.clone()).collect()),
-            has_roles: self.platform.kind.has_roles(),
+            has_roles: site.platform.kind.has_roles(),
             hand_offs: Some(hand_offs.collect()),
         }
     }
+}
+
+/// A platform that nobody configured.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no platform `{named}`; there are: {known}")]
+pub struct UnknownPlatform {
+    named: String,
+    known: String,
 }
 
 /// The admin listener.
@@ -145,7 +191,7 @@ pub struct Loaded {
     /// The settings, unless there are errors.
     pub settings: Option<Settings>,
     /// Where the policies are, as far as that could be read.
-    pub policies: Option<PathBuf>,
+    pub policies: Vec<PathBuf>,
     /// Errors and warnings.
     pub problems: Problems,
 }
@@ -171,19 +217,36 @@ pub fn examine(path: &Path) -> Loaded {
     let (Some(source), Some(file)) = (source, file) else {
         return Loaded {
             settings: None,
-            policies: None,
+            policies: Vec::new(),
             problems,
         };
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let policies = file.policies.as_ref().map(|at| at.value.clone());
-    let policies = folder.join(policies.unwrap_or_else(|| "policies".into()));
+    let policies = policy_folders(&file, folder);
     let settings = check::check(&file, &source, folder, &mut problems);
     Loaded {
         settings: settings.filter(|_| !problems.has_errors()),
-        policies: Some(policies),
+        policies,
         problems,
     }
+}
+
+/// Every folder with policies, once.
+fn policy_folders(file: &file::VestibuleFile, folder: &Path) -> Vec<PathBuf> {
+    let general = file.policies.as_ref().map(|at| at.value.as_path());
+    let general = general.unwrap_or(Path::new("policies"));
+    let platforms: &[_] = file.platform.as_deref().unwrap_or_default();
+    let own = platforms.iter().map(|platform| {
+        let own = platform.policies.as_ref().map(|at| at.value.as_path());
+        own.unwrap_or(general)
+    });
+    let mut folders: Vec<PathBuf> = own.map(|own| folder.join(own)).collect();
+    if folders.is_empty() {
+        folders.push(folder.join(general));
+    }
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// The JSON Schema of `vestibule.toml`.

@@ -114,7 +114,9 @@ fn a_thingsboard_takes_a_few_lines() {
     std::fs::write(folder.path().join("key"), "tb_a-key-of-some-length").unwrap();
     let settings = examine(&path).settings.unwrap();
     assert!(!format!("{settings:?}").contains("tb_a-key"));
-    let PlatformKind::ThingsBoard(thingsboard) = settings.platform.kind else {
+    let PlatformKind::ThingsBoard(thingsboard) =
+        settings.sites.into_iter().next().unwrap().platform.kind
+    else {
         panic!("it is a ThingsBoard")
     };
     assert_eq!(thingsboard.url.as_str(), "http://10.0.0.5:8080/");

@@ -47,6 +47,28 @@ pub enum DatabaseAddress {
 }
 
 impl DatabaseAddress {
+    /// Where a part of the installation keeps what is its own: a file of its own beside this one,
+    /// or a schema of its own, `vestibule_<name>`, in the same PostgreSQL database.
+    #[must_use]
+    pub fn of_part(&self, name: &str) -> Self {
+        match self {
+            Self::Sqlite(path) => {
+                let mut file = path.file_stem().unwrap_or_default().to_owned();
+                file.push(format!("-{name}"));
+                if let Some(extension) = path.extension() {
+                    file.push(".");
+                    file.push(extension);
+                }
+                Self::Sqlite(path.with_file_name(file))
+            }
+            Self::Postgres(url) => {
+                let start = if url.contains('?') { '&' } else { '?' };
+                let schema = schema_of(name);
+                Self::Postgres(format!("{url}{start}options%5Bsearch_path%5D={schema}"))
+            }
+        }
+    }
+
     /// Whether anything may be there: a file that nobody made yet is not, of a server nothing is
     /// known.
     pub fn is_there(&self) -> bool {
@@ -55,6 +77,11 @@ impl DatabaseAddress {
             Self::Postgres(_) => true,
         }
     }
+}
+
+/// Names have `-`, which unquoted names in SQL have not.
+fn schema_of(name: &str) -> String {
+    format!("vestibule_{}", name.replace('-', "_"))
 }
 
 /// Without the address of a server, which holds its password.
@@ -205,6 +232,7 @@ impl Database {
                     .acquire_timeout(CONNECT_WITHIN)
                     .connect_with(options)
                     .await?;
+                make_schema(&patient).await?;
                 migrator.run(&patient).await?;
                 announce_ended_sessions(&patient).await?;
                 patient.close().await;
@@ -257,6 +285,22 @@ impl Database {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Makes the schema that the search path names, where it is missing.
+async fn make_schema(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    for statement in [
+        "SELECT pg_advisory_xact_lock(7165926137720520)",
+        "DO $$ BEGIN IF current_schema() IS NULL THEN \
+             EXECUTE format('CREATE SCHEMA %I', current_setting('search_path')); \
+             END IF; END $$",
+    ] {
+        sqlx::query::<sqlx::Postgres>(statement)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
 }
 
 /// How often, a tenth of a second apart, one process waits for another's opening or migrating of
@@ -344,6 +388,22 @@ mod tests {
         let database = Database::open(&address).await.unwrap();
         database.migrate().await.unwrap();
         (folder, database)
+    }
+
+    #[test]
+    fn a_part_has_a_place_of_its_own() {
+        let file = DatabaseAddress::Sqlite("/var/lib/vestibule.db".into()).of_part("shop");
+        assert!(file == DatabaseAddress::Sqlite("/var/lib/vestibule-shop.db".into()));
+        let server = DatabaseAddress::Postgres("postgres://v@db/v".to_owned()).of_part("the-shop");
+        let DatabaseAddress::Postgres(url) = server else {
+            panic!("it moved to a file");
+        };
+        let options = PgConnectOptions::from_str(&url).unwrap();
+        let options = options.get_options().unwrap_or_default();
+        assert!(
+            options.contains("search_path=vestibule_the_shop"),
+            "{options}"
+        );
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::answer::Problem;
 use super::context::RequestContext;
 use super::gateway::Gateway;
+use super::site::Site;
 use crate::login::access_tokens::AccessTokens;
 use crate::platform::tokens::{HeldToken, NoToken, Wanted};
 use crate::session::{OpenSession, SessionId};
@@ -14,11 +15,12 @@ impl Gateway {
     /// Has what is forwarded carry the access token, where upstream and rule want it.
     pub(super) async fn with_access_token(
         &self,
+        site: &Site,
         cookie: Option<&str>,
         ctx: &mut RequestContext,
     ) -> Result<(), Problem> {
         let id = cookie.and_then(SessionId::from_cookie);
-        let (Some(tokens), Some(who), Some(id)) = (&self.access_tokens, whose(ctx), id) else {
+        let (Some(tokens), Some(who), Some(id)) = (&site.access_tokens, whose(ctx), id) else {
             return Ok(());
         };
         let who = who.clone();

@@ -9,45 +9,33 @@ use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::answer::{Answer, ErrorPage, ErrorPages, Problem, explain};
-use super::bridge::{self, Bridge, announced_length};
+use super::answer::{Answer, ErrorPage, PlainErrorPages, Problem, explain};
+use super::bridge::{self, announced_length};
 use super::connection::Connection;
 use super::context::{Outcome, References, RequestContext};
 use super::counters::Counters;
 use super::facts;
 use super::head::HeadProblem;
-use super::limits::Lanes;
 use super::main_runtime::MainRuntime;
 use super::respond::send;
-use super::settings::{DoorLimits, Hosts};
+use super::settings::{DoorLimits, HostSettings, Hosts};
+use super::site::Site;
 use super::thingsboard::in_its_words;
 use super::upstreams::Upstreams;
-use crate::access::{
-    ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide, device_word,
-};
-use crate::login::access_tokens::AccessTokens;
+use crate::access::{ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide};
 use crate::paths;
-use crate::platform::UserTokens;
-use crate::policy::{Limits, Policy, PolicySource};
+use crate::policy::{Limits, Policy};
 use crate::rate_limit::Network;
+use crate::session::SessionStanding;
 use crate::session::cookie::{self, SESSION_COOKIE};
-use crate::session::{SessionStanding, Sessions};
 
 /// Door 1: every request of every connection.
 pub(super) struct Gateway {
     pub(super) hosts: Hosts,
     pub(super) trusted: Vec<IpNet>,
     pub(super) limits: DoorLimits,
-    pub(super) policy: Arc<dyn PolicySource>,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) bridge: Bridge,
-    pub(super) error_pages: Arc<dyn ErrorPages>,
-    pub(super) lanes: Lanes,
+    pub(super) sites: Vec<Site>,
     pub(super) upstreams: Arc<Upstreams>,
-    /// The platform's own tokens, where an upstream wants them.
-    pub(super) user_tokens: Option<Arc<UserTokens>>,
-    /// The identity providers' access tokens, where an upstream wants them.
-    pub(super) access_tokens: Option<Arc<AccessTokens>>,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
     /// Where sessions are looked up in the store.
@@ -75,20 +63,28 @@ impl Gateway {
         self.trusted.iter().any(|network| network.contains(&peer))
     }
 
+    /// The site of a host.
+    pub(super) fn site(&self, host: &HostSettings) -> Result<&Site, Problem> {
+        self.sites.get(host.site).ok_or(Problem::Internal)
+    }
+
     /// How the bearer of a session cookie stands; asks the store only when it must. Whoever asks
     /// for too many unknown sessions at once is told that the store does not answer.
     pub(super) async fn standing(
         &self,
         cookie: Option<&str>,
-        host: &str,
+        host: &HostSettings,
         network: Option<Network>,
     ) -> SessionStanding {
-        if let Some(standing) = self.sessions.cached_standing(cookie, host) {
+        let Ok(site) = self.site(host) else {
+            return SessionStanding::StoreDown;
+        };
+        if let Some(standing) = site.sessions.cached_standing(cookie, &host.name) {
             return standing;
         }
-        let (sessions, host) = (Arc::clone(&self.sessions), host.to_owned());
+        let (sessions, name) = (Arc::clone(&site.sessions), Arc::clone(&host.name));
         let cookie = cookie.map(str::to_owned);
-        let asking = async move { sessions.standing(cookie.as_deref(), &host).await };
+        let asking = async move { sessions.standing(cookie.as_deref(), &name).await };
         let asked = self.lookups.run(network, asking).await;
         asked.unwrap_or(SessionStanding::StoreDown)
     }
@@ -117,7 +113,7 @@ impl Gateway {
             languages: None,
             reference: &reference,
         };
-        explain(&page, RequestKind::Api, &*self.error_pages).to_http1_closing()
+        explain(&page, RequestKind::Api, &PlainErrorPages).to_http1_closing()
     }
 
     pub(super) async fn next(
@@ -126,31 +122,32 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
         let request = session.req_header();
-        let facts = self.take_facts(request, ctx)?;
+        let (facts, host) = self.take_facts(request, ctx)?;
+        let site = self.site(&host)?;
         if paths::is_ours(facts.path.as_str()) {
-            return self.page(request, (&facts, facts.path.as_str()), ctx);
+            return site.page(request, (&facts, facts.path.as_str()), ctx);
         }
         ctx.upstream = self
             .upstreams
             .choose(&facts.host, facts.path.as_str())
             .cloned();
-        let policy = self.policy.current();
-        if let Some(answered) = self.in_its_place(request, (&facts, &policy), ctx) {
+        let policy = site.policy.current();
+        if let Some(answered) = site.in_its_place(request, (&facts, &policy), ctx) {
             return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
-        let standing = self.standing(cookie, &facts.host, ctx.network()).await;
+        let standing = self.standing(cookie, &host, ctx.network()).await;
         let verdict = decide(&facts, &standing, &policy);
         if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
             (&verdict, cookie, &ctx.scope)
             && permit.who().is_some()
         {
-            scope.depends_on(cookie, &facts.host);
+            scope.depends_on(cookie, &host);
         }
-        match self.act_on(verdict, &policy, request, ctx)? {
+        match self.act_on(verdict, (site, &policy), request, ctx)? {
             Next::Forward => {
-                self.with_access_token(cookie, ctx).await?;
-                self.with_its_token(request, &facts, ctx).await
+                self.with_access_token(site, cookie, ctx).await?;
+                self.with_its_token(request, (site, &facts), ctx).await
             }
             answered => Ok(answered),
         }
@@ -160,7 +157,7 @@ impl Gateway {
         &self,
         request: &RequestHeader,
         ctx: &mut RequestContext,
-    ) -> Result<RequestFacts, Problem> {
+    ) -> Result<(RequestFacts, Arc<HostSettings>), Problem> {
         let scope = ctx.scope.as_ref().ok_or(Problem::Internal)?;
         let connection = scope.connection();
         let client = if connection.is_trusted {
@@ -173,59 +170,28 @@ impl Gateway {
         ctx.kind = facts::kind(request);
         facts::check_fields(&request.headers, self.limits.fields)?;
         let (facts, host) = facts::take(request, &self.hosts, client)?;
-        ctx.host = Some(Arc::clone(host));
+        let host = Arc::clone(host);
+        ctx.host = Some(Arc::clone(&host));
         if request.method == Method::TRACE {
             return Err(Problem::Method);
         }
         if self.upstreams.managed().nominated_in(&request.headers) {
             return Err(Problem::Nomination);
         }
-        Ok(facts)
-    }
-
-    /// Has the page of ours at `path` answer.
-    pub(super) fn page(
-        &self,
-        request: &RequestHeader,
-        (facts, path): (&RequestFacts, &str),
-        ctx: &mut RequestContext,
-    ) -> Result<Next, Problem> {
-        let is_submit = !matches!(request.method, Method::GET | Method::HEAD);
-        let policy = self.policy.current();
-        self.lanes
-            .draw_page(path, is_submit, &policy.limits, facts.client)
-            .map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
-        ctx.outcome = Outcome::Page;
-        let agent = request
-            .headers
-            .get(header::USER_AGENT)
-            .and_then(|agent| agent.to_str().ok());
-        let target = match &facts.query {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        };
-        let context = ClientContext {
-            host: facts.host.to_string(),
-            own_origin: facts.own_origin.to_string(),
-            client: facts.client,
-            kind: facts.kind,
-            reference: ctx.reference.to_string(),
-            device: device_word(agent),
-        };
-        Ok(Next::Page(Box::new(context), target))
+        Ok((facts, host))
     }
 
     /// Draws from the limits, and keeps the permit.
     fn forward(
         &self,
         permit: Permit,
-        limits: &Limits,
+        (site, limits): (&Site, &Limits),
         request: &RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
         ctx.body_limit = permit.rule().max_body.unwrap_or(self.limits.body);
         let client = ctx.client.ok_or(Problem::Internal)?;
-        let drawn = self.lanes.draw_forwarded(&permit, limits, client);
+        let drawn = site.lanes.draw_forwarded(&permit, limits, client);
         ctx.permit = Some(permit);
         drawn.map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
         if announced_length(&request.headers) > ctx.body_limit {
@@ -238,12 +204,12 @@ impl Gateway {
     fn act_on(
         &self,
         verdict: Verdict,
-        policy: &Policy,
+        (site, policy): (&Site, &Policy),
         request: &RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
         match verdict {
-            Verdict::Forward(permit) => self.forward(permit, &policy.limits, request, ctx),
+            Verdict::Forward(permit) => self.forward(permit, (site, &policy.limits), request, ctx),
             Verdict::LogIn(return_to) => {
                 ctx.outcome = Outcome::LogIn;
                 Ok(Next::Answer(Answer::log_in(&return_to)))
@@ -280,7 +246,9 @@ impl Gateway {
             languages: languages.and_then(|languages| languages.to_str().ok()),
             reference: &ctx.reference.to_string(),
         };
-        let mut answer = explain(&page, ctx.kind, &*self.error_pages);
+        let site = ctx.host.as_ref().and_then(|host| self.site(host).ok());
+        let pages = site.or(self.sites.first()).map(|site| &*site.error_pages);
+        let mut answer = explain(&page, ctx.kind, pages.unwrap_or(&PlainErrorPages));
         if ctx.speaks_thingsboard {
             in_its_words(&mut answer, problem);
         }
@@ -294,11 +262,15 @@ impl Gateway {
         context: ClientContext,
         target: &str,
     ) -> Result<()> {
-        match self
-            .bridge
-            .call(session, target, context, ctx.network())
-            .await
-        {
+        let site = ctx.host.as_ref().ok_or(Problem::Internal);
+        let answered = match site.and_then(|host| self.site(host)) {
+            Ok(site) => {
+                let network = ctx.network();
+                site.bridge.call(session, target, context, network).await
+            }
+            Err(problem) => Err(problem),
+        };
+        match answered {
             Ok(response) => bridge::write(session, response).await,
             Err(problem) => {
                 if problem == Problem::Internal {

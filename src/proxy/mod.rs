@@ -25,6 +25,7 @@ mod main_runtime;
 mod patience;
 mod respond;
 mod settings;
+mod site;
 mod streams;
 mod thingsboard;
 mod upstream;
@@ -73,6 +74,18 @@ const UPSTREAM_CONNECTIONS: usize = 512;
 pub struct ProxyParts {
     /// Hosts, upstreams, limits.
     pub settings: ProxySettings,
+    /// The sites, at least one; hosts name theirs by its place.
+    pub sites: Vec<SiteParts>,
+    /// Proves to upstreams who somebody is.
+    pub assertions: AssertionsByUpstream,
+    /// The time.
+    pub clock: SharedClock,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// What is a site's own: the hosts of one platform, their people and their rules.
+pub struct SiteParts {
     /// The rules.
     pub policy: Arc<dyn PolicySource>,
     /// Who is signed in.
@@ -83,16 +96,10 @@ pub struct ProxyParts {
     pub error_pages: Arc<dyn ErrorPages>,
     /// Slows abuse.
     pub limiter: Arc<dyn RateLimiter>,
-    /// Proves to upstreams who somebody is.
-    pub assertions: AssertionsByUpstream,
     /// The platform's own tokens, where an upstream wants them.
     pub user_tokens: Option<Arc<UserTokens>>,
     /// The identity providers' access tokens, where an upstream wants them.
     pub access_tokens: Option<Arc<AccessTokens>>,
-    /// The time.
-    pub clock: SharedClock,
-    /// Counts.
-    pub metrics: Metrics,
 }
 
 /// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for as
@@ -154,22 +161,33 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
             .map(|host| (Arc::clone(&host.name), Arc::new(host)))
             .collect(),
         trusted: trusted_proxies,
-        policy: Arc::clone(&parts.policy),
-        sessions: Arc::clone(&parts.sessions),
-        bridge: bridge::Bridge::new(parts.pages.clone(), limits.page_body, limits.body_time),
-        error_pages: Arc::clone(&parts.error_pages),
-        lanes: limits::Lanes {
-            limiter: Arc::clone(&parts.limiter),
-            metrics: parts.metrics.clone(),
-        },
+        sites: parts
+            .sites
+            .iter()
+            .map(|site| site_of(site, parts))
+            .collect(),
         upstreams,
-        user_tokens: parts.user_tokens.clone(),
-        access_tokens: parts.access_tokens.clone(),
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
         limits,
     })
+}
+
+fn site_of(site: &SiteParts, parts: &ProxyParts) -> site::Site {
+    let limits = &parts.settings.limits;
+    site::Site {
+        policy: Arc::clone(&site.policy),
+        sessions: Arc::clone(&site.sessions),
+        bridge: bridge::Bridge::new(site.pages.clone(), limits.page_body, limits.body_time),
+        error_pages: Arc::clone(&site.error_pages),
+        lanes: limits::Lanes {
+            limiter: Arc::clone(&site.limiter),
+            metrics: parts.metrics.clone(),
+        },
+        user_tokens: site.user_tokens.clone(),
+        access_tokens: site.access_tokens.clone(),
+    }
 }
 
 /// The library's proxy around our callbacks, one of `count`.

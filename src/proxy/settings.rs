@@ -43,6 +43,8 @@ pub struct HostSettings {
     pub scheme: HeaderValue,
     /// The port, also where the origin leaves it out, for `X-Forwarded-Port`.
     pub port: HeaderValue,
+    /// The site that its people belong to, by its place among all.
+    pub site: usize,
 }
 
 /// An origin that no host can be made of.
@@ -54,7 +56,7 @@ pub enum HostProblem {
 }
 
 impl HostSettings {
-    /// Takes an origin apart.
+    /// Takes an origin apart; it is of the first site.
     pub fn from_origin(origin: &str) -> Result<Self, HostProblem> {
         let url = Url::parse(origin).map_err(|_| HostProblem::NotAnOrigin)?;
         let text = url.origin().ascii_serialization();
@@ -74,6 +76,7 @@ impl HostSettings {
             scheme: value(url.scheme())?,
             port: url.port_or_known_default().unwrap_or_default().into(),
             origin: text.as_str().into(),
+            site: 0,
         })
     }
 }

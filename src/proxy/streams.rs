@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::gateway::Gateway;
 use super::patience::Patience;
+use super::settings::HostSettings;
 use crate::session::SessionStanding;
 
 /// How often the session of a request under way is looked at: often enough that, with the second
@@ -33,7 +34,7 @@ pub(super) struct RequestScope {
 #[derive(Debug)]
 struct WatchedSession {
     cookie: Box<str>,
-    host: Arc<str>,
+    host: Arc<HostSettings>,
 }
 
 impl RequestScope {
@@ -78,7 +79,7 @@ impl RequestScope {
     }
 
     /// From here on the request stands and falls with this session.
-    pub(super) fn depends_on(&self, cookie: &str, host: &Arc<str>) {
+    pub(super) fn depends_on(&self, cookie: &str, host: &Arc<HostSettings>) {
         // A request is decided once; a second call has nothing to add.
         let _ = self.session.set(WatchedSession {
             cookie: cookie.into(),

@@ -16,6 +16,7 @@ use super::answer::{Answer, Problem};
 use super::context::{Outcome, RequestContext};
 use super::gateway::{Gateway, Next};
 use super::settings::{ClosedWays, HandoffSettings};
+use super::site::Site;
 use crate::access::{RequestFacts, RequestKind, ReturnTo, rule_for};
 use crate::paths;
 use crate::platform::UserTokens;
@@ -121,7 +122,7 @@ pub fn kept_from_thingsboard(
     })
 }
 
-impl Gateway {
+impl Site {
     /// The answer to what ThingsBoard itself is not asked; none for everything else.
     pub(super) fn in_its_place(
         &self,
@@ -142,16 +143,18 @@ impl Gateway {
             None => Err(Problem::Forbidden),
         })
     }
+}
 
+impl Gateway {
     /// Has what is forwarded to ThingsBoard carry the user's token: its pages are signed in first,
     /// its API gets one in the head.
     pub(super) async fn with_its_token(
         &self,
         request: &RequestHeader,
-        facts: &RequestFacts,
+        (site, facts): (&Site, &RequestFacts),
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
-        let (Some(tokens), Some(who)) = (&self.user_tokens, whose_token(ctx)) else {
+        let (Some(tokens), Some(who)) = (&site.user_tokens, whose_token(ctx)) else {
             return Ok(Next::Forward);
         };
         if facts.path.as_str().starts_with(API) {
@@ -192,13 +195,14 @@ impl Gateway {
     /// The upstream did not take a token: the next request has another.
     pub(super) fn token_was_refused(&self, ctx: &RequestContext) {
         let who = ctx.permit.as_ref().and_then(|permit| permit.who());
-        let Some(who) = who else {
+        let site = ctx.host.as_ref().and_then(|host| self.site(host).ok());
+        let (Some(site), Some(who)) = (site, who) else {
             return;
         };
-        if let (Some(tokens), Some(held)) = (&self.access_tokens, &ctx.access_token) {
+        if let (Some(tokens), Some(held)) = (&site.access_tokens, &ctx.access_token) {
             tokens.give_up(who, held);
         }
-        if let (Some(tokens), Some(held)) = (&self.user_tokens, &ctx.user_token) {
+        if let (Some(tokens), Some(held)) = (&site.user_tokens, &ctx.user_token) {
             tokens.give_up(who.key.as_str(), held);
         }
     }

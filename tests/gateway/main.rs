@@ -43,6 +43,8 @@ mod session_faults;
 #[cfg(test)]
 mod session_stores;
 #[cfg(test)]
+mod several_platforms;
+#[cfg(test)]
 mod several_upstreams;
 
 #[cfg(test)]

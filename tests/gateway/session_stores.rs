@@ -63,7 +63,7 @@ impl Place {
             Self::Sqlite(database, _) | Self::Postgres(database) => {
                 Arc::new(SqlSessionStore::new(database.clone()))
             }
-            Self::Redis(url) => Arc::new(RedisSessionStore::connect(url).unwrap()),
+            Self::Redis(url) => Arc::new(RedisSessionStore::connect(url, None).unwrap()),
         }
     }
 }

@@ -23,10 +23,10 @@ fn further(charts: &Upstream, shop: &Upstream) -> String {
          assertion = {{ audience = \"charts\", algorithm = \"EdDSA\" }}
          [[upstream]]
          name = \"shop\"
-         hosts = [\"shop.localhost\"]
+         hosts = [\"second.localhost\"]
          servers = [\"{}\"]
          [[host]]
-         origin = \"http://shop.localhost:$PORT\"
+         origin = \"http://second.localhost:$PORT\"
 ",
         charts.url(),
         shop.url(),
@@ -82,7 +82,7 @@ async fn the_upstream_of_a_request_is_explained() {
     let explained = |request, host| gateway.run(&["explain", "--request", request, "--host", host]);
     assert!(explained("GET /charts/x", "localhost").contains("Upstream: charts"));
     assert!(explained("GET /chartsx", "localhost").contains("Upstream: main"));
-    assert!(explained("GET /x", "shop.localhost").contains("Upstream: shop"));
+    assert!(explained("GET /x", "second.localhost").contains("Upstream: shop"));
 }
 
 #[tokio::test]
@@ -104,8 +104,8 @@ async fn nobody_says_to_one_upstream_what_another_believes() {
     for (host, path, upstream) in [
         ("localhost", "/x", &things),
         ("localhost", "/charts", &charts),
-        ("shop.localhost", "/x", &shop),
-        ("shop.localhost", "/charts/x", &charts),
+        ("second.localhost", "/x", &shop),
+        ("second.localhost", "/charts/x", &charts),
     ] {
         let answer = asked(host, path).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{host}{path}");

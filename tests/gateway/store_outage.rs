@@ -21,7 +21,7 @@ const TRUST: Duration = Duration::from_millis(2500);
 const RECOVERY: Duration = Duration::from_secs(3);
 
 async fn front_over(redis: &Redis) -> Front {
-    let store = RedisSessionStore::connect(&redis.url(0)).unwrap();
+    let store = RedisSessionStore::connect(&redis.url(0), None).unwrap();
     Front::with(FrontSettings {
         session_store: Some(Arc::new(store)),
         ..FrontSettings::default()

@@ -51,8 +51,8 @@ pub struct ScimParts {
     pub sources: Vec<ScimSource>,
     /// Where people are kept.
     pub roster: Arc<Roster>,
-    /// Whose sessions are ended.
-    pub sessions: Arc<Sessions>,
+    /// Where sessions are ended, all of them.
+    pub sessions: Vec<Arc<Sessions>>,
     /// Where it is kept what was done.
     pub audit: Arc<dyn Audit>,
     /// Where the time comes from.
@@ -63,7 +63,7 @@ struct Desk {
     /// Digests of tokens, and whose they are.
     callers: Vec<(String, Caller)>,
     roster: Arc<Roster>,
-    sessions: Arc<Sessions>,
+    sessions: Vec<Arc<Sessions>>,
     audit: Arc<dyn Audit>,
     clock: SharedClock,
 }

@@ -257,7 +257,9 @@ impl Desk {
     async fn end_sessions(&self, caller: &Caller, person: &Person) -> Result<(), ScimProblem> {
         let subjects = self.roster.subjects_of(&caller.issuer, person).await?;
         for subject in &subjects {
-            self.sessions.end_of(&caller.issuer, subject, None).await?;
+            for sessions in &self.sessions {
+                sessions.end_of(&caller.issuer, subject, None).await?;
+            }
         }
         let one = subjects.into_iter().next();
         self.record(caller, EventKind::Deactivated, (person, one))

@@ -56,6 +56,9 @@ impl Finding {
 
 /// Looks at an installation whose configuration is sound.
 pub async fn examine(settings: Settings) -> Vec<Finding> {
+    let databases: Vec<_> = (0..settings.sites.len())
+        .map(|site| settings.database_of(site))
+        .collect();
     let Settings {
         listener: _,
         proxy,
@@ -63,23 +66,30 @@ pub async fn examine(settings: Settings) -> Vec<Finding> {
         store,
         keys,
         providers,
-        platform,
+        sites,
         mail,
         hooks,
         captchas: _,
         lifetimes: _,
         login_attempt: _,
         log: _,
-        policies: _,
     } = settings;
     let mut all = vec![stores::keys(&keys)];
-    all.push(in_time("database", stores::database(&store.database)).await);
     if let Some(redis) = &store.redis {
         all.push(in_time("sessions", stores::redis(redis)).await);
     }
     all.extend(neighbours::providers(providers).await);
-    let around = (&store.database, want_tokens(&proxy.upstreams));
-    all.push(in_time("platform", neighbours::platform(platform, around)).await);
+    let want_tokens = want_tokens(&proxy.upstreams);
+    for (site, database) in sites.into_iter().zip(&databases) {
+        let of_site = |found: Finding| match &site.part {
+            None => found,
+            Some(part) => Finding::new(format!("{}:{part}", found.what), found.state),
+        };
+        let looking = in_time("database", stores::database(database));
+        all.push(of_site(looking.await));
+        let looking = neighbours::platform(site.platform, (database, want_tokens));
+        all.push(of_site(in_time("platform", looking).await));
+    }
     all.push(in_time("mail", neighbours::mail(mail)).await);
     all.extend(neighbours::upstreams(&proxy).await);
     if let Some(hooks) = &hooks {

@@ -76,7 +76,7 @@ fn kind(address: &DatabaseAddress) -> String {
 
 pub(super) async fn redis(url: &SecretString) -> Finding {
     let fix = "see whether Redis runs, and `[store] sessions` with its password";
-    let store = match RedisSessionStore::connect(url.expose_secret()) {
+    let store = match RedisSessionStore::connect(url.expose_secret(), None) {
         Ok(store) => store,
         Err(problem) => return Finding::wrong("sessions", with_causes(&problem), fix),
     };

@@ -78,7 +78,7 @@ fn ground(config: &Path, question: &Question) -> anyhow::Result<Ground> {
             .with_context(|| format!("the host `{name}` is not served; there are {hosts:?}"))?,
     };
     let host = host.to_owned();
-    let policy = policy_of(&settings, &mut problems)
+    let policy = policy_of(&settings, &host, &mut problems)
         .with_context(|| format!("the policies have mistakes:\n{problems}"))?;
     Ok(Ground {
         settings,
@@ -87,8 +87,9 @@ fn ground(config: &Path, question: &Question) -> anyhow::Result<Ground> {
     })
 }
 
-fn policy_of(settings: &Settings, problems: &mut Problems) -> Option<Policy> {
-    policy::compile(&settings.policies, &settings.surroundings(), problems)
+fn policy_of(settings: &Settings, host: &str, problems: &mut Problems) -> Option<Policy> {
+    let site = settings.sites.get(settings.site_of(host))?;
+    policy::compile(&site.policies, &settings.surroundings(site), problems)
 }
 
 fn claims(path: &Path) -> anyhow::Result<Map<String, Value>> {

@@ -24,7 +24,7 @@ pub async fn explain(ground: Ground, identity: VerifiedIdentity) -> String {
         ..LookUps::default()
     };
     let by_policy_alone = || resolve(&identity, &nothing_known, &policy.onboarding, form);
-    let looked_up = if settings.store.database.is_there() {
+    let looked_up = if settings.database_of(settings.site_of(&host)).is_there() {
         looked_up(settings, &identity, &host).await
     } else {
         Err("there is no database yet".to_owned())
@@ -80,7 +80,8 @@ async fn looked_up(
     identity: &VerifiedIdentity,
     host: &str,
 ) -> Result<Resolution, String> {
-    let onboarding = assemble::for_questions(settings).await;
+    let site = settings.site_of(host);
+    let onboarding = assemble::for_questions(settings, site).await;
     let onboarding = onboarding.map_err(|error| error.to_string())?;
     let resolution = onboarding.resolution(identity, host).await;
     resolution.map_err(|error| error.to_string())

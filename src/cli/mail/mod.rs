@@ -7,6 +7,7 @@ mod test;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::Installation;
 use super::say::complain;
 use crate::config::{self, Settings};
 
@@ -32,12 +33,12 @@ pub enum Order {
 }
 
 /// Answers.
-pub fn run(config: &Path, question: &Question) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, question: &Question) -> anyhow::Result<ExitCode> {
     match question {
-        Question::Test(choice) => test::run(config, choice),
+        Question::Test(choice) => test::run(&installation.config, choice),
         Question::Preview(choice) => preview::run(choice),
-        Question::Queue(Order::List(choice)) => queue::list(config, choice),
-        Question::Queue(Order::Retry(choice)) => queue::retry(config, choice),
+        Question::Queue(Order::List(choice)) => queue::list(installation, choice),
+        Question::Queue(Order::Retry(choice)) => queue::retry(installation, choice),
     }
 }
 

@@ -1,11 +1,11 @@
 //! `vestibule mail queue`: what waits for delivery, and another try for what was given up.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::super::Installation;
 use super::super::admin_api::AdminApi;
 use super::super::say::say;
 use super::super::serve;
@@ -43,21 +43,17 @@ impl Choice {
     }
 }
 
-fn api(config: &Path) -> anyhow::Result<AdminApi> {
-    AdminApi::of(&super::settings(config)?.admin)
-}
-
 /// Prints the queue.
-pub fn list(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
-    let api = api(config)?;
+pub fn list(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
+    let api = AdminApi::at(installation)?;
     let answer = serve::runtime()?.block_on(api.get(choice.path()))?;
     say(&listed(&answer))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Tries again.
-pub fn retry(config: &Path, choice: &RetryChoice) -> anyhow::Result<ExitCode> {
-    let api = api(config)?;
+pub fn retry(installation: &Installation, choice: &RetryChoice) -> anyhow::Result<ExitCode> {
+    let api = AdminApi::at(installation)?;
     let path = match &choice.id {
         Some(id) => format!("{}/{}/retry", choice.of.path(), in_path(id)),
         None => format!("{}/retry", choice.of.path()),

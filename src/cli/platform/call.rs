@@ -1,12 +1,12 @@
 //! `vestibule platform call`: one operation of `rest.toml`, its answer as it comes, and what is made
 //! of it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use super::super::Installation;
 use super::super::say::say;
 use super::super::serve;
 
@@ -24,11 +24,11 @@ pub struct Choice {
 }
 
 /// Prints status, meaning, answer and records.
-pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     let inputs = choice.inputs.iter().map(|input| named(input));
     let inputs = inputs.collect::<anyhow::Result<Map<String, Value>>>()?;
     let exchange = serve::runtime()?.block_on(async {
-        let opened = super::opened(config).await?;
+        let opened = super::opened(installation).await?;
         let described = opened.described;
         let described = described.context("no file describes this kind of platform")?;
         let called = described.call_by_hand(&choice.operation, inputs, choice.write);

@@ -3,9 +3,11 @@
 mod call;
 mod trial;
 
-use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
+use super::Installation;
 use super::say::complain;
 use crate::assemble::{PlatformByHand, platform_by_hand};
 use crate::config;
@@ -21,22 +23,26 @@ pub enum Choice {
 }
 
 /// Tries it.
-pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     match choice {
-        Choice::Try(choice) => trial::run(config, choice),
-        Choice::Call(choice) => call::run(config, choice),
+        Choice::Try(choice) => trial::run(installation, choice),
+        Choice::Call(choice) => call::run(installation, choice),
     }
 }
 
 /// The platform of the installation; of its own builtin one, there has to be a database.
-async fn opened(config: &Path) -> anyhow::Result<PlatformByHand> {
-    let settings = config::load(config).map_err(|problems| {
+async fn opened(installation: &Installation) -> anyhow::Result<PlatformByHand> {
+    let settings = config::load(&installation.config).map_err(|problems| {
         complain(&problems.to_string());
         anyhow::anyhow!("the configuration has mistakes")
     })?;
-    let is_own = matches!(settings.platform.kind, PlatformKind::Builtin);
-    if is_own && !settings.store.database.is_there() {
+    let site = settings.site(installation.platform.as_deref())?;
+    let database = settings.database_of(site);
+    let platform = settings.sites.into_iter().nth(site);
+    let platform = platform.context("there is no platform")?.platform;
+    let is_own = matches!(platform.kind, PlatformKind::Builtin);
+    if is_own && !database.is_there() {
         anyhow::bail!("there is no database yet: the first start makes it");
     }
-    Ok(platform_by_hand(settings.platform, &settings.store.database).await?)
+    Ok(platform_by_hand(platform, &database).await?)
 }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::super::Installation;
 use super::super::say::{complain, say};
 use super::super::serve;
 use crate::identity::{CustomerId, EmailAddress, UserId};
@@ -89,12 +90,12 @@ struct Record {
 }
 
 /// Prints what the gateway understands, as JSON.
-pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     if choice.trial.writes() && !choice.write {
         anyhow::bail!("this changes something in the platform: add `--write` if that is meant");
     }
     serve::runtime()?.block_on(async {
-        let platform = super::opened(config).await?.platform;
+        let platform = super::opened(installation).await?.platform;
         match choice.trial.carried_out(&*platform).await {
             Ok(value) => {
                 say(&(serde_json::to_string_pretty(&value)? + "\n"))?;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use url::{Host as UrlHost, Url};
 
 use super::{Check, Sound};
-use crate::config::file::{Connections, Host, Listen, Sizes, Tls, Waits};
+use crate::config::file::{Connections, Host, Listen, Platform, Sizes, Tls, Waits};
 use crate::operator_file::{At, Octets, Parsed};
 use crate::proxy::{
     CertificateFiles, DoorLimits, HostSettings, ListenerSettings, ProxySettings, UpstreamSettings,
@@ -40,7 +40,12 @@ impl Listening {
 }
 
 impl Check<'_> {
-    pub(super) fn hosts(&mut self, hosts: &At<Vec<Host>>) -> Vec<HostSettings> {
+    pub(super) fn hosts(
+        &mut self,
+        hosts: &At<Vec<Host>>,
+        platforms: Option<&[Platform]>,
+    ) -> Vec<HostSettings> {
+        self.no_idle_platform(platforms, hosts);
         if hosts.is_empty() {
             self.needs_one(
                 &hosts.span,
@@ -49,14 +54,16 @@ impl Check<'_> {
             );
         }
         let mut found: Vec<HostSettings> = Vec::new();
-        for Host { origin } in &hosts.value {
-            let Some(host) = self.host(origin) else {
+        for written in &hosts.value {
+            let site = self.site(written, platforms);
+            let Some(mut host) = self.host(&written.origin) else {
                 continue;
             };
+            host.site = site;
             if found.iter().any(|other| other.name == host.name) {
                 let message = format!("the host `{}` is declared twice", host.name);
                 self.findings
-                    .error(&origin.span, message, "remove one of the two");
+                    .error(&written.origin.span, message, "remove one of the two");
             }
             found.push(host);
         }

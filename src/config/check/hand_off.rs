@@ -7,13 +7,14 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::{Check, Sound};
+use crate::config::SiteSettings;
 use crate::config::file::{
-    AccessTokenTable, AssertionTable, AssertionWord, HandOff, OwnWayIn, ThingsBoardTable,
+    AccessTokenTable, AssertionTable, AssertionWord, HandOff, OwnWayIn, ThingsBoardTable, Upstream,
 };
 use crate::operator_file::At;
+use crate::platform::PlatformKind;
 use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
-use crate::platform::{PlatformKind, PlatformSettings};
-use crate::proxy::{ClosedWays, HandoffSettings};
+use crate::proxy::{ClosedWays, HandoffSettings, HostSettings};
 
 const ASSERTION_LASTS: RangeInclusive<Duration> = Duration::from_mins(2)..=Duration::from_hours(1);
 
@@ -70,13 +71,33 @@ impl Check<'_> {
         name
     }
 
-    /// A token of the platform's is made by the platform's adapter.
-    pub(super) fn token_maker(&mut self, hand_off: &HandOff, platform: &PlatformSettings) {
-        let is_thingsboard = matches!(platform.kind, PlatformKind::ThingsBoard(_));
-        if let Some(table) = hand_off.thingsboard.as_ref().filter(|_| !is_thingsboard) {
-            let message = "the platform is no ThingsBoard, so that nobody makes its tokens";
-            let advice = "take `thingsboard` out, or set `[platform] kind = \"thingsboard\"`";
-            self.findings.error(&table.span, message, advice);
+    /// A token of a platform's is made by that platform's adapter, for the users of its hosts.
+    pub(super) fn token_makers(
+        &mut self,
+        upstreams: &[Upstream],
+        hosts: &[HostSettings],
+        sites: &[SiteSettings],
+    ) {
+        let makes_none = |host: &HostSettings| {
+            let platform = sites.get(host.site).map(|site| &site.platform.kind);
+            platform.is_some_and(|kind| !matches!(kind, PlatformKind::ThingsBoard(_)))
+        };
+        for upstream in upstreams {
+            let Some(table) = &upstream.hand_off.thingsboard else {
+                continue;
+            };
+            let own = |host: &&HostSettings| {
+                let named = upstream.hosts.iter().any(|name| *name.value == *host.name);
+                named || upstream.hosts.is_empty()
+            };
+            if let Some(host) = hosts.iter().filter(own).find(|host| makes_none(host)) {
+                let message = format!(
+                    "the platform of {} is no ThingsBoard, so that nobody makes its tokens",
+                    host.name
+                );
+                let advice = "take `thingsboard` out, or set `[platform] kind = \"thingsboard\"`";
+                self.findings.error(&table.span, message, advice);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod platform;
 mod rest;
 mod roster;
 mod scim;
+mod sites;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -73,19 +74,16 @@ impl Check<'_> {
             log,
             policies,
         } = file;
-        let hosts = self.hosts(host);
+        let policies = self.policies(policies.as_ref());
+        let sites = self.platforms(platform.as_deref(), &policies);
+        let hosts = self.hosts(host, platform.as_deref());
         let listening = self.listen(listen, host);
         let upstreams = self.upstreams(upstream, &hosts);
+        self.token_makers(upstream, &hosts, sites.as_deref().unwrap_or_default());
         let (store, is_shared) = self.store(store);
         let keys = self.keys(keys, (store.as_ref(), is_shared));
         let mut providers = self.providers(identity_provider);
         keep_access_tokens(&mut providers, upstreams.as_deref());
-        let platform = self.platform(platform);
-        if let Some(platform) = &platform {
-            for one in upstream.iter() {
-                self.token_maker(&one.hand_off, platform);
-            }
-        }
         let mail = self.mail(mail.as_ref());
         let hooks = self.hooks(hooks.as_ref());
         let captchas = self.captchas(captcha);
@@ -94,7 +92,6 @@ impl Check<'_> {
         let tokens = self.admin_tokens(admin);
         let scim = self.scim_sources(&admin.scim, (identity_provider, &providers), &tokens);
         let log = self.log(log);
-        let policies = self.policies(policies.as_ref());
         let (proxy, listener, admin_address) = listening?.with(hosts, upstreams?);
         Some(Settings {
             listener,
@@ -107,14 +104,13 @@ impl Check<'_> {
             store: store?,
             keys: keys?,
             providers,
-            platform: platform?,
+            sites: sites?,
             mail: mail?,
             hooks: hooks?,
             captchas,
             lifetimes,
             login_attempt,
             log: log?,
-            policies,
         })
     }
 

@@ -18,12 +18,11 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(8);
 
 impl Check<'_> {
     pub(super) fn platform(&mut self, platform: &Platform) -> Sound<PlatformSettings> {
-        let name = match &platform.id {
-            None => Some(PlatformId::new("main")),
-            Some(id) => self
-                .short_name("a platform", id)
-                .then(|| PlatformId::new(id.value.as_str())),
-        };
+        let is_sound = platform
+            .id
+            .as_ref()
+            .is_none_or(|id| self.short_name("a platform", id));
+        let name = is_sound.then(|| PlatformId::new(platform.name()));
         self.keys_of_others(platform);
         let kind = match &platform.kind {
             Some(word) if word.value == PlatformWord::ThingsBoard => {
@@ -206,6 +205,7 @@ fn keys(platform: &Platform) -> [KeyOfKinds<'_>; 17] {
     let Platform {
         kind: _,
         id: _,
+        policies: _,
         url: _,
         token,
         api_key,

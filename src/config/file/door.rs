@@ -18,6 +18,8 @@ pub struct Host {
     /// Scheme, host and port as browsers see them: `https://app.example.com`. Plain `http` is for
     /// `localhost` only.
     pub origin: At<String>,
+    /// The platform that its people belong to, by its `id`. Default: the first one.
+    pub platform: Option<At<String>>,
 }
 
 /// Where the gateway listens, and what it puts up with.

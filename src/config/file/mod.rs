@@ -45,9 +45,9 @@ pub struct VestibuleFile {
     pub keys: Keys,
     /// The identity providers, at least one. With more than one, people choose.
     pub identity_provider: At<Vec<IdentityProvider>>,
-    /// The platform, seen as something that holds customers and users.
-    #[serde(default)]
-    pub platform: Platform,
+    /// The platform, seen as something that holds customers and users; or several, each with hosts
+    /// of its own. Default: the builtin one.
+    pub platform: Option<OneOrMany<Platform>>,
     /// How letters are sent. Without it, nobody can prove by mail that an existing account is
     /// theirs.
     pub mail: Option<At<Mail>>,

@@ -9,17 +9,22 @@ use serde::Deserialize;
 use url::Url;
 
 use super::SecretReference;
-use crate::operator_file::{At, Parsed};
+use crate::operator_file::{At, Parsed, Span};
 use crate::platform::{ScimCustomers, ThingsBoardEdition};
 
-/// The platform, seen as something that holds customers and users.
+/// A platform, seen as something that holds customers and users: one `[platform]`, or several
+/// `[[platform]]`. Who signs in on a host belongs to that host's platform; each keeps links,
+/// registrations and sessions in a database of its own.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Platform {
     /// What kind of platform it is. Default: `builtin`.
     pub kind: Option<At<PlatformWord>>,
-    /// Its name in account links: never change it once people have signed in. Default: `main`.
+    /// Its name in account links: never change it once people have signed in. Lower-case letters,
+    /// digits, `-`. Default: `main`.
     pub id: Option<At<String>>,
+    /// The folder with the policy files for its hosts. Default: that of the installation.
+    pub policies: Option<At<PathBuf>>,
     /// Where its API is: `https://…`, or `http://` on a loopback address. For `thingsboard`, its
     /// address without `/api`; for `rest`, what the paths of `file` start at; for `scim`, its base
     /// address, often with `/v2`. For `builtin`, the admin listener of another installation whose
@@ -86,4 +91,18 @@ pub enum PlatformWord {
     Rest,
     /// Any server that speaks SCIM 2.0.
     Scim,
+}
+
+impl Platform {
+    /// Its name in account links.
+    pub fn name(&self) -> &str {
+        self.id.as_ref().map_or("main", |id| id.value.as_str())
+    }
+
+    /// Where something of it is written, for what is wrong with it as a whole.
+    pub fn span(&self) -> Span {
+        let id = self.id.as_ref().map(|id| id.span.clone());
+        let kind = self.kind.as_ref().map(|kind| kind.span.clone());
+        id.or(kind).unwrap_or_default()
+    }
 }

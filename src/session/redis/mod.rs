@@ -22,14 +22,35 @@ use crate::seal;
 
 use link::Link;
 
-const SESSION: &str = "vestibule:session:";
-const TOKENS: &str = "vestibule:tokens:";
-const SUBJECT: &str = "vestibule:subject:";
-const ATTEMPT: &str = "vestibule:attempt:";
-
 /// Sessions in Redis.
 pub struct RedisSessionStore {
     link: Arc<Link>,
+    keys: KeyNames,
+}
+
+/// What the names of keys begin with.
+struct KeyNames {
+    session: String,
+    tokens: String,
+    subject: String,
+    attempt: String,
+}
+
+impl KeyNames {
+    /// Those of a part of the installation, or of the installation. No name of the one begins with
+    /// one of the other.
+    fn of(part: Option<&str>) -> Self {
+        let start = match part {
+            None => "vestibule:".to_owned(),
+            Some(part) => format!("vestibule/{part}:"),
+        };
+        Self {
+            session: format!("{start}session:"),
+            tokens: format!("{start}tokens:"),
+            subject: format!("{start}subject:"),
+            attempt: format!("{start}attempt:"),
+        }
+    }
 }
 
 impl std::fmt::Debug for RedisSessionStore {
@@ -61,12 +82,13 @@ struct Value {
 pub struct NotARedisAddress(#[source] redis::RedisError);
 
 impl RedisSessionStore {
-    /// At `redis://…` or `rediss://…`. Connects when it is first asked, so that a gateway starts
-    /// while Redis is down.
-    pub fn connect(url: &str) -> Result<Self, NotARedisAddress> {
+    /// At `redis://…` or `rediss://…`, for the installation or a part of it. Connects when it is
+    /// first asked, so that a gateway starts while Redis is down.
+    pub fn connect(url: &str, part: Option<&str>) -> Result<Self, NotARedisAddress> {
         let client = Client::open(url).map_err(NotARedisAddress)?;
         Ok(Self {
             link: Arc::new(Link::new(client)),
+            keys: KeyNames::of(part),
         })
     }
 }
@@ -159,13 +181,22 @@ impl SessionStore for RedisSessionStore {
             ends_at,
             ..
         } = session;
-        let subject = format!("{SUBJECT}{}", subject_key(&index.issuer, &index.subject));
-        let mut keys = vec![key_of(SESSION, key), key_of(TOKENS, key), subject];
-        keys.extend(
-            replaces
-                .iter()
-                .flat_map(|old| [key_of(SESSION, old), key_of(TOKENS, old)]),
+        let subject = format!(
+            "{}{}",
+            self.keys.subject,
+            subject_key(&index.issuer, &index.subject)
         );
+        let mut keys = vec![
+            key_of(&self.keys.session, key),
+            key_of(&self.keys.tokens, key),
+            subject,
+        ];
+        keys.extend(replaces.iter().flat_map(|old| {
+            [
+                key_of(&self.keys.session, old),
+                key_of(&self.keys.tokens, old),
+            ]
+        }));
         let now = index.created_at;
         let mut inserting = script(scripts::INSERT, &keys);
         inserting
@@ -185,7 +216,7 @@ impl SessionStore for RedisSessionStore {
     async fn reseal(&self, session: &StoredSession) -> Result<bool, StoreDown> {
         let mut resealing = question("SET");
         resealing
-            .arg(key_of(SESSION, &session.key))
+            .arg(key_of(&self.keys.session, &session.key))
             .arg(to_value(session)?)
             .arg("XX")
             .arg("KEEPTTL");
@@ -198,7 +229,7 @@ impl SessionStore for RedisSessionStore {
         key: &SessionKey,
         now: Timestamp,
     ) -> Result<Option<StoredSession>, StoreDown> {
-        let name = key_of(SESSION, key);
+        let name = key_of(&self.keys.session, key);
         let mut loading = Pipeline::new();
         loading.atomic().get(&name).pttl(&name);
         let (text, left): (Option<String>, i64) = self.link.ask(&loading).await?;
@@ -212,14 +243,17 @@ impl SessionStore for RedisSessionStore {
 
     async fn tokens(&self, key: &SessionKey, _now: Timestamp) -> Result<Option<String>, StoreDown> {
         let mut loading = question("GET");
-        let (tokens,) = self.link.ask(loading.arg(key_of(TOKENS, key))).await?;
+        let (tokens,) = self
+            .link
+            .ask(loading.arg(key_of(&self.keys.tokens, key)))
+            .await?;
         Ok(tokens)
     }
 
     async fn keep_tokens(&self, key: &SessionKey, tokens: &str) -> Result<bool, StoreDown> {
         let mut keeping = question("SET");
         keeping
-            .arg(key_of(TOKENS, key))
+            .arg(key_of(&self.keys.tokens, key))
             .arg(tokens)
             .arg("XX")
             .arg("KEEPTTL");
@@ -235,7 +269,7 @@ impl SessionStore for RedisSessionStore {
     ) -> Result<(), StoreDown> {
         let left = millis(idle_until.since(now));
         let mut touching = Pipeline::new();
-        for start in [SESSION, TOKENS] {
+        for start in [&self.keys.session, &self.keys.tokens] {
             touching
                 .cmd("PEXPIRE")
                 .arg(key_of(start, key))
@@ -246,10 +280,13 @@ impl SessionStore for RedisSessionStore {
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), StoreDown> {
-        let keys = [key_of(SESSION, key), key_of(TOKENS, key)];
+        let keys = [
+            key_of(&self.keys.session, key),
+            key_of(&self.keys.tokens, key),
+        ];
         let mut deleting = script(scripts::DELETE, &keys);
         self.link
-            .ask(deleting.arg(key.as_str()).arg(SUBJECT).ignore())
+            .ask(deleting.arg(key.as_str()).arg(&self.keys.subject).ignore())
             .await
     }
 
@@ -259,9 +296,9 @@ impl SessionStore for RedisSessionStore {
         subject: &Subject,
         idp_sid: Option<&str>,
     ) -> Result<Vec<SessionKey>, StoreDown> {
-        let index = format!("{SUBJECT}{}", subject_key(issuer, subject));
+        let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
         let mut deleting = script(scripts::DELETE_OF, &[index]);
-        deleting.arg(SESSION).arg(TOKENS);
+        deleting.arg(&self.keys.session).arg(&self.keys.tokens);
         if let Some(sid) = idp_sid {
             deleting.arg(sid);
         }
@@ -275,11 +312,16 @@ impl SessionStore for RedisSessionStore {
         subject: &Subject,
         keep: u32,
     ) -> Result<Vec<SessionKey>, StoreDown> {
-        let index = format!("{SUBJECT}{}", subject_key(issuer, subject));
+        let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
         let mut evicting = script(scripts::EVICT, &[index]);
         let (digests,) = self
             .link
-            .ask(evicting.arg(SESSION).arg(TOKENS).arg(keep))
+            .ask(
+                evicting
+                    .arg(&self.keys.session)
+                    .arg(&self.keys.tokens)
+                    .arg(keep),
+            )
             .await?;
         Ok(to_keys(digests))
     }
@@ -290,7 +332,7 @@ impl SessionStore for RedisSessionStore {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool, StoreDown> {
-        let name = format!("{ATTEMPT}{}", seal::digest(id.as_bytes()));
+        let name = format!("{}{}", self.keys.attempt, seal::digest(id.as_bytes()));
         let span = millis(expires_at.since(now));
         let mut consuming = question("SET");
         consuming.arg(name).arg(1).arg("NX").arg("PX").arg(span);
@@ -307,6 +349,7 @@ impl SessionStore for RedisSessionStore {
     }
 
     fn announce_to(&self, recent: &Arc<RecentSessions>) {
-        push::follow(Arc::clone(&self.link), Arc::downgrade(recent));
+        let keys = self.keys.session.clone();
+        push::follow(Arc::clone(&self.link), keys, Arc::downgrade(recent));
     }
 }

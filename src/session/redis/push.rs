@@ -14,7 +14,6 @@ use redis::{
     RedisError, Value,
 };
 
-use super::SESSION;
 use super::link::Link;
 use crate::session::{RecentSessions, SessionKey};
 
@@ -22,12 +21,14 @@ const HEARTBEAT: Duration = Duration::from_millis(800);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 
-/// Tells `recent` what ends until it is dropped.
-pub(super) fn follow(link: Arc<Link>, recent: Weak<RecentSessions>) {
+/// Tells `recent` what ends until it is dropped; the names of sessions begin with `keys`.
+pub(super) fn follow(link: Arc<Link>, keys: String, recent: Weak<RecentSessions>) {
     tokio::spawn(async move {
+        let keys: Arc<str> = keys.into();
         let mut is_told = false;
         while recent.strong_count() > 0 {
-            let Err(error) = follow_once(link.client(), &recent, &mut is_told).await else {
+            let Err(error) = follow_once(link.client(), (&keys, &recent), &mut is_told).await
+            else {
                 return;
             };
             if is_told {
@@ -49,12 +50,12 @@ pub(super) fn follow(link: Arc<Link>, recent: Weak<RecentSessions>) {
 /// Follows one connection until it breaks, or nobody listens any more.
 async fn follow_once(
     client: &Client,
-    recent: &Weak<RecentSessions>,
+    (keys, recent): (&Arc<str>, &Weak<RecentSessions>),
     is_told: &mut bool,
 ) -> Result<(), RedisError> {
-    let mut connection = connect(client, recent.clone()).await?;
+    let mut connection = connect(client, Arc::clone(keys), recent.clone()).await?;
     let mut tracking = redis::cmd("CLIENT");
-    tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", SESSION]);
+    tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", keys]);
     let () = tracking.query_async(&mut connection).await?;
     loop {
         let asked_at = Instant::now();
@@ -75,6 +76,7 @@ async fn follow_once(
 
 async fn connect(
     client: &Client,
+    keys: Arc<str>,
     recent: Weak<RecentSessions>,
 ) -> Result<MultiplexedConnection, RedisError> {
     let address = client.get_connection_info().clone();
@@ -90,19 +92,23 @@ async fn connect(
     let settings = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ANSWERS_WITHIN))
         .set_response_timeout(Some(ANSWERS_WITHIN))
-        .set_push_sender(move |message| hear(&recent, &message));
+        .set_push_sender(move |message| hear(&recent, &keys, &message));
     client
         .get_multiplexed_async_connection_with_config(&settings)
         .await
 }
 
 /// Called by the connection as it reads, before it hands on any later reply.
-fn hear(recent: &Weak<RecentSessions>, message: &PushInfo) -> Result<(), NobodyListens> {
+fn hear(
+    recent: &Weak<RecentSessions>,
+    start: &str,
+    message: &PushInfo,
+) -> Result<(), NobodyListens> {
     let recent = recent.upgrade().ok_or(NobodyListens)?;
     match (&message.kind, message.data.as_slice()) {
         (PushKind::Invalidate, [Value::Array(keys)]) => {
             keys.iter()
-                .filter_map(session_key)
+                .filter_map(|key| session_key(key, start))
                 .for_each(|key| recent.forget(&key));
         }
         // FLUSHALL and the like: anything.
@@ -115,12 +121,12 @@ fn hear(recent: &Weak<RecentSessions>, message: &PushInfo) -> Result<(), NobodyL
 
 struct NobodyListens;
 
-fn session_key(key: &Value) -> Option<SessionKey> {
+fn session_key(key: &Value, start: &str) -> Option<SessionKey> {
     let Value::BulkString(octets) = key else {
         return None;
     };
     std::str::from_utf8(octets)
         .ok()?
-        .strip_prefix(SESSION)
+        .strip_prefix(start)
         .map(SessionKey::from_store)
 }

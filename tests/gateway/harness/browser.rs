@@ -35,6 +35,9 @@ pub struct Referring {
     pub policy: String,
 }
 
+/// A second host on this machine, for gateways that serve two.
+pub const SECOND_HOST: &str = "second.localhost";
+
 impl Browser {
     /// A new browser; relative addresses are below `home`.
     pub fn at(home: &str) -> Self {
@@ -43,6 +46,7 @@ impl Browser {
             .redirect(reqwest::redirect::Policy::none())
             .tls_danger_accept_invalid_certs(true)
             .no_proxy()
+            .resolve(SECOND_HOST, ([127, 0, 0, 1], 0).into())
             .build()
             .expect("an HTTP client");
         Self {

@@ -121,5 +121,8 @@ fn default_path(url: &Url) -> String {
 
 /// HTTPS, or loopback, as Chromium and Firefox have it.
 fn is_trustworthy(url: &Url) -> bool {
-    url.scheme() == "https" || matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "https"
+        || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+        || host.ends_with(".localhost")
 }

@@ -31,8 +31,8 @@ use vestibule::policy::{
 };
 use vestibule::proxy::{
     AssertionsByUpstream, Authorities, CertificateFiles, DoorLimits, HostSettings, Listener,
-    ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, UpstreamServer, UpstreamSettings,
-    serve,
+    ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, SiteParts, UpstreamServer,
+    UpstreamSettings, serve,
 };
 use vestibule::rate_limit::{Limit, NodeLimits, Per};
 use vestibule::seal::{KeyRing, SealKey};
@@ -128,14 +128,16 @@ impl Front {
                 limits: settings.limits,
                 grace: settings.grace,
             },
-            policy: Arc::new(FixedPolicy(Arc::new(policy(settings.policy_limits)))),
-            sessions: Arc::clone(&sessions),
-            pages: pages(),
-            error_pages: Arc::new(PlainErrorPages),
-            limiter: Arc::new(NodeLimits::default()),
+            sites: vec![SiteParts {
+                policy: Arc::new(FixedPolicy(Arc::new(policy(settings.policy_limits)))),
+                sessions: Arc::clone(&sessions),
+                pages: pages(),
+                error_pages: Arc::new(PlainErrorPages),
+                limiter: Arc::new(NodeLimits::default()),
+                user_tokens: None,
+                access_tokens: None,
+            }],
             assertions: AssertionsByUpstream::new(),
-            user_tokens: None,
-            access_tokens: None,
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),
         };

@@ -11,7 +11,7 @@ use sqlx::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Browser, Mailbox, OidcProvider, Postgres, Redis, ScriptedProvider, Upstream,
+    Browser, Mailbox, OidcProvider, Postgres, Redis, SECOND_HOST, ScriptedProvider, Upstream,
     balancer::Balancer,
     child::{ServerProcess, free_port, wait_until_async},
     gateway_files::{Files, Ports, Provider},
@@ -456,10 +456,12 @@ impl<'a> GatewayBuilder<'a> {
 
     async fn register_with_providers(&self) {
         let origin = &self.files.origin;
+        let second = origin.replace("localhost", SECOND_HOST);
+        let of_both = |path: &str| [format!("{origin}{path}"), format!("{second}{path}")];
+        let callbacks = of_both(vestibule::paths::CALLBACK);
+        let logged_out = of_both(vestibule::paths::LOGGED_OUT);
         for provider in &self.to_register {
-            let callback = format!("{origin}{}", vestibule::paths::CALLBACK);
-            let logged_out = format!("{origin}{}", vestibule::paths::LOGGED_OUT);
-            provider.register(&[callback], &[logged_out]).await;
+            provider.register(&callbacks, &logged_out).await;
         }
     }
 }

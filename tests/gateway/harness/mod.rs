@@ -34,7 +34,7 @@ mod signatures;
 pub mod thingsboard;
 mod upstream;
 
-pub use browser::Browser;
+pub use browser::{Browser, SECOND_HOST};
 pub use captcha_vendor::{CaptchaVendor, Mood, SITE_KEY, VENDOR_SECRET, Ways};
 pub use child::{free_port, wait_until_async};
 pub use front::{Front, FrontSettings, SignedIn, read_answer, read_to_end, status};
