@@ -141,56 +141,46 @@ async fn an_operation_is_tried_by_hand_and_writes_only_where_that_is_said() {
     let installation = Installation::start(TestGateway::embedded()).await;
     let config = installation.config();
     let attempt = async |arguments: &[&str]| vestibule(&config, API_KEY, arguments).await;
-    let record = installation.gateway.folder().join("customer.json");
-    let customer =
-        json!({ "account_type": "business", "name": "Acme", "code": "M-1", "fields": {} });
-    std::fs::write(&record, customer.to_string()).unwrap();
-    let record = record.to_str().unwrap();
+    let record = record_of_a_customer(&installation);
+    let ensure = ["ensure-customer", "--mark", "trial-1", &record];
 
-    let make = [
-        "platform",
-        "try",
-        "ensure-customer",
-        "--mark",
-        "trial-1",
-        record,
-    ];
-    let refused = attempt(&make).await;
-    assert!(
-        !refused.is_well && refused.said.contains("--write"),
-        "{}",
-        refused.said
-    );
+    is_refused_to_write(&attempt(&[&["platform", "try"], &ensure[..]].concat()).await);
     assert_eq!(installation.server.counts(), [0, 0, 0]);
-    let write = [
+    let write = [&["platform", "try", "--write"], &ensure[..]].concat();
+    let first: Value = serde_json::from_str(&attempt(&write).await.said).unwrap();
+    let again: Value = serde_json::from_str(&attempt(&write).await.said).unwrap();
+    assert_eq!(first["created"], again["found"]);
+    assert_eq!(installation.server.counts(), [1, 0, 0]);
+
+    let found = attempt(&["platform", "try", "customer-by-code", "M-1"]).await;
+    let found: Value = serde_json::from_str(&found.said).unwrap();
+    assert_eq!(found["name"], "Acme");
+    let nobody = attempt(&["platform", "try", "user-by-email", "x@acme.example"]).await;
+    assert!(nobody.is_well, "{}", nobody.said);
+    assert_eq!(nobody.said.trim(), "null");
+}
+
+#[tokio::test]
+async fn an_operation_is_called_by_hand_and_the_answer_shown_as_it_comes() {
+    let installation = Installation::start(TestGateway::embedded()).await;
+    let config = installation.config();
+    let record = record_of_a_customer(&installation);
+    let make = [
         "platform",
         "try",
         "--write",
         "ensure-customer",
         "--mark",
         "trial-1",
-        record,
+        &record,
     ];
-    let made: Value = serde_json::from_str(&attempt(&write).await.said).unwrap();
-    let again: Value = serde_json::from_str(&attempt(&write).await.said).unwrap();
-    assert_eq!(made["created"], again["found"]);
-    assert_eq!(installation.server.counts(), [1, 0, 0]);
+    vestibule(&config, API_KEY, &make).await;
+    let call = async |arguments: &[&str]| {
+        let arguments = [&["platform", "call"], arguments].concat();
+        vestibule(&config, API_KEY, &arguments).await
+    };
 
-    let found = attempt(&["platform", "try", "customer-by-code", "M-1"])
-        .await
-        .said;
-    let found: Value = serde_json::from_str(&found).unwrap();
-    assert_eq!(found["name"], "Acme");
-    let nobody = attempt(&["platform", "try", "user-by-email", "x@acme.example"]).await;
-    assert!(
-        nobody.is_well && nobody.said.trim() == "null",
-        "{}",
-        nobody.said
-    );
-
-    let called = attempt(&["platform", "call", "customer_by_code", "code=M-1"])
-        .await
-        .said;
+    let called = call(&["customer_by_code", "code=M-1"]).await.said;
     for part in [
         "status   200",
         "means    done",
@@ -198,17 +188,23 @@ async fn an_operation_is_tried_by_hand_and_writes_only_where_that_is_said() {
     ] {
         assert!(called.contains(part), "{called}");
     }
-    let absent = attempt(&["platform", "call", "customer", "id=none"])
-        .await
-        .said;
+    let absent = call(&["customer", "id=none"]).await.said;
     assert!(absent.contains("means    not_found"), "{absent}");
-    let delete = ["platform", "call", "delete_customer", "id=none"];
-    let refused = attempt(&delete).await;
-    assert!(
-        !refused.is_well && refused.said.contains("--write"),
-        "{}",
-        refused.said
-    );
-    let missing = attempt(&["platform", "call", "customer"]).await.said;
+    is_refused_to_write(&call(&["delete_customer", "id=none"]).await);
+    let missing = call(&["customer"]).await.said;
     assert!(missing.contains("add `id=…`"), "{missing}");
+}
+
+/// A file with what is to be made.
+fn record_of_a_customer(installation: &Installation) -> String {
+    let record = installation.gateway.folder().join("customer.json");
+    let customer =
+        json!({ "account_type": "business", "name": "Acme", "code": "M-1", "fields": {} });
+    std::fs::write(&record, customer.to_string()).unwrap();
+    record.to_str().unwrap().to_owned()
+}
+
+fn is_refused_to_write(attempt: &Done) {
+    assert!(!attempt.is_well, "{}", attempt.said);
+    assert!(attempt.said.contains("--write"), "{}", attempt.said);
 }

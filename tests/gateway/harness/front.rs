@@ -70,6 +70,22 @@ pub struct FrontSettings {
     pub session_store: Option<Arc<dyn SessionStore>>,
 }
 
+impl FrontSettings {
+    fn upstream(&self, own: &Upstream) -> UpstreamSettings {
+        let mut servers = self.more_upstreams.clone();
+        servers.push(UpstreamServer::parse(&own.url(), None).expect("a server"));
+        if let Some(only) = &self.only_upstream {
+            servers = vec![only.clone()];
+        }
+        let mut to = UpstreamSettings::to(servers);
+        to.read_timeout = self.read_timeout;
+        to.connect_timeout = Duration::from_secs(1);
+        let pem = self.upstream_ca.as_ref();
+        to.authorities = pem.map(|pem| Authorities::parse(pem).expect("PEM"));
+        to
+    }
+}
+
 impl Default for FrontSettings {
     fn default() -> Self {
         Self {
@@ -102,21 +118,11 @@ impl Front {
     pub async fn with(settings: FrontSettings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let upstream = Upstream::start().await;
+        let to = settings.upstream(&upstream);
         let folder = tempfile::tempdir().expect("a folder");
         let (files, certificate) = certificate(folder.path());
         let sessions = sessions(folder.path(), settings.session_store).await;
         let metrics = Metrics::default();
-        let mut servers = settings.more_upstreams;
-        servers.push(UpstreamServer::parse(&upstream.url(), None).expect("a server"));
-        if let Some(only) = settings.only_upstream {
-            servers = vec![only];
-        }
-        let mut to = UpstreamSettings::to(servers);
-        to.read_timeout = settings.read_timeout;
-        to.connect_timeout = Duration::from_secs(1);
-        to.authorities = settings
-            .upstream_ca
-            .map(|pem| Authorities::parse(&pem).expect("PEM"));
         let hosts = ["https://app.example.com", "https://b.example.com"];
         let parts = ProxyParts {
             settings: ProxySettings {
