@@ -17,6 +17,7 @@ use super::harness::{
     GatewayBuilder, OPERATOR_TOKEN, OidcProvider, Page, TestGateway, Upstream, on_both_set_ups,
     wait_until_async, wire_client,
 };
+#[cfg(feature = "fault-points")]
 use super::interrupted_provisioning::FAULT;
 
 const POLICY: &str = r#"
@@ -411,6 +412,7 @@ async fn two_nodes_write_once_and_the_newest_claims_last() {
     }
 }
 
+#[cfg(feature = "fault-points")]
 #[tokio::test]
 async fn a_crash_neither_loses_nor_doubles_anything() {
     for point in [

@@ -43,6 +43,7 @@ impl Check<'_> {
             && let Some(first) = upstreams.first()
         {
             self.no_gap(&first.servers, (&all, hosts));
+            self.no_strangers(upstreams, (&all, hosts));
         }
         (all.len() == upstreams.len() && !all.is_empty()).then_some(all)
     }
@@ -63,6 +64,30 @@ impl Check<'_> {
                     host.name
                 );
                 self.findings.error(&at.span, message, advice);
+            }
+        }
+    }
+
+    /// An upstream knows the users of one platform: those of another may have the same ids.
+    fn no_strangers(
+        &mut self,
+        upstreams: &[Upstream],
+        (all, hosts): (&[UpstreamSettings], &[HostSettings]),
+    ) {
+        for (written, settings) in upstreams.iter().zip(all) {
+            let mut own = hosts
+                .iter()
+                .filter(|host| gets_some_of(settings, host, all));
+            let Some(first) = own.next() else {
+                continue;
+            };
+            if let Some(other) = own.find(|host| host.site != first.site) {
+                let message = format!(
+                    "`{}` gets users of two platforms, those of {} and those of {}",
+                    settings.name, first.name, other.name
+                );
+                let advice = "give each platform an upstream of its own, told apart by `hosts`";
+                self.findings.error(&written.servers.span, message, advice);
             }
         }
     }
@@ -171,6 +196,17 @@ impl Check<'_> {
             })
             .ok()
     }
+}
+
+/// Whether an upstream gets any request of a host, with these others.
+fn gets_some_of(one: &UpstreamSettings, host: &HostSettings, all: &[UpstreamSettings]) -> bool {
+    let names =
+        |upstream: &UpstreamSettings| upstream.hosts.iter().any(|name| **name == *host.name);
+    let is_taken = |path: &PathPattern| {
+        let mut others = all.iter().filter(|other| names(other));
+        others.any(|other| other.paths.contains(path))
+    };
+    names(one) || (one.hosts.is_empty() && !one.paths.iter().all(is_taken))
 }
 
 /// Whether two upstreams are for the same requests.
