@@ -15,12 +15,12 @@ CREATE UNIQUE INDEX people_by_user_name ON people (issuer, user_name_folded) WHE
 CREATE UNIQUE INDEX people_by_external_id ON people (issuer, external_id) WHERE deleted = 0;
 CREATE INDEX people_in_order ON people (issuer, created_at, id);
 
--- Who has signed in under which name, where people are told by name: whoever is blocked stays so
--- under another one.
+-- Who has signed in under which names, where people are told by name: whoever is blocked stays so
+-- under another one, also where they had it before.
 CREATE TABLE people_identities (
     issuer           TEXT    NOT NULL,
     subject          TEXT    NOT NULL,
     user_name_folded TEXT    NOT NULL,
-    PRIMARY KEY (issuer, subject)
+    PRIMARY KEY (issuer, subject, user_name_folded)
 );
 CREATE INDEX people_identities_by_name ON people_identities (issuer, user_name_folded);

@@ -5,7 +5,7 @@ mod variables;
 
 use std::sync::Arc;
 
-use cel::{Context, Program, Value as CelValue};
+use cel::{Context, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 
 pub use paths::Path;
@@ -85,7 +85,7 @@ impl Expression {
         let value = self.run(variables)?;
         value
             .json()
-            .map_err(|error| self.failed(&error.to_string()))
+            .map_err(|_| self.failed("its value is nothing that JSON has"))
     }
 
     fn run(&self, variables: &[(&str, &Value)]) -> Result<CelValue, EvaluationError> {
@@ -97,7 +97,7 @@ impl Expression {
         }
         self.program
             .execute(&context)
-            .map_err(|error| self.failed(&error.to_string()))
+            .map_err(|error| self.failed(&told(&error)))
     }
 
     fn failed(&self, message: &str) -> EvaluationError {
@@ -118,6 +118,25 @@ impl Expression {
 impl std::fmt::Debug for Expression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Expression({})", self.source)
+    }
+}
+
+/// What went wrong, without the values that it went wrong with: they may be somebody's, or secret.
+fn told(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(_)
+        | ExecutionError::NoSuchOverload(_)
+        | ExecutionError::UndeclaredReference(_)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::InvalidArgumentCount { .. }
+        | ExecutionError::MissingArgumentOrTarget => error.to_string(),
+        ExecutionError::FunctionError { function, .. } => format!("`{function}` failed"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "it divides by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "a number is too large".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "a list has no such place".to_owned(),
+        _ => "a value is of a type that does not fit here".to_owned(),
     }
 }
 
@@ -221,6 +240,22 @@ mod tests {
             number.holds(&[]),
             Err(EvaluationError::WrongType { .. })
         ));
+    }
+
+    #[test]
+    fn an_error_says_nothing_of_the_values() {
+        for source in [
+            "secret + 1",
+            "secret < 1",
+            "secret[0]",
+            "{secret: 1, secret: 2}",
+        ] {
+            let failed = Expression::compile(source).unwrap();
+            let failed = failed
+                .evaluate(&[("secret", &json!("hunter2"))])
+                .unwrap_err();
+            assert!(!failed.to_string().contains("hunter2"), "{failed}");
+        }
     }
 
     #[test]

@@ -124,6 +124,17 @@ pub enum DatabaseError {
     /// A migration failed or does not match what was applied before.
     #[error("the database could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The server does not keep to the schema that connections ask for.
+    #[error(
+        "connections are in the schema `{found}`, not in `{wanted}`: what stands before PostgreSQL \
+         must pass the start-up parameter `options` on"
+    )]
+    Schema {
+        /// The part's own.
+        wanted: String,
+        /// Where connections are.
+        found: String,
+    },
     /// A statement of a transaction changed another number of rows than it must; nothing was
     /// changed.
     #[error("statement {statement} of a transaction changed {changed} rows, not {wanted}")]
@@ -233,6 +244,7 @@ impl Database {
                     .connect_with(options)
                     .await?;
                 make_schema(&patient).await?;
+                check_schema(&patient).await?;
                 migrator.run(&patient).await?;
                 announce_ended_sessions(&patient).await?;
                 patient.close().await;
@@ -301,6 +313,31 @@ async fn make_schema(pool: &PgPool) -> Result<(), sqlx::Error> {
             .await?;
     }
     transaction.commit().await
+}
+
+/// A pooler between may drop the search path without a word, and two parts of an installation
+/// would share their tables.
+async fn check_schema(pool: &PgPool) -> Result<(), DatabaseError> {
+    let options = pool.connect_options();
+    let wanted = options.get_options().and_then(|all| {
+        let path = all
+            .split_whitespace()
+            .find_map(|one| one.strip_prefix("search_path="));
+        path.map(str::to_owned)
+    });
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
+    let found: Option<String> = sqlx::query_scalar("SELECT current_schema()::text")
+        .fetch_one(pool)
+        .await?;
+    if found.as_deref() == Some(wanted.as_str()) {
+        return Ok(());
+    }
+    Err(DatabaseError::Schema {
+        wanted,
+        found: found.unwrap_or_default(),
+    })
 }
 
 /// How often, a tenth of a second apart, one process waits for another's opening or migrating of

@@ -24,8 +24,14 @@ const UNTOLD: Duration = Duration::from_mins(5);
 
 /// How long one node has for a renewal, and how often the others look whether it is done.
 const RENEWAL: Duration = Duration::from_secs(15);
+/// Within that, so that nobody else begins meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const LOOKS: usize = 40;
+
+/// How often, and how long apart, newer tokens are put into a store that does not answer.
+const KEEP_TRIES: usize = 3;
+const KEEP_AGAIN: Duration = Duration::from_millis(300);
 
 /// The longest token that is handed on, octets: servers take heads of about 8 KiB.
 const LONGEST: usize = 6 * 1024;
@@ -53,6 +59,8 @@ enum NotKnown {
     Provider(#[from] ProviderError),
     #[error("another node does not come to an end with renewing")]
     Elsewhere,
+    #[error("the provider does not answer in time")]
+    TooLate,
 }
 
 impl AccessTokens {
@@ -114,10 +122,37 @@ impl AccessTokens {
         if !self.sessions.consume_attempt(&lease, until).await? {
             return self.renewed_elsewhere(id, host, &refresh).await;
         }
-        let renewed = provider.refresh(&refresh).await?;
+        let renewed = tokio::time::timeout(
+            ANSWER_WITHIN,
+            provider.refresh(&refresh, open.record.identity.subject()),
+        )
+        .await;
+        let renewed = renewed.map_err(|_| NotKnown::TooLate)??;
+        if renewed.is_none()
+            && let Some(now) = self.sessions.tokens(id, host).await?
+            && is_another(&now, &refresh)
+        {
+            return Ok(token_until(&now, self.clock.now()));
+        }
         let tokens = self.with(tokens, renewed);
-        let is_kept = self.sessions.keep_tokens(id, host, &tokens).await?;
+        let is_kept = self.keep(id, host, &tokens).await;
+        if !is_kept && let Err(error) = provider.revoke(&tokens).await {
+            tracing::warn!(%error, "a refresh token of a session that is over was not given back");
+        }
         Ok(token_until(&tokens, self.clock.now()).filter(|_| is_kept))
+    }
+
+    /// Keeps newer tokens; false where the session is over. The older ones are spent, so that a
+    /// store that does not answer is asked again, and what came is used all the same.
+    async fn keep(&self, id: &SessionId, host: &str, tokens: &IdpTokens) -> bool {
+        for _ in 0..KEEP_TRIES {
+            match self.sessions.keep_tokens(id, host, tokens).await {
+                Ok(is_kept) => return is_kept,
+                Err(error) => tracing::warn!(%error, "newer tokens of a session are not kept yet"),
+            }
+            tokio::time::sleep(KEEP_AGAIN).await;
+        }
+        true
     }
 
     fn provider(&self, open: &OpenSession) -> Option<&Arc<dyn IdentityProvider>> {
@@ -134,7 +169,7 @@ impl AccessTokens {
         };
         let now = self.clock.now();
         tokens.access_token = Some(renewed.access_token);
-        tokens.access_until = renewed.life.map(|life| now.plus(life));
+        tokens.access_until = Some(now.plus(renewed.life.unwrap_or(UNTOLD)));
         if renewed.refresh_token.is_some() {
             tokens.refresh_token = renewed.refresh_token;
         }
@@ -147,26 +182,32 @@ impl AccessTokens {
         host: &str,
         spent: &SecretString,
     ) -> Result<Option<Token>, NotKnown> {
+        let mut last = None;
         for _ in 0..LOOKS {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(tokens) = self.sessions.tokens(id, host).await? else {
                 return Ok(None);
             };
-            let refresh = tokens.refresh_token.as_ref();
-            let is_news = refresh.is_none_or(|it| it.expose_secret() != spent.expose_secret());
             if let Some(token) = self.lasting(&tokens) {
                 return Ok(Some(token));
             }
-            if is_news {
-                return Ok(token_until(&tokens, self.clock.now()));
+            last = token_until(&tokens, self.clock.now());
+            if is_another(&tokens, spent) {
+                return Ok(last);
             }
         }
-        Err(NotKnown::Elsewhere)
+        last.map(Some).ok_or(NotKnown::Elsewhere)
     }
 
     fn lasting(&self, tokens: &IdpTokens) -> Option<Token> {
         token_until(tokens, self.clock.now()).filter(|token| token.life > RENEW_BEFORE)
     }
+}
+
+/// Whether the refresh token is not this one any more.
+fn is_another(tokens: &IdpTokens, spent: &SecretString) -> bool {
+    let refresh = tokens.refresh_token.as_ref();
+    refresh.is_none_or(|it| it.expose_secret() != spent.expose_secret())
 }
 
 /// The access token, if it has not ended.

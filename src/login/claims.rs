@@ -107,6 +107,38 @@ pub fn judge(
     })
 }
 
+/// What an ID token must say that comes with renewed tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpectedAgain<'a> {
+    /// The provider's issuer.
+    pub issuer: &'a Issuer,
+    /// Our client id.
+    pub client_id: &'a str,
+    /// The access token that came with it.
+    pub access_token: &'a str,
+    /// Whom the first one was about.
+    pub subject: &'a Subject,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Judges the claims of an ID token that comes with renewed tokens: as the first one, without what
+/// only an authorization request can be compared with (OpenID Connect Core 1.0, section 12.2).
+pub fn judge_again(
+    claims: &Map<String, Value>,
+    algorithm: Algorithm,
+    expected: &ExpectedAgain<'_>,
+) -> Result<(), ClaimsProblem> {
+    if claims.get("iss").and_then(Value::as_str) != Some(expected.issuer.as_str()) {
+        return Err(ClaimsProblem::Issuer);
+    }
+    check_audience(claims, expected.client_id)?;
+    check_times(claims, expected.now)?;
+    check_hash(claims.get("at_hash"), algorithm, expected.access_token)?;
+    let is_same = subject(claims)? == *expected.subject;
+    is_same.then_some(()).ok_or(ClaimsProblem::Subject)
+}
+
 /// The subject of a token or a userinfo answer.
 pub fn subject(claims: &Map<String, Value>) -> Result<Subject, ClaimsProblem> {
     let text = claims
@@ -318,6 +350,36 @@ mod tests {
             now: NOW,
         };
         judge(claims, Algorithm::Rs256, &expected)
+    }
+
+    #[test]
+    fn a_renewal_is_about_the_same_person_at_the_same_provider() {
+        let judged = |change: &dyn Fn(&mut Map<String, Value>)| {
+            let mut claims = good();
+            claims.remove("nonce");
+            change(&mut claims);
+            let expected = ExpectedAgain {
+                issuer: &Issuer::new("https://idp.example"),
+                client_id: "vestibule",
+                access_token: "access",
+                subject: &Subject::new("abc"),
+                now: NOW,
+            };
+            judge_again(&claims, Algorithm::Rs256, &expected)
+        };
+        assert_eq!(judged(&|_| {}), Ok(()));
+        for (claim, value) in [
+            ("sub", json!("abd")),
+            ("iss", json!("https://other.example")),
+            ("aud", json!("other")),
+            ("exp", json!(1)),
+            ("at_hash", json!("AAAA")),
+        ] {
+            let refused = judged(&|claims| {
+                claims.insert(claim.to_owned(), value.clone());
+            });
+            assert!(refused.is_err(), "{claim}");
+        }
     }
 
     #[test]

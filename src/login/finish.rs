@@ -267,7 +267,10 @@ impl Login {
         let mut event = self.event(EventKind::LoggedIn, &identity);
         event.account = Some(account.clone());
         let onboarding = &self.parts.onboarding;
-        let arrival = Arrival::Registered { host: &client.host };
+        let arrival = Arrival::Registered {
+            host: &client.host,
+            signed_in_at: open.record.created_at,
+        };
         onboarding.follow_claims(&identity, &account, arrival).await;
         let cleared = onboarding.cleared(&account).await?;
         let promoting = self.parts.sessions.promote(open, &old, (account, cleared));

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::identity::{ProviderId, VerifiedIdentity};
+use crate::identity::{ProviderId, Subject, VerifiedIdentity};
 use crate::outbound::OutboundError;
 use crate::session::IdpTokens;
 
@@ -60,6 +60,8 @@ pub struct Renewed {
     pub access_token: SecretString,
     /// How long it is good for, where the provider says.
     pub life: Option<Duration>,
+    /// The ID token that came with it, if one did; nothing in it is judged yet.
+    pub id_token: Option<SecretString>,
     /// The refresh token that takes the place of the old one, where there is one.
     pub refresh_token: Option<SecretString>,
 }
@@ -188,9 +190,13 @@ pub trait IdentityProvider: Send + Sync {
     async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError>;
 
     /// Exchanges a refresh token for a new access token (RFC 6749, section 6); none where the
-    /// provider takes it no longer.
-    async fn refresh(&self, refresh_token: &SecretString)
-    -> Result<Option<Renewed>, ProviderError>;
+    /// provider takes it no longer. An ID token that comes with it is of this subject (OpenID
+    /// Connect Core 1.0, section 12.2), or the answer is refused.
+    async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        subject: &Subject,
+    ) -> Result<Option<Renewed>, ProviderError>;
 
     /// Gives a session's refresh token back, so that nobody uses it any more (RFC 7009); does
     /// nothing where there is none, or the provider takes none back.

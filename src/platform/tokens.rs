@@ -5,6 +5,8 @@
 //! A session is known by its key in the store. Nothing is kept of a session that is not in use.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -24,6 +26,9 @@ const UNUSED: Duration = Duration::from_mins(15);
 /// How long "no" is believed, and how long whoever could not answer is left alone.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 const DOWN_FOR: Duration = Duration::from_secs(1);
+
+/// How long whoever could not answer is left alone while there is a token that is still good.
+const REST: Duration = Duration::from_secs(10);
 
 /// A token that was made no longer ago is as good as a new one.
 const JUST_NOW: Duration = Duration::from_secs(5);
@@ -130,6 +135,20 @@ struct Place {
     standing: ArcSwapOption<Standing>,
     /// Locked while one is fetched.
     fetching: Mutex<()>,
+    /// Until when nobody asks for another, though it is time: milliseconds.
+    rests_until: AtomicI64,
+}
+
+impl Place {
+    fn rests(&self, now: Timestamp) -> bool {
+        now.millis() < self.rests_until.load(Relaxed)
+    }
+
+    /// Whether somebody should ask for another: it is time, nobody is at it, and the last one who
+    /// was went away with something.
+    fn is_due(&self, held: &HeldToken, now: Timestamp) -> bool {
+        held.is_due(now) && !self.rests(now) && self.fetching.try_lock().is_ok()
+    }
 }
 
 /// The tokens of the sessions in use.
@@ -161,7 +180,7 @@ impl HeldTokens {
         let now = self.clock.now();
         match place.standing.load().as_deref() {
             Some(Standing::Held(held)) if held.is_good(now) => {
-                Some((Arc::clone(held), held.is_due(now)))
+                Some((Arc::clone(held), place.is_due(held, now)))
             }
             _ => None,
         }
@@ -183,6 +202,9 @@ impl HeldTokens {
         let _turn = place.fetching.lock().await;
         if let Some(known) = self.known(&place, wanted) {
             return known;
+        }
+        if wanted == Wanted::Lasting && place.rests(self.clock.now()) {
+            return Err(NoToken::Down);
         }
         let answer = ask().await;
         let now = self.clock.now();
@@ -220,7 +242,10 @@ impl HeldTokens {
     fn keep(&self, place: &Place, held: &Result<Arc<HeldToken>, NoToken>, now: Timestamp) {
         let standing = match held {
             Ok(held) => Standing::Held(Arc::clone(held)),
-            Err(NoToken::Down) if self.known(place, Wanted::Good).is_some() => return,
+            Err(NoToken::Down) if self.known(place, Wanted::Good).is_some() => {
+                place.rests_until.store(now.plus(REST).millis(), Relaxed);
+                return;
+            }
             Err(why) => Standing::Without {
                 why: *why,
                 until: now.plus(match why {
@@ -372,8 +397,28 @@ mod tests {
         mint.clock.advance(DOWN_FOR);
         mint.fetch(Wanted::Good).await.unwrap();
         mint.clock.advance(LIFE / 2);
+        assert!(mint.tokens.ready("s").unwrap().1);
         assert_eq!(mint.fails(Wanted::Lasting, down()).await, NoToken::Down);
         assert!(mint.ready().is_some());
+        assert!(!mint.tokens.ready("s").unwrap().1, "left alone for a while");
+        let asked = mint.asked();
+        assert_eq!(
+            mint.fetch(Wanted::Lasting).await.unwrap_err(),
+            NoToken::Down
+        );
+        assert_eq!(mint.asked(), asked, "whoever waited does not ask either");
+        mint.clock.advance(REST);
+        assert!(mint.tokens.ready("s").unwrap().1);
+    }
+
+    #[tokio::test]
+    async fn while_one_is_fetched_nobody_else_is_told_that_it_is_time() {
+        let mint = Mint::new();
+        mint.fetch(Wanted::Good).await.unwrap();
+        mint.clock.advance(LIFE / 2);
+        let place = mint.tokens.places.get("s").unwrap();
+        let _turn = place.fetching.lock().await;
+        assert!(!mint.tokens.ready("s").unwrap().1);
     }
 
     #[tokio::test]

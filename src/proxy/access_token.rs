@@ -26,14 +26,14 @@ impl Gateway {
         let who = who.clone();
         if let Some((held, is_due)) = tokens.ready(&who) {
             if is_due {
-                self.lookups
+                self.fetching
                     .start(fetch(tokens, (id, who), Wanted::Lasting));
             }
             ctx.access_token = Some(held);
             return Ok(());
         }
         let fetching = fetch(tokens, (id, who), Wanted::Good);
-        match self.lookups.run(ctx.network(), fetching).await {
+        match self.fetching.run(ctx.network(), fetching).await {
             Ok(Ok(held)) => ctx.access_token = Some(held),
             Ok(Err(NoToken::Refused)) => {}
             Ok(Err(NoToken::Down)) => return Err(Problem::UpstreamDown),

@@ -40,6 +40,8 @@ pub(super) struct Gateway {
     pub(super) references: References,
     /// Where sessions are looked up in the store.
     pub(super) lookups: MainRuntime,
+    /// Where tokens for upstreams are fetched: whoever makes them may be slow.
+    pub(super) fetching: MainRuntime,
 }
 
 /// What happens to a request.

@@ -105,7 +105,11 @@ impl Managed {
             } = &upstream.handoff;
             names.extend([user, customer, email].map(HeaderName::clone));
             names.extend(assertion.as_ref().map(|one| one.header.clone()));
-            tokens.extend(access_token.clone());
+            match access_token {
+                // What devices and programs send by themselves elsewhere.
+                Some(name) if TOKEN_FIELDS.contains(name) => tokens.push(name.clone()),
+                other => names.extend(other.clone()),
+            }
             tokens.extend(thingsboard.iter().flat_map(|_| TOKEN_FIELDS));
         }
         let always = names.iter().map(HeaderName::as_str);
@@ -383,6 +387,22 @@ mod tests {
             record: Arc::new(record),
             handoffs: Arc::default(),
         }
+    }
+
+    #[test]
+    fn a_field_of_ones_own_for_access_tokens_is_never_a_clients() {
+        let mut upstream = UpstreamSettings::to(Vec::new());
+        let own = HeaderName::from_static("x-access-token");
+        upstream.handoff.access_token = Some(own.clone());
+        let managed = Managed::of(&[upstream.clone()]);
+        assert!(managed.always.contains(own.as_str()));
+        upstream.handoff.access_token = Some(header::AUTHORIZATION);
+        let managed = Managed::of(&[upstream]);
+        assert!(
+            !managed.always.contains("authorization"),
+            "programs send it themselves"
+        );
+        assert!(managed.with_tokens.contains("authorization"));
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub use upstreams::{AssertionsByUpstream, places_of, upstream_for};
 /// How many sessions are looked up in the store at once, in all and for one network.
 const LOOKUPS: (usize, usize) = (2048, 512);
 
+/// How many tokens for upstreams are fetched at once, in all and for one network.
+const FETCHING: (usize, usize) = (512, 64);
+
 /// How many unused connections to the upstream are kept, in all.
 const UPSTREAM_CONNECTIONS: usize = 512;
 
@@ -170,6 +173,7 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
+        fetching: MainRuntime::current(FETCHING.0, FETCHING.1),
         limits,
     })
 }

@@ -61,7 +61,8 @@ impl Part {
             "/api/auth/logout" if *method == Method::POST => return Some(Self::Logout),
             _ => {}
         }
-        let is_closed = (closed.login && is_below(path, &LOGINS))
+        let is_closed = is_below(path, &TOKEN_PAIRS)
+            || (closed.login && is_below(path, &LOGINS))
             || (closed.sign_up && is_below(path, &SIGN_UPS))
             || (closed.passwords && is_below(path, &PASSWORDS));
         is_closed.then_some(Self::Closed)
@@ -77,6 +78,13 @@ impl Part {
         }
     }
 }
+
+/// By these its mobile app gets a refresh token, which nobody has who comes through the gateway.
+const TOKEN_PAIRS: [&str; 3] = [
+    "/api/noauth/qr",
+    "/api/mobile/qr/deepLink",
+    "/api/mobile/deepLink",
+];
 
 const LOGINS: [&str; 4] = [
     "/api/auth/login",
@@ -176,12 +184,12 @@ impl Gateway {
         if let Some((held, is_due)) = tokens.ready(who.key.as_str()) {
             if is_due {
                 let fetching = fetch(tokens, who, Wanted::Lasting);
-                self.lookups.start(fetching);
+                self.fetching.start(fetching);
             }
             return Ok(held);
         }
         let fetching = fetch(tokens, who, Wanted::Good);
-        match self.lookups.run(ctx.network(), fetching).await {
+        match self.fetching.run(ctx.network(), fetching).await {
             Ok(Ok(held)) => Ok(held),
             Ok(Err(NoToken::Refused)) => {
                 tracing::info!(reference = %ctx.reference, "ThingsBoard does not let the user in");
@@ -312,6 +320,22 @@ mod tests {
             let closed = part("POST", path, login);
             assert_eq!(closed.is_some(), is_login, "{path}");
             assert_eq!(part("POST", path, open), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn nobody_gets_a_refresh_token_whatever_is_open() {
+        let open = ClosedWays {
+            login: false,
+            sign_up: false,
+            passwords: false,
+        };
+        for path in [
+            "/api/noauth/qr/secret",
+            "/api/mobile/qr/deepLink",
+            "/api/mobile/deepLink",
+        ] {
+            assert_eq!(part("GET", path, open), Some(Part::Closed), "{path}");
         }
     }
 

@@ -63,8 +63,8 @@ pub trait RosterStore: Send + Sync {
         part: std::ops::Range<usize>,
     ) -> Result<People, RosterError>;
 
-    /// Keeps a new person; traces of deleted ones with the same name or external id go.
-    async fn insert(&self, issuer: &Issuer, person: &Person) -> Result<(), RosterError>;
+    /// Keeps a new person; traces of a deleted one go who is told to be the same by this.
+    async fn insert(&self, issuer: &Issuer, person: (&Person, MatchBy)) -> Result<(), RosterError>;
 
     /// Changes a person that still has the version before; a new name counts for whoever has signed
     /// in under the old one.
@@ -93,6 +93,8 @@ pub struct Renewal<'a> {
     pub before: &'a Person,
     /// As it is to be.
     pub after: &'a Person,
+    /// By what people of this provider are told.
+    pub by: MatchBy,
     /// Whether it is deleted.
     pub deletes: bool,
 }
@@ -102,7 +104,7 @@ pub struct Renewal<'a> {
 pub enum Whom<'a> {
     /// By the subject, which is the external id.
     Subject(&'a Subject),
-    /// By the address that the provider says, and the one that it said before.
+    /// By the address that the provider says, and those that it said before.
     Name(&'a Subject, &'a NameKey),
 }
 
@@ -173,6 +175,10 @@ impl Roster {
         self.sources.get(issuer).copied()
     }
 
+    fn told_by(&self, issuer: &Issuer) -> MatchBy {
+        self.matches_by(issuer).unwrap_or(MatchBy::Subject)
+    }
+
     /// The people of a provider who fit.
     pub async fn find(
         &self,
@@ -200,7 +206,9 @@ impl Roster {
     /// Takes a new person up.
     pub async fn add(&self, issuer: &Issuer, data: PersonData) -> Result<Person, RosterError> {
         let person = Person::new(data, self.clock.now());
-        self.store.insert(issuer, &person).await?;
+        self.store
+            .insert(issuer, (&person, self.told_by(issuer)))
+            .await?;
         Ok(person)
     }
 
@@ -215,6 +223,7 @@ impl Roster {
         let renewal = Renewal {
             before,
             after: &after,
+            by: self.told_by(issuer),
             deletes: false,
         };
         self.store.update(issuer, &renewal).await?;
@@ -227,6 +236,7 @@ impl Roster {
         let renewal = Renewal {
             before,
             after: &after,
+            by: self.told_by(issuer),
             deletes: true,
         };
         self.store.update(issuer, &renewal).await

@@ -5,8 +5,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use super::{
-    NameKey, People, PeopleQuery, Person, PersonData, PersonId, Renewal, RosterError, RosterStore,
-    Whom,
+    MatchBy, NameKey, People, PeopleQuery, Person, PersonData, PersonId, Renewal, RosterError,
+    RosterStore, Whom,
 };
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError};
@@ -79,17 +79,22 @@ impl RosterStore for SqlRoster {
         })
     }
 
-    async fn insert(&self, issuer: &Issuer, person: &Person) -> Result<(), RosterError> {
+    async fn insert(
+        &self,
+        issuer: &Issuer,
+        (person, by): (&Person, MatchBy),
+    ) -> Result<(), RosterError> {
         let (issuer, name) = (issuer.as_str(), person.data.name_key());
         let done = sql_transaction!(
             &self.database,
             [
                 (
                     "DELETE FROM people WHERE issuer = $1 AND deleted = 1 \
-                     AND (user_name_folded = $2 OR external_id = $3)",
+                     AND (($2 = 1 AND external_id = $3) OR ($2 = 0 AND user_name_folded = $4))",
                     issuer,
-                    name.as_str(),
-                    person.data.external_id.as_deref()
+                    by_subject(by),
+                    person.data.external_id.as_deref(),
+                    name.as_str()
                 ),
                 (
                     "INSERT INTO people (id, issuer, user_name, user_name_folded, external_id, \
@@ -114,6 +119,7 @@ impl RosterStore for SqlRoster {
         let Renewal {
             before,
             after,
+            by,
             deletes,
         } = change;
         let issuer = issuer.as_str();
@@ -139,15 +145,18 @@ impl RosterStore for SqlRoster {
                 ),
                 (
                     "DELETE FROM people WHERE issuer = $1 AND deleted = 1 AND id <> $2 \
-                     AND (user_name_folded = $3 OR external_id = $4)",
+                     AND (($3 = 1 AND external_id = $4) OR ($3 = 0 AND user_name_folded = $5))",
                     issuer,
                     after.id.as_str(),
-                    name.as_str(),
-                    after.data.external_id.as_deref()
+                    by_subject(*by),
+                    after.data.external_id.as_deref(),
+                    name.as_str()
                 ),
                 (
-                    "UPDATE people_identities SET user_name_folded = $1 \
-                     WHERE issuer = $2 AND user_name_folded = $3",
+                    "INSERT INTO people_identities (issuer, subject, user_name_folded) \
+                     SELECT issuer, subject, CAST($1 AS TEXT) FROM people_identities \
+                     WHERE issuer = $2 AND user_name_folded = $3 \
+                     ON CONFLICT (issuer, subject, user_name_folded) DO NOTHING",
                     name.as_str(),
                     issuer,
                     old_name.as_str()
@@ -192,7 +201,7 @@ impl RosterStore for SqlRoster {
         sql_execute!(
             &self.database,
             "INSERT INTO people_identities (issuer, subject, user_name_folded) VALUES ($1, $2, $3) \
-             ON CONFLICT (issuer, subject) DO UPDATE SET user_name_folded = excluded.user_name_folded",
+             ON CONFLICT (issuer, subject, user_name_folded) DO NOTHING",
             issuer.as_str(),
             subject.as_str(),
             name.as_str()
@@ -213,6 +222,11 @@ impl RosterStore for SqlRoster {
             .map(|(subject,)| Subject::new(subject))
             .collect())
     }
+}
+
+/// Whether people are told by their subject, for SQL.
+fn by_subject(by: MatchBy) -> i64 {
+    i64::from(by == MatchBy::Subject)
 }
 
 fn whole(number: usize) -> i64 {

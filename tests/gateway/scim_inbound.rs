@@ -30,6 +30,57 @@ fn told_by<'a>(set_up: GatewayBuilder<'a>, match_by: &str) -> GatewayBuilder<'a>
         .environment("CORP_SCIM", CORP)
 }
 
+on_both_set_ups!(a_block_holds_for_the_address_that_somebody_had_before);
+
+async fn a_block_holds_for_the_address_that_somebody_had_before(set_up: GatewayBuilder<'_>) {
+    let stage = Stage::set().await;
+    let gateway = stage.start(told_by(set_up, "email")).await;
+    let corp = Client {
+        gateway: &gateway,
+        token: CORP,
+    };
+    registered(&gateway).await;
+    let id = corp.takes_up_mario("mario@acme.example").await;
+    let other = json!({ "email": "other@acme.example", "email_verified": true, "name": "Mario" });
+    stage.provider.person("mario", other).await;
+    let browser = gateway.browser();
+    browser.open("/").await.login_at_provider("mario").await;
+    browser.fetch("GET", "/things", None).await.has_status(200);
+    corp.patches(
+        &id,
+        json!({ "op": "replace", "value": { "active": false } }),
+    )
+    .await;
+    is_out(&browser).await;
+    assert_eq!(comes_back(&gateway).await.status(), 403);
+}
+
+#[tokio::test]
+async fn whoever_gets_the_name_of_somebody_deleted_does_not_let_them_in() {
+    let stage = Stage::set().await;
+    let gateway = stage
+        .start(told_by(TestGateway::embedded(), "subject"))
+        .await;
+    let corp = Client {
+        gateway: &gateway,
+        token: CORP,
+    };
+    registered(&gateway).await;
+    let id = corp.takes_up_mario("mario@acme.example").await;
+    let (status, _) = corp
+        .send(Method::DELETE, &format!("/Users/{id}"), None)
+        .await;
+    assert_eq!(status, 204);
+    assert_eq!(comes_back(&gateway).await.status(), 403);
+    let next = json!({
+        "schemas": [USER], "externalId": "mario-2", "userName": "mario@acme.example",
+        "active": true,
+    });
+    let (status, _) = corp.send(Method::POST, "/Users", Some(next)).await;
+    assert_eq!(status, 201);
+    assert_eq!(comes_back(&gateway).await.status(), 403);
+}
+
 /// What a SCIM client sends, and what comes back.
 struct Client<'a> {
     gateway: &'a TestGateway,

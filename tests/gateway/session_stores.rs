@@ -94,6 +94,7 @@ over_every_store!(
     all_sessions_of_a_subject_end_or_those_with_one_sid,
     the_oldest_give_way,
     an_attempt_is_consumed_once,
+    an_attempt_counts_until_its_end,
     sweeping_leaves_what_lives,
     the_bearer_of_the_cookie_is_known_on_its_host_only,
     promotion_gives_a_new_id_and_kills_the_old_one,
@@ -399,6 +400,37 @@ mod contract {
         assert!(
             store
                 .consume_attempt("b", now, now.plus(MINUTE))
+                .await
+                .unwrap()
+        );
+    }
+
+    pub async fn an_attempt_counts_until_its_end(place: Place) {
+        let store = place.open();
+        let (now, moment) = (SystemClock.now(), Duration::from_millis(300));
+        assert!(
+            store
+                .consume_attempt("c", now, now.plus(moment))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !store
+                .consume_attempt("c", now, now.plus(moment))
+                .await
+                .unwrap()
+        );
+        tokio::time::sleep(moment * 2).await;
+        let later = SystemClock.now();
+        assert!(
+            store
+                .consume_attempt("c", later, later.plus(MINUTE))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !store
+                .consume_attempt("c", later, later.plus(MINUTE))
                 .await
                 .unwrap()
         );

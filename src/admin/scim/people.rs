@@ -169,8 +169,16 @@ pub(super) async fn delete(
     let id = PersonId::new(id);
     let before = desk.person(&caller, &id).await?;
     fits(&before, &headers)?;
-    desk.roster.delete(&caller.issuer, &before).await?;
-    desk.end_sessions(&caller, &before).await?;
+    // Blocked before sessions are ended, and gone only then: whoever is told to say it again can.
+    let blocked = if before.data.active {
+        let mut data = before.data.clone();
+        data.active = false;
+        desk.roster.change(&caller.issuer, &before, data).await?
+    } else {
+        before
+    };
+    desk.end_sessions(&caller, &blocked).await?;
+    desk.roster.delete(&caller.issuer, &blocked).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -157,6 +157,11 @@ impl Check<'_> {
                 format!("this is not an address of {name}"),
                 "write it like `https://platform.example.com`",
             )
+        } else if !address.username().is_empty() || address.password().is_some() {
+            (
+                "credentials are no part of the address".to_owned(),
+                "write them into keys of their own, such as `token` or `password`",
+            )
         } else if is_secure(&address) || (is_plain && is_true(platform.plain_http.as_ref())) {
             return Some(address);
         } else {

@@ -204,9 +204,25 @@ impl Conversation<'_> {
         read_tokens(&answer, self.now)
     }
 
-    /// Exchanges a refresh token; none where it is taken no longer.
+    /// Exchanges a refresh token; none where it is taken no longer. Secrets are tried as with
+    /// codes.
     pub async fn renew(&self, refresh: &SecretString) -> Result<Option<Renewed>, ProviderError> {
-        let secret = self.settings.client_secrets.first();
+        let mut secrets = self.settings.client_secrets.iter();
+        let mut outcome = self.renew_with(secrets.next(), refresh).await;
+        for secret in secrets {
+            if !matches!(outcome, Err(ProviderError::ClientRefused)) {
+                break;
+            }
+            outcome = self.renew_with(Some(secret), refresh).await;
+        }
+        outcome
+    }
+
+    async fn renew_with(
+        &self,
+        secret: Option<&SecretString>,
+        refresh: &SecretString,
+    ) -> Result<Option<Renewed>, ProviderError> {
         let client = self.bare_client(secret);
         let refresh = RefreshToken::new(refresh.expose_secret().to_owned());
         let asking = client.exchange_refresh_token(&refresh);
@@ -223,6 +239,7 @@ impl Conversation<'_> {
         Ok(Some(Renewed {
             access_token: answer.access_token().secret().clone().into(),
             life: answer.expires_in(),
+            id_token: answer.extra_fields().id_token.clone().map(Into::into),
             refresh_token: answer
                 .refresh_token()
                 .map(|token| token.secret().clone().into()),

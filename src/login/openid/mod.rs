@@ -17,14 +17,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::claims::{self, Expected, Holding};
+use super::claims::{self, Expected, ExpectedAgain, Holding};
 use super::jwt::{TokenProblem, UnverifiedToken};
 use super::provider::{
     AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
     Redemption, Renewed,
 };
 use crate::clock::SharedClock;
-use crate::identity::{EmailAddress, ProviderId, VerifiedClaims, VerifiedIdentity};
+use crate::identity::{EmailAddress, ProviderId, Subject, VerifiedClaims, VerifiedIdentity};
 use crate::outbound::Outbound;
 use crate::session::IdpTokens;
 
@@ -156,6 +156,31 @@ impl OpenIdProvider {
         Ok((token.claims, holding))
     }
 
+    /// The ID token of a renewal, where there is one, is about the same person.
+    async fn verify_renewed(
+        &self,
+        renewed: &Renewed,
+        subject: &Subject,
+    ) -> Result<(), ProviderError> {
+        let Some(id_token) = &renewed.id_token else {
+            return Ok(());
+        };
+        let token = UnverifiedToken::parse(id_token.expose_secret(), &self.settings.algorithms)?;
+        self.check_signature(&token).await?;
+        let expected = ExpectedAgain {
+            issuer: &self.settings.issuer,
+            client_id: &self.settings.client_id,
+            access_token: renewed.access_token.expose_secret(),
+            subject,
+            now: self.clock.0.now(),
+        };
+        Ok(claims::judge_again(
+            &token.claims,
+            token.algorithm,
+            &expected,
+        )?)
+    }
+
     /// A key that is not known, or a signature that does not fit, may mean that the provider has
     /// new keys: they are got once, and not again for a while.
     async fn check_signature(&self, token: &UnverifiedToken<'_>) -> Result<(), ProviderError> {
@@ -255,11 +280,15 @@ impl IdentityProvider for OpenIdProvider {
     async fn refresh(
         &self,
         refresh_token: &SecretString,
+        subject: &Subject,
     ) -> Result<Option<Renewed>, ProviderError> {
         let known = self.standing.ready(&self.source()).await?;
-        self.conversation(&known.metadata)
-            .renew(refresh_token)
-            .await
+        let conversation = self.conversation(&known.metadata);
+        let renewed = conversation.renew(refresh_token).await?;
+        if let Some(renewed) = &renewed {
+            self.verify_renewed(renewed, subject).await?;
+        }
+        Ok(renewed)
     }
 
     async fn revoke(&self, tokens: &IdpTokens) -> Result<(), ProviderError> {

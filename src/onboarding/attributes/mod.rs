@@ -26,6 +26,7 @@ use due::{Due, Written};
 
 use super::attribute_store::{KeptAttributes, NewAttributes, UserKey};
 use super::{Onboarding, RegistrationStoreDown, fault_point};
+use crate::clock::Timestamp;
 use crate::identity::{Account, VerifiedIdentity};
 use crate::policy::signup_form::FieldTarget;
 use crate::seal::Purpose;
@@ -44,6 +45,8 @@ pub enum Arrival<'a> {
     Registered {
         /// The host.
         host: &'a str,
+        /// When they signed in: claims are as old as that.
+        signed_in_at: Timestamp,
     },
 }
 
@@ -86,7 +89,10 @@ impl Onboarding {
         identity: &VerifiedIdentity,
         (claimed, arrival): (&Claimed, Arrival<'_>),
     ) -> Result<Option<Due>, RegistrationStoreDown> {
-        let at = self.parts.clock.now();
+        let at = match arrival {
+            Arrival::SignedIn => self.parts.clock.now(),
+            Arrival::Registered { signed_in_at, .. } => signed_in_at,
+        };
         let given = self.given_in_form(of, identity, arrival).await?;
         let given: Vec<&str> = given.iter().map(String::as_str).collect();
         for _ in 0..TRIES {
@@ -142,7 +148,7 @@ impl Onboarding {
         identity: &VerifiedIdentity,
         arrival: Arrival<'_>,
     ) -> Result<Vec<String>, RegistrationStoreDown> {
-        let Arrival::Registered { host } = arrival else {
+        let Arrival::Registered { host, .. } = arrival else {
             return Ok(Vec::new());
         };
         let newest = self.parts.store.newest(&self.who(identity)).await?;

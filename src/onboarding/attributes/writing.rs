@@ -138,6 +138,11 @@ impl Onboarding {
         written: &mut Written,
     ) -> Result<(), PlatformError> {
         let platform = &self.parts.platform;
+        // What was due may have waited for days; a rule that is gone neither gives nor takes.
+        let policy = self.parts.policy.current();
+        let declared = &policy.onboarding.attributes.roles;
+        due.roles
+            .retain(|role, _| declared.iter().any(|one| one.role == *role));
         let change = due.role_change();
         let mut roles = Ok(());
         if !change.is_empty() {

@@ -132,7 +132,11 @@ impl IdentityProvider for Played {
         Ok(())
     }
 
-    async fn refresh(&self, _: &SecretString) -> Result<Option<Renewed>, ProviderError> {
+    async fn refresh(
+        &self,
+        _: &SecretString,
+        _: &Subject,
+    ) -> Result<Option<Renewed>, ProviderError> {
         Ok(None)
     }
 

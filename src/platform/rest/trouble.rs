@@ -113,11 +113,24 @@ impl Answer {
     pub(super) fn judged<'r>(
         self,
         operation: Name,
-        mut rules: impl Iterator<Item = &'r Rule>,
+        rules: impl Iterator<Item = &'r Rule>,
     ) -> Result<Self, Trouble> {
         let status = Value::from(self.status.as_u16());
         let variables = self.variables().with("status", &status);
-        let first = rules.find(|rule| variables.holds(&rule.when).unwrap_or(false));
+        let mut first = None;
+        for rule in rules {
+            match variables.holds(&rule.when) {
+                Ok(true) => {
+                    first = Some(rule);
+                    break;
+                }
+                // An answer that does not say that a password is wrong does not say it is right.
+                Err(error) if operation == Name::CheckPassword && self.status.is_success() => {
+                    return Err(error.into());
+                }
+                Ok(false) | Err(_) => {}
+            }
+        }
         let (means, field) = match first {
             Some(rule) => (rule.means, variables.text(rule.field.as_ref())),
             None => (self.by_status(operation)?, None),

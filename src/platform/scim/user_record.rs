@@ -147,9 +147,14 @@ fn with_first(values: &[Value], new: &Value) -> Value {
     Value::Array(all)
 }
 
-/// Whether the server lets the user in; it does where it does not say.
+/// Whether the server lets the user in; it does where it does not say. Some say it in a text.
 pub(super) fn is_active(user: &Resource) -> bool {
-    user.0.get("active").and_then(Value::as_bool) != Some(false)
+    match user.0.get("active") {
+        None | Some(Value::Null) => true,
+        Some(Value::Bool(is_active)) => *is_active,
+        Some(Value::String(word)) => word.eq_ignore_ascii_case("true"),
+        Some(_) => false,
+    }
 }
 
 /// The account type, where the user has one.
@@ -215,6 +220,21 @@ mod tests {
 
     fn user(values: Value) -> Resource {
         Resource::of(values)
+    }
+
+    #[test]
+    fn a_text_says_who_is_active_too() {
+        let active = |value: Value| {
+            is_active(&Resource(
+                json!({ "active": value }).as_object().unwrap().clone(),
+            ))
+        };
+        for yes in [json!(true), json!("True"), json!(null)] {
+            assert!(active(yes.clone()), "{yes}");
+        }
+        for no in [json!(false), json!("False"), json!(0), json!([])] {
+            assert!(!active(no.clone()), "{no}");
+        }
     }
 
     #[test]

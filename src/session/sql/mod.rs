@@ -38,7 +38,8 @@ const EVICT: &str = "DELETE FROM sessions WHERE id_digest IN (\
     SELECT id_digest FROM sessions WHERE issuer = $1 AND subject = $2 \
     ORDER BY created_at DESC, id_digest LIMIT 1000 OFFSET $3) RETURNING id_digest";
 const CONSUME: &str = "INSERT INTO consumed_attempts (id, expires_at) VALUES ($1, $2) \
-    ON CONFLICT (id) DO NOTHING";
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at \
+    WHERE consumed_attempts.expires_at <= $3";
 const SWEEP_SESSIONS: &str = "DELETE FROM sessions WHERE id_digest IN (\
     SELECT id_digest FROM sessions WHERE idle_until <= $1 LIMIT 1000)";
 const SWEEP_ATTEMPTS: &str = "DELETE FROM consumed_attempts WHERE id IN (\
@@ -300,11 +301,11 @@ impl SessionStore for SqlSessionStore {
     async fn consume_attempt(
         &self,
         id: &str,
-        _now: Timestamp,
+        now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool, StoreDown> {
-        let rows =
-            in_time(async { sql_execute!(&self.database, CONSUME, id, expires_at.millis()) });
+        let (now, until) = (now.millis(), expires_at.millis());
+        let rows = in_time(async { sql_execute!(&self.database, CONSUME, id, until, now) });
         Ok(rows.await? == 1)
     }
 
