@@ -5,6 +5,7 @@
 //! `sql_fetch_all` and `sql_execute` expand one query for both drivers. Ids are TEXT, times
 //! BIGINT milliseconds, JSON and sealed values TEXT.
 
+mod address;
 mod node;
 mod statements;
 
@@ -19,6 +20,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use crate::{sql_fetch_all, sql_fetch_optional};
 
+pub use address::DatabaseAddress;
 pub use node::Node;
 #[doc(hidden)]
 pub use statements::require_rows;
@@ -35,63 +37,6 @@ pub enum Database {
     },
     /// A PostgreSQL server.
     Postgres(PgPool),
-}
-
-/// Where the database is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseAddress {
-    /// `sqlite://path`.
-    Sqlite(PathBuf),
-    /// `postgres://user:password@host/name`, with the password already filled in.
-    Postgres(String),
-}
-
-impl DatabaseAddress {
-    /// Where a part of the installation keeps what is its own: a file of its own beside this one,
-    /// or a schema of its own, `vestibule_<name>`, in the same PostgreSQL database.
-    #[must_use]
-    pub fn of_part(&self, name: &str) -> Self {
-        match self {
-            Self::Sqlite(path) => {
-                let mut file = path.file_stem().unwrap_or_default().to_owned();
-                file.push(format!("-{name}"));
-                if let Some(extension) = path.extension() {
-                    file.push(".");
-                    file.push(extension);
-                }
-                Self::Sqlite(path.with_file_name(file))
-            }
-            Self::Postgres(url) => {
-                let start = if url.contains('?') { '&' } else { '?' };
-                let schema = schema_of(name);
-                Self::Postgres(format!("{url}{start}options%5Bsearch_path%5D={schema}"))
-            }
-        }
-    }
-
-    /// Whether anything may be there: a file that nobody made yet is not, of a server nothing is
-    /// known.
-    pub fn is_there(&self) -> bool {
-        match self {
-            Self::Sqlite(path) => path.is_file(),
-            Self::Postgres(_) => true,
-        }
-    }
-}
-
-/// Names have `-`, which unquoted names in SQL have not.
-fn schema_of(name: &str) -> String {
-    format!("vestibule_{}", name.replace('-', "_"))
-}
-
-/// Without the address of a server, which holds its password.
-impl std::fmt::Debug for DatabaseAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
-            Self::Postgres(_) => f.write_str("Postgres(…)"),
-        }
-    }
 }
 
 /// How a schema stands to what this version needs.
