@@ -9,8 +9,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::Installation;
-use super::say::complain;
-use crate::config;
 use crate::outbound::{AnswerLimits, Outbound};
 
 const LIMITS: AnswerLimits = AnswerLimits {
@@ -31,10 +29,7 @@ pub struct AdminApi {
 impl AdminApi {
     /// That of the installation, opened with its own first token, for one of its platforms.
     pub fn at(installation: &Installation) -> anyhow::Result<Self> {
-        let settings = config::load(&installation.config).map_err(|problems| {
-            complain(&problems.to_string());
-            anyhow::anyhow!("the configuration has mistakes")
-        })?;
+        let settings = installation.settings()?;
         let site = settings.site(installation.platform.as_deref())?;
         let part = settings.sites.get(site).and_then(|site| site.part.as_ref());
         let token = settings.admin.tokens.first().cloned().context(

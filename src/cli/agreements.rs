@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::Installation;
 use super::say::{complain, is_read, say};
 use crate::assemble;
-use crate::config;
 use crate::onboarding::Onboarding;
 use crate::onboarding::duty_store::{KeptReceipt, RECEIPTS_HEAD};
 
@@ -36,13 +35,7 @@ enum Format {
 /// Does it.
 pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     let Choice::Export(export) = choice;
-    let settings = match config::load(&installation.config) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            complain(&problems.to_string());
-            anyhow::bail!("the configuration has mistakes");
-        }
-    };
+    let settings = installation.settings()?;
     let site = settings.site(installation.platform.as_deref())?;
     if !settings.database_of(site).is_there() {
         complain("There are no receipts yet: the first `vestibule serve` makes the database.\n");

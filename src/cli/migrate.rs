@@ -1,21 +1,14 @@
 //! `vestibule migrate`: brings the database up to date without starting the gateway.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::say::{complain, say};
-use crate::config;
+use super::Installation;
+use super::say::say;
 use crate::database::Database;
 
 /// Migrates the databases of an installation.
-pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let settings = match config::load(path) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            complain(&problems.to_string());
-            anyhow::bail!("the configuration has mistakes");
-        }
-    };
+pub fn run(installation: &Installation) -> anyhow::Result<ExitCode> {
+    let settings = installation.settings()?;
     super::serve::runtime()?.block_on(async {
         for site in 0..settings.sites.len() {
             let database = Database::open(&settings.database_of(site)).await?;

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod input;
 mod invitations;
 mod mail;
 mod migrate;
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{self, Settings};
 
 /// An OpenID Connect gateway that registers first-time customers in the platform behind it.
 #[derive(Debug, Parser)]
@@ -84,6 +87,16 @@ struct Installation {
     platform: Option<String>,
 }
 
+impl Installation {
+    /// What is configured; mistakes are said.
+    fn settings(&self) -> anyhow::Result<Settings> {
+        config::load(&self.config).map_err(|problems| {
+            say::complain(&problems.to_string());
+            anyhow::anyhow!("the configuration has mistakes")
+        })
+    }
+}
+
 /// Runs the command that the process was called with.
 pub fn run() -> ExitCode {
     let Arguments {
@@ -100,7 +113,7 @@ pub fn run() -> ExitCode {
         Command::Explain(question) => explain::run(config, &question),
         Command::Mail(question) => mail::run(&installation, &question),
         Command::Agreements(choice) => agreements::run(&installation, &choice),
-        Command::Migrate => migrate::run(config),
+        Command::Migrate => migrate::run(&installation),
         Command::Registrations(errand) => registrations::run(&installation, &errand),
         Command::Invitations(errand) => invitations::run(&installation, &errand),
         Command::ConfigReference => reference::run(),

@@ -16,6 +16,26 @@ pub fn require_rows(statement: usize, changed: u64, wanted: u64) -> Result<(), D
     }
 }
 
+/// Gives back the leases that earlier processes at a [`Node`](crate::database::Node)'s place hold
+/// in a table; its own stay: `sql_free_leases!(database, "table", node)`.
+#[macro_export]
+macro_rules! sql_free_leases {
+    ($database:expr, $table:literal, $node:expr) => {
+        $crate::sql_execute!(
+            $database,
+            concat!(
+                "UPDATE ",
+                $table,
+                " SET lease_owner = NULL, lease_until = 0 \
+                 WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1 \
+                 AND substr(lease_owner, 1, length($2)) <> $2"
+            ),
+            $node.leases_here(),
+            $node.own_leases()
+        )
+    };
+}
+
 /// Reads at most one row: `sql_fetch_optional!(database, Row, "SELECT …", bind, bind)`.
 #[macro_export]
 macro_rules! sql_fetch_optional {

@@ -15,6 +15,7 @@ use crate::paths;
 use crate::session::{
     Beginning, IdpTokens, OpenSession, SessionId, SessionStanding, Stage, cookie,
 };
+use crate::telemetry::with_causes;
 
 /// How an attempt was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,7 +312,7 @@ impl Login {
         cause: &ProviderError,
     ) {
         let mut event = Event::new(self.parts.clock.now(), EventKind::LoginRefused);
-        event.detail = json!({ "provider": attempt.provider, "reason": reason_of(cause) });
+        event.detail = json!({ "provider": attempt.provider, "reason": with_causes(cause) });
         self.record(client, event).await;
     }
 }
@@ -375,15 +376,4 @@ fn refused(mut event: Event, reason: &TurnedAway) -> Event {
         detail.insert("reason".to_owned(), json!(word));
     }
     event
-}
-
-/// The sentences of a chain of errors; none of ours quotes a token or a person.
-fn reason_of(error: &ProviderError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

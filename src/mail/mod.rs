@@ -10,7 +10,6 @@ pub mod queue;
 pub mod sample;
 pub mod smtp;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -317,20 +316,6 @@ pub enum CourierError {
     /// The mail server refused the letter for good.
     #[error("the mail server refused the letter")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl CourierError {
-    /// The error and its causes in one line; it may name the addressee.
-    pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        text
-    }
 }
 
 /// Takes letters and sees that they arrive.

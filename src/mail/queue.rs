@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Courier, CourierError, Letter};
 use crate::outbox::{Carrier, Delivery, Kind, NewDelivery, NotDelivered, NotTaken, Outbox};
+use crate::telemetry::with_causes;
 
 /// Puts letters into the outbox. Its `Ok` means that the letter is on its way, not that it has
 /// arrived.
@@ -58,8 +59,8 @@ impl Carrier for LetterCarrier {
         // A newer node may have written it, and can deliver it.
         let letter = letter.ok_or_else(|| NotDelivered::Passing(UNREADABLE.to_owned()))?;
         self.0.send(&letter).await.map_err(|error| match error {
-            CourierError::Refused(_) => NotDelivered::Refused(error.with_causes()),
-            passing => NotDelivered::Passing(passing.with_causes()),
+            CourierError::Refused(_) => NotDelivered::Refused(with_causes(&error)),
+            passing => NotDelivered::Passing(with_causes(&passing)),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Node};
-use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning};
+use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_free_leases, sql_returning};
 
 use super::Kind;
 
@@ -174,14 +174,7 @@ pub(super) async fn give_up(
 
 /// Gives back the leases of earlier processes at a node's place; its own stay.
 pub(super) async fn release(database: &Database, node: &Node) -> Result<(), DatabaseError> {
-    sql_execute!(
-        database,
-        "UPDATE outbox SET lease_owner = NULL, lease_until = 0
-         WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1
-         AND substr(lease_owner, 1, length($2)) <> $2",
-        node.leases_here(),
-        node.own_leases()
-    )?;
+    sql_free_leases!(database, "outbox", node)?;
     Ok(())
 }
 

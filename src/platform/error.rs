@@ -1,5 +1,7 @@
 //! Why a platform did not do what was asked.
 
+use crate::outbound::OutboundError;
+
 /// Why a platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
@@ -59,5 +61,15 @@ impl PlatformError {
                 | Self::Garbled(_)
                 | Self::NotAllowed
         )
+    }
+}
+
+/// No answer, or one that is too large to be one.
+impl From<OutboundError> for PlatformError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::TooLarge { .. } => Self::Garbled(Box::new(error)),
+            other => Self::Unreachable(Box::new(other)),
+        }
     }
 }

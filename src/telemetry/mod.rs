@@ -1,7 +1,9 @@
 //! Logs, metrics and readiness: what operators see of a running gateway.
 
+mod causes;
 pub mod logs;
 pub mod metrics;
 mod readiness;
 
+pub use causes::with_causes;
 pub use readiness::{Finding, Probe, Readiness};

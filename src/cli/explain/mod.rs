@@ -3,13 +3,13 @@
 mod newcomer;
 mod passage;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use super::input::text_of;
 use super::say::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
@@ -93,14 +93,8 @@ fn policy_of(settings: &Settings, host: &str, problems: &mut Problems) -> Option
 }
 
 fn claims(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)?;
-    } else {
-        let read = std::fs::read_to_string(path);
-        text = read.with_context(|| format!("{} cannot be read", path.display()))?;
-    }
-    serde_json::from_str(&text).context("claims are one JSON object, such as {\"sub\": \"7\"}")
+    serde_json::from_str(&text_of(path)?)
+        .context("claims are one JSON object, such as {\"sub\": \"7\"}")
 }
 
 fn identity(

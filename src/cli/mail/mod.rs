@@ -4,12 +4,9 @@ mod preview;
 mod queue;
 mod test;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::Installation;
-use super::say::complain;
-use crate::config::{self, Settings};
 
 /// What is asked.
 #[derive(Debug, clap::Subcommand)]
@@ -35,16 +32,9 @@ pub enum Order {
 /// Answers.
 pub fn run(installation: &Installation, question: &Question) -> anyhow::Result<ExitCode> {
     match question {
-        Question::Test(choice) => test::run(&installation.config, choice),
+        Question::Test(choice) => test::run(installation, choice),
         Question::Preview(choice) => preview::run(choice),
         Question::Queue(Order::List(choice)) => queue::list(installation, choice),
         Question::Queue(Order::Retry(choice)) => queue::retry(installation, choice),
     }
-}
-
-fn settings(path: &Path) -> anyhow::Result<Settings> {
-    config::load(path).map_err(|problems| {
-        complain(&problems.to_string());
-        anyhow::anyhow!("the configuration has mistakes")
-    })
 }

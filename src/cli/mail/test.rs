@@ -1,10 +1,10 @@
 //! `vestibule mail test`: one letter through the configured mail server, past the queue.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::super::Installation;
 use super::super::say::say;
 use super::super::serve;
 use crate::assemble::courier;
@@ -12,6 +12,7 @@ use crate::identity::EmailAddress;
 use crate::language::Language;
 use crate::mail::letters::TemplateLetters;
 use crate::mail::{Addressee, LetterKind, Letters as _, sample};
+use crate::telemetry::with_causes;
 
 /// To whom.
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,7 @@ pub struct Choice {
 }
 
 /// Sends the letter, and fails where the mail server did not take it.
-pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
+pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitCode> {
     let language = Language::from_tag(&choice.language);
     let language = language.with_context(|| format!("no letters in `{}`", choice.language))?;
     let to = Addressee {
@@ -33,7 +34,7 @@ pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
         name: None,
         language,
     };
-    let settings = super::settings(config)?;
+    let settings = installation.settings()?;
     let server = settings.mail.place();
     let message = sample::message(LetterKind::AccountReady);
     let letter = TemplateLetters.compose(&message, &to, &sample::letterhead());
@@ -48,7 +49,7 @@ pub fn run(config: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let why = error.with_causes();
+            let why = with_causes(&error);
             say(&format!("{server} has not taken the letter: {why}\n"))?;
             ExitCode::FAILURE
         }

@@ -8,9 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::Installation;
-use super::say::complain;
 use crate::assemble::{PlatformByHand, platform_by_hand};
-use crate::config;
 use crate::platform::PlatformKind;
 
 /// What is tried.
@@ -32,10 +30,7 @@ pub fn run(installation: &Installation, choice: &Choice) -> anyhow::Result<ExitC
 
 /// The platform of the installation; of its own builtin one, there has to be a database.
 async fn opened(installation: &Installation) -> anyhow::Result<PlatformByHand> {
-    let settings = config::load(&installation.config).map_err(|problems| {
-        complain(&problems.to_string());
-        anyhow::anyhow!("the configuration has mistakes")
-    })?;
+    let settings = installation.settings()?;
     let site = settings.site(installation.platform.as_deref())?;
     let database = settings.database_of(site);
     let platform = settings.sites.into_iter().nth(site);

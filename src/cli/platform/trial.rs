@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::super::Installation;
+use super::super::input::text_of;
 use super::super::say::{complain, say};
 use super::super::serve;
 use crate::identity::{CustomerId, EmailAddress, UserId};
@@ -248,14 +249,8 @@ impl Record {
 }
 
 fn from_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)?;
-    } else {
-        let read = std::fs::read_to_string(path);
-        text = read.with_context(|| format!("{} cannot be read", path.display()))?;
-    }
-    serde_json::from_str(&text).with_context(|| format!("{} does not fit", path.display()))
+    serde_json::from_str(&text_of(path)?)
+        .with_context(|| format!("{} does not fit", path.display()))
 }
 
 fn address(text: &str) -> anyhow::Result<EmailAddress> {

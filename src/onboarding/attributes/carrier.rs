@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::writing::reason_of;
 use crate::identity::{PlatformId, UserId};
 use crate::onboarding::Onboarding;
 use crate::onboarding::attribute_store::UserKey;
 use crate::outbox::{Carrier, Delivery, Kind, NewDelivery, NotDelivered, Outbox, Prepared};
+use crate::telemetry::with_causes;
 
 /// How long the sign-in itself has before the outbox looks after it.
 const HEAD_START: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ impl Carrier for AttributeCarrier {
             user: errand.user,
         };
         onboarding.write_due(&of).await.map_err(|error| {
-            let reason = reason_of(&error);
+            let reason = with_causes(&error);
             if error.is_passing() {
                 NotDelivered::Passing(reason)
             } else {

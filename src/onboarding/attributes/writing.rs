@@ -11,6 +11,7 @@ use crate::onboarding::attribute_store::{KeptAttributes, NewAttributes, Taken, U
 use crate::onboarding::store::Lease;
 use crate::onboarding::{Onboarding, RegistrationStoreDown, fault_point};
 use crate::platform::{PlatformError, ProfileChange};
+use crate::telemetry::with_causes;
 
 /// How long one try may take.
 const TRY_WITHIN: Duration = Duration::from_secs(15);
@@ -66,7 +67,7 @@ impl Onboarding {
         };
         let outcome = tokio::time::timeout(STAYS_FOR, in_turn).await;
         if let Err(error) = outcome.unwrap_or(Err(NotWritten::Held)) {
-            let reason = reason_of(&error);
+            let reason = with_causes(&error);
             self.not_written("written yet", &error);
             self.note_attributes(
                 of,
@@ -209,15 +210,4 @@ fn warn_unless(done: bool) {
     if !done {
         tracing::warn!("the platform has no such user, or no place for what claims say");
     }
-}
-
-/// The sentences of a chain of errors; none of ours quotes a person.
-pub(super) fn reason_of(error: &NotWritten) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

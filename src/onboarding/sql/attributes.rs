@@ -10,7 +10,7 @@ use crate::onboarding::attribute_store::{
 };
 use crate::onboarding::store::{Lease, RegistrationStoreDown};
 use crate::outbox::{INSERT_PREPARED, Prepared};
-use crate::{sql_execute, sql_fetch_optional, sql_returning, sql_transaction};
+use crate::{sql_execute, sql_fetch_optional, sql_free_leases, sql_returning, sql_transaction};
 
 /// The newest sign-in, the revision, what was written and what is due.
 type Row = (i64, i64, Option<String>, Option<String>);
@@ -147,14 +147,7 @@ impl AttributeStore for SqlRegistrationStore {
     }
 
     async fn free(&self, node: &Node) -> Result<(), RegistrationStoreDown> {
-        sql_execute!(
-            &self.database,
-            "UPDATE attribute_writes SET lease_owner = NULL, lease_until = 0
-             WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1
-             AND substr(lease_owner, 1, length($2)) <> $2",
-            node.leases_here(),
-            node.own_leases()
-        )?;
+        sql_free_leases!(&self.database, "attribute_writes", node)?;
         Ok(())
     }
 }

@@ -25,7 +25,9 @@ use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Node};
 use crate::identity::{Account, AccountType, CustomerId};
 use crate::outbox::{INSERT_PREPARED, Prepared};
-use crate::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning, sql_transaction};
+use crate::{
+    sql_execute, sql_fetch_all, sql_fetch_optional, sql_free_leases, sql_returning, sql_transaction,
+};
 use rows::{LinkRow, RegistrationRow};
 
 /// Registrations, links and mailed codes in the gateway's database.
@@ -292,14 +294,7 @@ impl RegistrationStore for SqlRegistrationStore {
     }
 
     async fn release(&self, node: &Node) -> Result<(), RegistrationStoreDown> {
-        sql_execute!(
-            &self.database,
-            "UPDATE registrations SET lease_owner = NULL, lease_until = 0
-             WHERE lease_until > 0 AND substr(lease_owner, 1, length($1)) = $1
-             AND substr(lease_owner, 1, length($2)) <> $2",
-            node.leases_here(),
-            node.own_leases()
-        )?;
+        sql_free_leases!(&self.database, "registrations", node)?;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use question::Question;
 
 use super::{CustomerRecord, PartnerRecord, UserRecord, garbled};
 use crate::identity::{CustomerId, EmailAddress, LocationId, PartnerId, PlatformId, UserId};
-use crate::outbound::{AnswerLimits, Outbound, OutboundError};
+use crate::outbound::{AnswerLimits, Outbound};
 use crate::platform::{
     Administrator, BelongsTo, Capabilities, Made, Mark, NewCustomer, NewLocation, NewUser,
     PasswordCheck, Platform, PlatformCustomer, PlatformError, PlatformPartner, PlatformUser,
@@ -101,11 +101,7 @@ impl RemoteBuiltinPlatform {
                     .map_or_else(Vec::new, |body| body.to_string().into_bytes()),
             )
             .map_err(garbled)?;
-        let answer = self.outbound.call(request, LIMITS).await;
-        answer.map_err(|error| match error {
-            OutboundError::TooLarge { .. } => garbled(error),
-            other => PlatformError::Unreachable(Box::new(other)),
-        })
+        Ok(self.outbound.call(request, LIMITS).await?)
     }
 
     /// The answer's value; none for 404.

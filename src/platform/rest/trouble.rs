@@ -246,10 +246,7 @@ impl From<CannotFill> for Trouble {
 
 impl From<OutboundError> for Trouble {
     fn from(error: OutboundError) -> Self {
-        Self::Other(match error {
-            OutboundError::TooLarge { .. } => PlatformError::Garbled(Box::new(error)),
-            other => PlatformError::Unreachable(Box::new(other)),
-        })
+        Self::Other(error.into())
     }
 }
 

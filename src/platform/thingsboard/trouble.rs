@@ -163,10 +163,7 @@ impl From<Oddity> for Trouble {
 
 impl From<OutboundError> for Trouble {
     fn from(error: OutboundError) -> Self {
-        Self::Other(match error {
-            OutboundError::TooLarge { .. } => PlatformError::Garbled(Box::new(error)),
-            other => PlatformError::Unreachable(Box::new(other)),
-        })
+        Self::Other(error.into())
     }
 }
 
