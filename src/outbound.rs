@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use url::{Host, Url};
 
+use crate::telemetry::traces::{self, Span, Step};
+
 /// How long and how much an answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerLimits {
@@ -112,11 +114,33 @@ impl Outbound {
         request: Request<Vec<u8>>,
         limits: AnswerLimits,
     ) -> Result<Response<Vec<u8>>, OutboundError> {
-        let request: reqwest::Request = request.try_into().map_err(OutboundError::Invalid)?;
+        let mut request: reqwest::Request = request.try_into().map_err(OutboundError::Invalid)?;
         let host = request.url().host_str().unwrap_or_default().to_owned();
         if !self.is_plain && !is_secure(request.url()) {
             return Err(OutboundError::Insecure { host });
         }
+        let Some(span) = span_of(&request, &host) else {
+            return self.exchange_within(request, host, limits).await;
+        };
+        request.headers_mut().extend(span.fields());
+        let asking = self.exchange_within(request, host, limits);
+        let outcome = span.clone().around(asking).await;
+        match &outcome {
+            Ok(answer) => span.says(
+                "http.response.status_code",
+                i64::from(answer.status().as_u16()),
+            ),
+            Err(_) => span.failed(),
+        }
+        outcome
+    }
+
+    async fn exchange_within(
+        &self,
+        request: reqwest::Request,
+        host: String,
+        limits: AnswerLimits,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
         tokio::time::timeout(limits.time, self.exchange(request, &host, limits.size))
             .await
             .unwrap_or(Err(OutboundError::Slow { host }))
@@ -148,6 +172,16 @@ impl Outbound {
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(whole)
     }
+}
+
+/// The request as a step of the current trace, if it is kept.
+fn span_of(request: &reqwest::Request, host: &str) -> Option<Span> {
+    let span = traces::step("outbound", Step::Elsewhere)?;
+    span.rename(format!("{} {host}", request.method()));
+    span.says("http.request.method", request.method().to_string());
+    span.says("server.address", host.to_owned());
+    span.says("url.path", request.url().path().to_owned());
+    Some(span)
 }
 
 /// Whether an address may be asked: `https`, or plain `http` on a loopback address.

@@ -84,6 +84,10 @@ const HOMES: &[(&str, &str)] = &[
     ("hkdf", "seal"),
     ("hmac", "seal"),
     ("prometheus_client", "telemetry admin"),
+    ("opentelemetry", "telemetry/traces"),
+    ("opentelemetry_sdk", "telemetry/traces"),
+    ("opentelemetry_otlp", "telemetry/traces"),
+    ("opentelemetry_http", "telemetry/traces assemble/collector"),
     ("clap", "cli main"),
 ];
 

@@ -3,6 +3,7 @@
 
 mod assertions;
 mod by_hand;
+mod collector;
 mod correspondence;
 pub mod doctor;
 mod error_pages;
@@ -40,8 +41,10 @@ use crate::roster::Roster;
 use crate::seal::KeyRing;
 use crate::session::redis::NotARedisAddress;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::TraceProblem;
 
 pub use by_hand::{PlatformByHand, platform_by_hand};
+pub use collector::start_traces;
 use correspondence::Hooks;
 pub use correspondence::courier;
 use foundation::{Foundation, Ground, key_ring};
@@ -85,6 +88,9 @@ pub enum AssemblyProblem {
     /// A question about a platform that nobody configured.
     #[error("there is no such platform")]
     NoSuchSite,
+    /// Traces cannot be told to anybody.
+    #[error(transparent)]
+    Traces(#[from] TraceProblem),
     /// The traffic's address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenProblem),

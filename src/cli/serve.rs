@@ -9,9 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::say::complain;
-use crate::assemble::{Reload, assemble};
+use crate::assemble::{Reload, assemble, start_traces};
 use crate::config::{self, Settings};
-use crate::telemetry::logs;
+use crate::telemetry::{logs, traces};
 
 /// Runs until it is told to stop.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
@@ -38,11 +38,14 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let signals = Signals::new()?;
+    start_traces(settings.traces.as_ref())?;
     let gateway = assemble(settings).await?;
     let (stop, stopping) = watch::channel(false);
     let listening_to_signals = tokio::spawn(signals.heed(gateway.reload(), stop));
     let ran = gateway.run(stopping).await;
     listening_to_signals.abort();
+    // It waits for the collector, which is asked on this runtime.
+    let _ = tokio::task::spawn_blocking(traces::stop).await;
     ran.context("the threads that carry connections cannot be started")
 }
 

@@ -26,6 +26,7 @@ use crate::proxy::{ListenerSettings, ProxySettings};
 use crate::seal::KeyRing;
 use crate::session::Lifetimes;
 use crate::telemetry::logs::LogSettings;
+use crate::telemetry::traces::TraceSettings;
 
 pub use secret::{KeyFileProblem, key_file};
 
@@ -58,6 +59,8 @@ pub struct Settings {
     pub login_attempt: Duration,
     /// What is logged.
     pub log: LogSettings,
+    /// Where traces go, if they go anywhere.
+    pub traces: Option<TraceSettings>,
 }
 
 /// A platform, with what is decided about the people of its hosts.

@@ -23,7 +23,7 @@ use crate::{sql_fetch_all, sql_fetch_optional};
 pub use address::DatabaseAddress;
 pub use node::Node;
 #[doc(hidden)]
-pub use statements::require_rows;
+pub use statements::{require_rows, span_of};
 
 /// A database.
 #[derive(Debug, Clone)]

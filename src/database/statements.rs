@@ -1,6 +1,15 @@
 //! The macros that expand one statement for both drivers.
 
 use super::DatabaseError;
+use crate::telemetry::traces::{self, Span, Step};
+
+/// A statement as a step of the current trace, if it is kept. Its text holds no values.
+#[doc(hidden)]
+pub fn span_of(sql: &'static str) -> Option<Span> {
+    let span = traces::step("database", Step::Elsewhere)?;
+    span.says("db.query.text", sql);
+    Some(span)
+}
 
 /// Refuses when a statement changed another number of rows than it must.
 #[doc(hidden)]
@@ -40,15 +49,19 @@ macro_rules! sql_free_leases {
 #[macro_export]
 macro_rules! sql_fetch_optional {
     ($database:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $database {
-            $crate::database::Database::Sqlite { read, .. } => {
-                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.fetch_optional(read).await
+        {
+            let sql: &'static str = $sql;
+            let _span = $crate::database::span_of(sql);
+            match $database {
+                $crate::database::Database::Sqlite { read, .. } => {
+                    sqlx::query_as::<sqlx::Sqlite, $row>(sql)$(.bind($bind))*.fetch_optional(read).await
+                }
+                $crate::database::Database::Postgres(pool) => {
+                    sqlx::query_as::<sqlx::Postgres, $row>(sql)$(.bind($bind))*.fetch_optional(pool).await
+                }
             }
-            $crate::database::Database::Postgres(pool) => {
-                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.fetch_optional(pool).await
-            }
+            .map_err($crate::database::DatabaseError::from)
         }
-        .map_err($crate::database::DatabaseError::from)
     };
 }
 
@@ -56,15 +69,19 @@ macro_rules! sql_fetch_optional {
 #[macro_export]
 macro_rules! sql_fetch_all {
     ($database:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $database {
-            $crate::database::Database::Sqlite { read, .. } => {
-                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.fetch_all(read).await
+        {
+            let sql: &'static str = $sql;
+            let _span = $crate::database::span_of(sql);
+            match $database {
+                $crate::database::Database::Sqlite { read, .. } => {
+                    sqlx::query_as::<sqlx::Sqlite, $row>(sql)$(.bind($bind))*.fetch_all(read).await
+                }
+                $crate::database::Database::Postgres(pool) => {
+                    sqlx::query_as::<sqlx::Postgres, $row>(sql)$(.bind($bind))*.fetch_all(pool).await
+                }
             }
-            $crate::database::Database::Postgres(pool) => {
-                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.fetch_all(pool).await
-            }
+            .map_err($crate::database::DatabaseError::from)
         }
-        .map_err($crate::database::DatabaseError::from)
     };
 }
 
@@ -72,17 +89,21 @@ macro_rules! sql_fetch_all {
 #[macro_export]
 macro_rules! sql_execute {
     ($database:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $database {
-            $crate::database::Database::Sqlite { write, .. } => {
-                sqlx::query::<sqlx::Sqlite>($sql)$(.bind($bind))*.execute(write).await
-                    .map(|done| done.rows_affected())
+        {
+            let sql: &'static str = $sql;
+            let _span = $crate::database::span_of(sql);
+            match $database {
+                $crate::database::Database::Sqlite { write, .. } => {
+                    sqlx::query::<sqlx::Sqlite>(sql)$(.bind($bind))*.execute(write).await
+                        .map(|done| done.rows_affected())
+                }
+                $crate::database::Database::Postgres(pool) => {
+                    sqlx::query::<sqlx::Postgres>(sql)$(.bind($bind))*.execute(pool).await
+                        .map(|done| done.rows_affected())
+                }
             }
-            $crate::database::Database::Postgres(pool) => {
-                sqlx::query::<sqlx::Postgres>($sql)$(.bind($bind))*.execute(pool).await
-                    .map(|done| done.rows_affected())
-            }
+            .map_err($crate::database::DatabaseError::from)
         }
-        .map_err($crate::database::DatabaseError::from)
     };
 }
 
@@ -90,15 +111,19 @@ macro_rules! sql_execute {
 #[macro_export]
 macro_rules! sql_returning {
     ($database:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $database {
-            $crate::database::Database::Sqlite { write, .. } => {
-                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.fetch_optional(write).await
+        {
+            let sql: &'static str = $sql;
+            let _span = $crate::database::span_of(sql);
+            match $database {
+                $crate::database::Database::Sqlite { write, .. } => {
+                    sqlx::query_as::<sqlx::Sqlite, $row>(sql)$(.bind($bind))*.fetch_optional(write).await
+                }
+                $crate::database::Database::Postgres(pool) => {
+                    sqlx::query_as::<sqlx::Postgres, $row>(sql)$(.bind($bind))*.fetch_optional(pool).await
+                }
             }
-            $crate::database::Database::Postgres(pool) => {
-                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.fetch_optional(pool).await
-            }
+            .map_err($crate::database::DatabaseError::from)
         }
-        .map_err($crate::database::DatabaseError::from)
     };
 }
 
@@ -106,15 +131,19 @@ macro_rules! sql_returning {
 #[macro_export]
 macro_rules! sql_returning_all {
     ($database:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $database {
-            $crate::database::Database::Sqlite { write, .. } => {
-                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.fetch_all(write).await
+        {
+            let sql: &'static str = $sql;
+            let _span = $crate::database::span_of(sql);
+            match $database {
+                $crate::database::Database::Sqlite { write, .. } => {
+                    sqlx::query_as::<sqlx::Sqlite, $row>(sql)$(.bind($bind))*.fetch_all(write).await
+                }
+                $crate::database::Database::Postgres(pool) => {
+                    sqlx::query_as::<sqlx::Postgres, $row>(sql)$(.bind($bind))*.fetch_all(pool).await
+                }
             }
-            $crate::database::Database::Postgres(pool) => {
-                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.fetch_all(pool).await
-            }
+            .map_err($crate::database::DatabaseError::from)
         }
-        .map_err($crate::database::DatabaseError::from)
     };
 }
 
@@ -128,6 +157,7 @@ macro_rules! sql_returning_all {
 macro_rules! sql_transaction {
     ($database:expr, [$(($($statement:tt)+)),+ $(,)?]) => {
         async {
+            let _span = $crate::database::span_of("transaction");
             let mut changed: Vec<u64> = Vec::new();
             match $database {
                 $crate::database::Database::Sqlite { write, .. } => {

@@ -21,6 +21,7 @@ use crate::audit::EventKind;
 use crate::identity::{Account, CustomerId};
 use crate::platform::{BelongsTo, Made, Mark, PlatformError};
 use crate::seal;
+use crate::telemetry::traces;
 
 /// How long a lease lasts from the last recorded step.
 const LEASE: Duration = Duration::from_secs(30);
@@ -56,7 +57,7 @@ impl Onboarding {
             draft,
             lease,
         };
-        job.run().await
+        traces::of_work("registration", job.run()).await
     }
 
     fn new_lease(&self) -> Lease {
@@ -114,7 +115,8 @@ impl Job<'_> {
     ) -> Result<String, Stopped> {
         self.record(position, StepState::Begun, None).await?;
         fault_point::reach(kind.as_str(), "begun");
-        let made = self.effect(position, belongs_to).await?;
+        let making = self.effect(position, belongs_to);
+        let made = traces::during(kind.as_str(), making).await?;
         fault_point::reach(kind.as_str(), "made");
         let (id, found) = match made {
             Made::Created(id) => (id, false),

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::in_hand::InHand;
 use crate::seal;
+use crate::telemetry::traces;
 
 /// How often due deliveries are looked for; what this node takes in is taken up at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -75,7 +76,8 @@ impl Outbox {
             self.give_up(&lease, &taken, reason).await?;
             return Ok(true);
         }
-        match self.try_once(carriers, id, &taken).await {
+        let trying = self.try_once(carriers, id, &taken);
+        match traces::of_work(taken.kind.as_str(), trying).await {
             Ok(()) => self.arrived(&lease, &taken).await?,
             Err(NotDelivered::Refused(reason)) => self.give_up(&lease, &taken, &reason).await?,
             Err(NotDelivered::Passing(reason)) => self.postpone(&lease, &taken, &reason).await?,

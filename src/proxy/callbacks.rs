@@ -12,7 +12,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::answer::Problem;
 use super::context::RequestContext;
-use super::gateway::{Gateway, Next};
+use super::gateway::Gateway;
 use super::hand_off::{HandoffProblem, Told, clean};
 use super::respond::send;
 use crate::access::RequestKind;
@@ -48,18 +48,14 @@ impl ProxyHttp for Shared {
     ) -> Result<bool> {
         session.set_read_timeout(Some(self.limits.body_time));
         session.set_write_timeout(Some(self.limits.body_time));
-        match self.next(session, ctx).await {
-            Ok(Next::Forward) => return Ok(false),
-            Ok(Next::Page(context, target)) => {
-                self.answer_page(session, ctx, *context, &target).await?;
-            }
-            Ok(Next::Answer(answer)) => send(session, answer).await?,
-            Err(problem) => {
-                ctx.outcome = problem.outcome();
-                send(session, self.error_answer(&problem, session, ctx)).await?;
+        ctx.begin_trace(&session.req_header().headers);
+        match ctx.span.clone() {
+            None => self.answer_unless_forwarded(session, ctx).await,
+            Some(span) => {
+                let answering = self.answer_unless_forwarded(session, ctx);
+                span.around(answering).await
             }
         }
-        Ok(true)
     }
 
     async fn request_body_filter(
@@ -86,9 +82,11 @@ impl ProxyHttp for Shared {
     ) -> Result<Box<HttpPeer>> {
         let is_tunnel = ctx.kind == RequestKind::WebSocket;
         let upstream = ctx.upstream.as_ref();
-        upstream
+        let peer = upstream
             .and_then(|upstream| upstream.next_peer(is_tunnel))
-            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))?;
+        ctx.asks(&peer);
+        Ok(peer)
     }
 
     async fn upstream_request_filter(
@@ -118,7 +116,7 @@ impl ProxyHttp for Shared {
             access_token: ctx.access_token.as_deref(),
         };
         match upstream.handoff().apply(request, told) {
-            Ok(()) => Ok(()),
+            Ok(()) => ctx.tell_trace(request),
             Err(HandoffProblem::Claim(unfit)) => {
                 tracing::warn!(reference = %ctx.reference, cause = %unfit, "a claim is unfit");
                 Error::e_explain(UNFIT_CLAIM, "a claim is unfit for a field")
@@ -143,6 +141,7 @@ impl ProxyHttp for Shared {
         if !response.status.is_informational() || response.status == 101 {
             ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
         }
+        ctx.was_answered(response);
         if response.status == 401 {
             self.token_was_refused(ctx);
         }
@@ -158,6 +157,7 @@ impl ProxyHttp for Shared {
     ) -> Box<Error> {
         // Nothing was sent: another server may be asked, whatever the method.
         ctx.failed_connects += 1;
+        ctx.was_not_heard();
         let servers = ctx.upstream.as_ref().map_or(0, |upstream| upstream.count());
         error.set_retry(ctx.failed_connects < servers);
         error

@@ -1,6 +1,6 @@
 //! What is remembered of one request while it is under way, and its access-log line at the end.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::upstream::Upstream;
 use crate::access::{Permit, RequestKind};
 use crate::platform::tokens::HeldToken;
 use crate::rate_limit::Network;
+use crate::telemetry::traces::Span;
 
 /// What became of a request, as metrics and the log name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +145,11 @@ pub(super) struct RequestContext {
     pub(super) octets_sent: usize,
     /// How many servers could not be connected to.
     pub(super) failed_connects: usize,
+    /// The server of the upstream that was asked last.
+    pub(super) server: Option<SocketAddr>,
+    /// The span of the request, and of what the upstream is asked; none while traces are off.
+    pub(super) span: Option<Span>,
+    pub(super) asking: Option<Span>,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -173,6 +179,9 @@ impl RequestContext {
             upstream_time: None,
             octets_sent: 0,
             failed_connects: 0,
+            server: None,
+            span: None,
+            asking: None,
             counters,
         }
     }
@@ -184,7 +193,7 @@ impl RequestContext {
     }
 
     /// The path without query, as decided on or, where nothing was permitted, as sent.
-    fn logged_path(&self) -> &str {
+    pub(super) fn logged_path(&self) -> &str {
         let target = self
             .permit
             .as_ref()
@@ -205,6 +214,8 @@ impl RequestContext {
             octets = self.octets_sent,
             ms = millis(self.began.elapsed()),
             upstream_ms = self.upstream_time.map(millis),
+            server = self.server.map(tracing::field::display),
+            trace = self.span.as_ref().map(|span| tracing::field::display(span.trace())),
             reference = %self.reference,
             "request"
         );
@@ -220,6 +231,7 @@ impl Drop for RequestContext {
             self.counters.upstream_seconds.observe(time.as_secs_f64());
         }
         self.log();
+        self.end_trace();
     }
 }
 

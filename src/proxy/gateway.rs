@@ -28,6 +28,7 @@ use crate::policy::{Limits, Policy};
 use crate::rate_limit::Network;
 use crate::session::SessionStanding;
 use crate::session::cookie::{self, SESSION_COOKIE};
+use crate::telemetry::traces::{self, Step};
 
 /// Door 1: every request of every connection.
 pub(super) struct Gateway {
@@ -118,11 +119,27 @@ impl Gateway {
         explain(&page, RequestKind::Api, &PlainErrorPages).to_http1_closing()
     }
 
-    pub(super) async fn next(
+    /// Answers a request that is not forwarded; says whether it did.
+    pub(super) async fn answer_unless_forwarded(
         &self,
-        session: &Session,
+        session: &mut Session,
         ctx: &mut RequestContext,
-    ) -> Result<Next, Problem> {
+    ) -> Result<bool> {
+        match self.next(session, ctx).await {
+            Ok(Next::Forward) => return Ok(false),
+            Ok(Next::Page(context, target)) => {
+                self.answer_page(session, ctx, *context, &target).await?;
+            }
+            Ok(Next::Answer(answer)) => send(session, answer).await?,
+            Err(problem) => {
+                ctx.outcome = problem.outcome();
+                send(session, self.error_answer(&problem, session, ctx)).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn next(&self, session: &Session, ctx: &mut RequestContext) -> Result<Next, Problem> {
         let request = session.req_header();
         let (facts, host) = self.take_facts(request, ctx)?;
         let site = self.site(&host)?;
@@ -138,8 +155,11 @@ impl Gateway {
             return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
-        let standing = self.standing(cookie, &host, ctx.network()).await;
+        let asking = self.standing(cookie, &host, ctx.network());
+        let standing = traces::during("session", asking).await;
+        let deciding = traces::step("decide", Step::Inside);
         let verdict = decide(&facts, &standing, &policy);
+        drop(deciding);
         if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
             (&verdict, cookie, &ctx.scope)
             && permit.who().is_some()

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::guard::Caps;
 use crate::rate_limit::Network;
+use crate::telemetry::traces;
 
 /// A way to the main runtime for one kind of work.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ impl MainRuntime {
             work.await
         };
         self.runtime
-            .spawn(working)
+            .spawn(traces::carried(working))
             .await
             .map_err(|_| Undone::Panicked)
     }

@@ -28,6 +28,7 @@ mod settings;
 mod site;
 mod streams;
 mod thingsboard;
+mod trace;
 mod upstream;
 mod upstreams;
 mod wire;

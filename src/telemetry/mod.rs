@@ -1,9 +1,10 @@
-//! Logs, metrics and readiness: what operators see of a running gateway.
+//! Logs, metrics, traces and readiness: what operators see of a running gateway.
 
 mod causes;
 pub mod logs;
 pub mod metrics;
 mod readiness;
+pub mod traces;
 
 pub use causes::with_causes;
 pub use readiness::{Finding, Probe, Readiness};

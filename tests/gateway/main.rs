@@ -64,6 +64,8 @@ mod path_policy;
 #[cfg(test)]
 mod request_smuggling;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod upstream_tls;
 #[cfg(test)]
 mod websocket;

@@ -73,6 +73,7 @@ pub async fn examine(settings: Settings) -> Vec<Finding> {
         lifetimes: _,
         login_attempt: _,
         log: _,
+        traces: _,
     } = settings;
     let mut all = vec![stores::keys(&keys)];
     if let Some(redis) = &store.redis {

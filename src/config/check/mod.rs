@@ -12,6 +12,7 @@ mod rest;
 mod roster;
 mod scim;
 mod sites;
+mod traces;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ impl Check<'_> {
             session,
             admin,
             log,
+            traces,
             policies,
         } = file;
         let policies = self.policies(policies.as_ref());
@@ -92,6 +94,7 @@ impl Check<'_> {
         let tokens = self.admin_tokens(admin);
         let scim = self.scim_sources(&admin.scim, (identity_provider, &providers), &tokens);
         let log = self.log(log);
+        let traces = self.traces(traces.as_ref());
         let (proxy, listener, admin_address) = listening?.with(hosts, upstreams?);
         Some(Settings {
             listener,
@@ -111,6 +114,7 @@ impl Check<'_> {
             lifetimes,
             login_attempt,
             log: log?,
+            traces: traces?,
         })
     }
 

@@ -4,6 +4,7 @@
 mod captcha;
 mod door;
 mod platform;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use door::{
     Sizes, ThingsBoardTable, Tls, Upstream, Waits,
 };
 pub use platform::{Platform, PlatformWord};
+pub use traces::Traces;
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
 ///
@@ -66,6 +68,8 @@ pub struct VestibuleFile {
     /// What is logged, and how.
     #[serde(default)]
     pub log: Log,
+    /// Traces for a collector (OpenTelemetry). Default: none are made.
+    pub traces: Option<At<Traces>>,
     /// The folder with the policy files. Default: `policies`.
     pub policies: Option<At<PathBuf>>,
 }

@@ -15,6 +15,7 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError}
 use tokio::sync::Mutex;
 
 use crate::session::StoreDown;
+use crate::telemetry::traces;
 
 /// Whoever waits for a session waits no longer.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_millis(900);
@@ -68,7 +69,7 @@ impl Link {
                 outcome => outcome,
             }
         };
-        in_time(asking).await
+        traces::during("redis", in_time(asking)).await
     }
 
     /// Asks something whose answer would be another one the second time.
@@ -76,7 +77,7 @@ impl Link {
         &self,
         question: &Pipeline,
     ) -> Result<T, StoreDown> {
-        in_time(self.put(question)).await
+        traces::during("redis", in_time(self.put(question))).await
     }
 
     async fn put<T: FromRedisValue>(&self, question: &Pipeline) -> Result<T, LinkError> {
