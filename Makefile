@@ -36,11 +36,14 @@ check: ## formatting, lints, licences, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 .PHONY: bench
-bench: ## measure speed beside a minimal pingora proxy and write docs/performance.md
+bench: ## measure speed beside others and write docs/performance.md; QUICK=--quick for a first look
 	@scripts/install.sh --bench
-	cargo build --locked --release --bin vestibule --example minimal_proxy
-	@node bench/run.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+	cargo build --locked --release --bin vestibule --example minimal_proxy --example pieces
+	@node bench/run.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md
 	@node bench/instructions.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+	@node bench/pieces.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
+	@node bench/logins.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md
+	@node bench/idle_websockets.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md
 
 .PHONY: bench-signup
 bench-signup: ## flood sign-ups with robots, and write what honest people see to docs/performance.md

@@ -12,7 +12,8 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startAll, stop } from './contestants.mjs';
+import { startAll } from './contestants.mjs';
+import { stop } from './processes.mjs';
 import { writeSection } from './report.mjs';
 
 const { values: options } = parseArgs({
@@ -65,9 +66,10 @@ async function count(contestant) {
 async function main() {
   const wrapper = ['valgrind', '--tool=callgrind', '--instr-atstart=no', '--fair-sched=yes',
     `--callgrind-out-file=${profiles}/callgrind.%p`];
-  const contestants = Object.entries(await startAll({ target: options.target, wrapper }));
+  const wanted = (name) => /^(minimal|Vestibule)/.test(name);
+  const contestants = Object.entries(await startAll({ target: options.target, wrapper, wanted }));
   const counted = [];
-  for (const [name, contestant] of contestants.filter(([, { pid }]) => pid)) {
+  for (const [name, contestant] of contestants) {
     counted.push([name, await count(contestant)]);
     console.error(`${name}: ${counted.at(-1)[1].toFixed(0)} (process ${contestant.pid})`);
   }

@@ -1,84 +1,90 @@
 // What the gateway costs, measured side by side on one machine, in one run.
 //
-//   node bench/run.mjs [--rounds 10] [--seconds 5] [--connections 64] [--write docs/performance.md]
+//   node bench/run.mjs [--quick] [--rounds 8] [--seconds 2] [--connections 64] [--only 'pingora|session']
+//                      [--write docs/performance.md]
 //
 // Contestants take turns in every round, so that a slow minute hits all of them. Each is loaded by
-// wrk through loopback; CPU seconds are read from /proc. Compared are paired ratios to the minimal
-// pingora proxy of bench/minimal_proxy.rs, which has the same build profile: the median of the
-// rounds, with the smallest and largest.
+// wrk through loopback; CPU seconds and memory are read from /proc, of all processes that a
+// contestant has. Compared are paired ratios to the minimal pingora proxy of
+// bench/minimal_proxy.rs, which has the same build profile: the median of the rounds, with the
+// smallest and largest.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { conclude, startAll } from './contestants.mjs';
-import { writeSection } from './report.mjs';
+import { aims } from './aims.mjs';
+import { YARDSTICK, startAll } from './contestants.mjs';
+import { commandsOf, spentBetween } from './redis_commands.mjs';
+import { conclude, cpuSeconds, memory } from './processes.mjs';
+import { spread, writeSection } from './report.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '10' },
-    seconds: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
     connections: { type: 'string', default: '64' },
+    only: { type: 'string', default: '' },
     write: { type: 'string' },
     target: { type: 'string', default: process.env.CARGO_TARGET_DIR ?? 'target' },
   },
 });
-const ROUNDS = Number(options.rounds);
-
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
+const ROUNDS = Number(options.rounds ?? (options.quick ? 2 : 8));
+const SECONDS = Number(options.seconds ?? (options.quick ? 1 : 2));
 
 function milliseconds(text) {
   const [, number, unit] = text.match(/([\d.]+)(us|ms|s)/);
   return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit];
 }
 
-function load({ url, pid, headers = [] }) {
-  const before = pid ? cpuSeconds(pid) : 0;
-  const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency'];
+function load({ url, pid, headers = [], redis }) {
+  const [cpu, commands] = [pid ? cpuSeconds(pid) : NaN, redis && commandsOf(redis)];
+  const args = ['-t1', `-c${options.connections}`, `-d${SECONDS}s`, '--latency'];
   for (const header of headers) args.push('-H', header);
   const told = execFileSync('wrk', [...args, url], { encoding: 'utf8' });
-  const requests = Number(told.match(/(\d+) requests in/)[1]);
   if (/Non-2xx/.test(told)) throw new Error(`${url} answered something else than 200:\n${told}`);
+  const requests = Number(told.match(/(\d+) requests in/)[1]);
   return {
+    requests,
     rate: Number(told.match(/Requests\/sec:\s+([\d.]+)/)[1]),
     p50: milliseconds(told.match(/^\s+50%\s+(\S+)/m)[1]),
     p99: milliseconds(told.match(/^\s+99%\s+(\S+)/m)[1]),
-    cpu: pid ? ((cpuSeconds(pid) - before) / requests) * 1e5 : NaN,
+    cpu: pid ? ((cpuSeconds(pid) - cpu) / requests) * 1e5 : NaN,
+    memory: pid ? memory(pid) : NaN,
+    commands: redis && spentBetween(commands, commandsOf(redis)),
   };
 }
 
-const sorted = (numbers) => [...numbers].sort((a, b) => a - b);
-const median = (numbers) => {
-  const all = sorted(numbers);
-  const middle = all.length >> 1;
-  return all.length % 2 ? all[middle] : (all[middle - 1] + all[middle]) / 2;
-};
-const spread = (numbers, digits) => {
-  const all = sorted(numbers);
-  if (all.some(Number.isNaN)) return '-';
-  return `${median(all).toFixed(digits)} (${all[0].toFixed(digits)}-${all.at(-1).toFixed(digits)})`;
-};
-
 function table(names, rounds) {
   const lines = [
-    '| contestant | req/s | of minimal | CPU s per 100k | of minimal | p50 ms | p99 ms |',
-    '|---|---|---|---|---|---|---|',
+    '| contestant | req/s | of minimal | CPU s per 100k | of minimal | p50 ms | p99 ms | MiB |',
+    '|---|---|---|---|---|---|---|---|',
   ];
   for (const name of names) {
-    const own = rounds.map((round) => round[name]);
-    const against = (what) => rounds.map((round) => round[name][what] / round['minimal pingora'][what]);
-    const of = (what, digits) => spread(own.map((one) => one[what]), digits);
-    lines.push(`| ${[name, of('rate', 0), spread(against('rate'), 2), of('cpu', 2), spread(against('cpu'), 2),
-      of('p50', 2), of('p99', 2)].join(' | ')} |`);
+    const own = (what, digits) => spread(rounds.map((round) => round[name][what]), digits);
+    const against = (what) => spread(rounds.map((round) => round[name][what] / round[YARDSTICK][what]), 2);
+    lines.push(`| ${[name, own('rate', 0), against('rate'), own('cpu', 2), against('cpu'), own('p50', 2), own('p99', 2),
+      own('memory', 0)].join(' | ')} |`);
   }
   return lines.join('\n');
 }
 
+// What Redis was asked while the gateway that uses it was under load.
+function storeCommands(names, rounds) {
+  return names.filter((name) => rounds[0][name].commands).map((name) => {
+    const counts = new Map();
+    for (const round of rounds) {
+      for (const [command, calls] of round[name].commands) counts.set(command, (counts.get(command) ?? 0) + calls);
+    }
+    const requests = rounds.reduce((sum, round) => sum + round[name].requests, 0);
+    const asked = [...counts].map(([command, calls]) => `${calls} \`${command}\``).join(', ') || 'nothing';
+    return `- ${name}: ${requests} requests; Redis was asked ${asked}.`;
+  }).join('\n');
+}
+
 async function main() {
-  const contestants = await startAll({ target: options.target });
+  const wanted = (name) => [YARDSTICK, 'upstream alone'].includes(name) || new RegExp(options.only).test(name);
+  const contestants = await startAll({ target: options.target, wanted });
   const names = Object.keys(contestants);
   const rounds = [];
   for (let round = 1; round <= ROUNDS; round += 1) {
@@ -89,9 +95,10 @@ async function main() {
     console.error(`round ${round} of ${ROUNDS}: ` +
       names.map((name) => `${name} ${results[name].rate.toFixed(0)}`).join(', '));
   }
-  const about = `${ROUNDS} rounds of ${options.seconds} s, ${options.connections} connections, ` +
+  const about = `${ROUNDS} rounds of ${SECONDS} s, ${options.connections} connections, ` +
     `${cpus().length} cores (${cpus()[0].model}); median (smallest-largest).`;
-  const report = `${about}\n\n${table(names, rounds)}`;
+  const commands = `\`INFO commandstats\` before and after:\n\n${storeCommands(names, rounds)}`;
+  const report = [about, table(names, rounds), aims(rounds), commands].join('\n\n');
   console.log(report);
   if (options.write) writeSection(options.write, 'measured', report);
 }

@@ -8,7 +8,7 @@
 // would set them further apart. Ends with 1 where p is below 0.001 and the medians differ by more than 2 %.
 
 import { parseArgs } from 'node:util';
-import { conclude } from './contestants.mjs';
+import { conclude } from './processes.mjs';
 import { writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
 import { Visitor, later } from './visitor.mjs';

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { conclude } from './contestants.mjs';
+import { conclude } from './processes.mjs';
 import { writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
 import { Visitor, attribute, later } from './visitor.mjs';

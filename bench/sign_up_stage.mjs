@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Mailbox } from '../tests/services/mailbox.mjs';
 import { Issuer } from '../tests/services/provider.mjs';
-import { folder, freePort, reachable, start } from './contestants.mjs';
+import { folder, freePort, reachable, start } from './processes.mjs';
 import { later } from './visitor.mjs';
 
 /** The release build, or where there is none the development build; `--program` names another. */

@@ -42,6 +42,8 @@ if [ "$for_bench" = yes ]; then
     want wrk wrk
     want nginx nginx-light
     want valgrind valgrind
+    want apache2 apache2
+    [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || packages="$packages libapache2-mod-auth-openidc"
 fi
 
 # A service that comes with a package is neither started now nor at the next boot because of us.
@@ -61,7 +63,7 @@ install_packages() {
     rm -f "$log"
     [ "$ours" = no ] || as_root rm -f "$guard"
     if [ -d /run/systemd/system ]; then
-        for service in redis-server postgresql nginx; do
+        for service in redis-server postgresql nginx apache2; do
             case "$packages" in *"$service"*) as_root systemctl disable --quiet "$service" || true ;; esac
         done
     fi
