@@ -350,6 +350,16 @@ pub fn from_padded_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// Reads 32 octets of canonical base64url without padding.
+pub fn key_from_base64(text: &str) -> Option<[u8; 32]> {
+    // The decoder wants room for what would come after a last group of three letters.
+    let mut octets = [0; 33];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut octets).ok()?;
+    let key = octets.first_chunk().copied();
+    octets.zeroize();
+    key.filter(|_| length == 32)
+}
+
 /// Reads canonical base64url without padding.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::paths;
 
 /// Which paths a rule is for.
@@ -117,8 +119,9 @@ pub struct Places<T> {
     below: ByPath<T>,
 }
 
-/// By path; those of one path in their order.
-type ByPath<T> = HashMap<String, Vec<Arc<T>>>;
+/// By path; those of one path in their order. Operators alone fill it, so that strangers cannot
+/// make it slow.
+type ByPath<T> = HashMap<String, Vec<Arc<T>>, RandomState>;
 
 impl<T: Placed> Places<T> {
     /// Orders them.
@@ -128,7 +131,7 @@ impl<T: Placed> Places<T> {
             let is_narrow = (one.host().is_some(), !one.methods().is_empty());
             std::cmp::Reverse((one.path().weight(), is_narrow))
         });
-        let (mut exact, mut below) = (ByPath::new(), ByPath::new());
+        let (mut exact, mut below) = (ByPath::default(), ByPath::default());
         for one in &ordered {
             let (places, path) = match one.path() {
                 PathPattern::Exact(path) => (&mut exact, path),
@@ -166,7 +169,8 @@ impl<T: Placed> Places<T> {
 /// is empty.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |longer| {
-        longer.rfind('/').and_then(|border| longer.get(..border))
+        let border = longer.bytes().rposition(|octet| octet == b'/')?;
+        longer.get(..border)
     })
 }
 

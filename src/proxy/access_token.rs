@@ -19,8 +19,10 @@ impl Gateway {
         cookie: Option<&str>,
         ctx: &mut RequestContext,
     ) -> Result<(), Problem> {
-        let id = cookie.and_then(SessionId::from_cookie);
-        let (Some(tokens), Some(who), Some(id)) = (&site.access_tokens, whose(ctx), id) else {
+        let (Some(tokens), Some(who)) = (&site.access_tokens, whose(ctx)) else {
+            return Ok(());
+        };
+        let Some(id) = cookie.and_then(SessionId::from_cookie) else {
             return Ok(());
         };
         let who = who.clone();

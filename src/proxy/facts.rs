@@ -28,7 +28,7 @@ const PURPOSES: [HeaderName; 3] = [
 pub(super) fn take<'a>(
     request: &RequestHeader,
     hosts: &'a Hosts,
-    client: IpAddr,
+    (client, kind): (IpAddr, RequestKind),
 ) -> Result<(RequestFacts, &'a Arc<HostSettings>), Problem> {
     let authority = authority(request)?;
     let host = find_host(hosts, authority).ok_or(Problem::UnknownHost)?;
@@ -39,7 +39,7 @@ pub(super) fn take<'a>(
         method: request.method.clone(),
         path: CanonicalPath::parse(path).map_err(Problem::Path)?,
         query: query.map(canonical_query).transpose()?,
-        kind: kind(request),
+        kind,
         client,
         origin: text(&request.headers, header::ORIGIN).map(str::to_owned),
     };
@@ -183,10 +183,10 @@ fn is_speculative(headers: &HeaderMap) -> bool {
 fn is_websocket(request: &RequestHeader) -> bool {
     request.version == Version::HTTP_11
         && request.method == Method::GET
-        && !request.headers.contains_key(header::CONTENT_LENGTH)
-        && !request.headers.contains_key(header::TRANSFER_ENCODING)
         && text(&request.headers, header::UPGRADE)
             .is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+        && !request.headers.contains_key(header::CONTENT_LENGTH)
+        && !request.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn contains(octets: &[u8], wanted: &[u8]) -> bool {
@@ -253,9 +253,13 @@ mod tests {
         request
     }
 
+    fn somebody() -> (IpAddr, RequestKind) {
+        (IpAddr::from([192, 0, 2, 10]), RequestKind::Api)
+    }
+
     fn facts(target: &str, host: &str) -> Result<RequestFacts, Problem> {
-        let client = IpAddr::from([192, 0, 2, 10]);
-        take(&request("GET", target, &[("host", host)]), &hosts(), client).map(|(facts, _)| facts)
+        let request = request("GET", target, &[("host", host)]);
+        take(&request, &hosts(), somebody()).map(|(facts, _)| facts)
     }
 
     #[test]
@@ -284,11 +288,13 @@ mod tests {
 
     #[test]
     fn several_or_no_hosts_are_refused() {
-        let client = IpAddr::from([192, 0, 2, 10]);
         let two = request("GET", "/", &[("host", "localhost"), ("host", "localhost")]);
-        assert!(matches!(take(&two, &hosts(), client), Err(Problem::Host)));
         assert!(matches!(
-            take(&request("GET", "/", &[]), &hosts(), client),
+            take(&two, &hosts(), somebody()),
+            Err(Problem::Host)
+        ));
+        assert!(matches!(
+            take(&request("GET", "/", &[]), &hosts(), somebody()),
             Err(Problem::Host)
         ));
     }
@@ -319,8 +325,7 @@ mod tests {
         for target in ["ftp://localhost/", "localhost", "*", "http://localhost?x"] {
             let mut request = request("GET", "/", &[("host", "localhost")]);
             request.set_raw_path(target.as_bytes()).unwrap();
-            let client = IpAddr::from([192, 0, 2, 10]);
-            assert!(take(&request, &hosts(), client).is_err(), "{target}");
+            assert!(take(&request, &hosts(), somebody()).is_err(), "{target}");
         }
     }
 

@@ -15,6 +15,7 @@ use super::connection::Connection;
 use super::context::{Outcome, References, RequestContext};
 use super::counters::Counters;
 use super::facts;
+use super::hand_off::forget_spellings;
 use super::head::HeadProblem;
 use super::main_runtime::MainRuntime;
 use super::respond::send;
@@ -126,7 +127,10 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         match self.next(session, ctx).await {
-            Ok(Next::Forward) => return Ok(false),
+            Ok(Next::Forward) => {
+                forget_spellings(session.req_header_mut());
+                return Ok(false);
+            }
             Ok(Next::Page(context, target)) => {
                 self.answer_page(session, ctx, *context, &target).await?;
             }
@@ -191,7 +195,7 @@ impl Gateway {
         ctx.method.clone_from(&request.method);
         ctx.kind = facts::kind(request);
         facts::check_fields(&request.headers, self.limits.fields)?;
-        let (facts, host) = facts::take(request, &self.hosts, client)?;
+        let (facts, host) = facts::take(request, &self.hosts, (client, ctx.kind))?;
         let host = Arc::clone(host);
         ctx.host = Some(Arc::clone(&host));
         if request.method == Method::TRACE {

@@ -160,9 +160,6 @@ impl Handoff {
 
     /// Makes a client's request the gateway's: exactly the permitted target, none of what only
     /// the gateway may say, then what it says.
-    ///
-    /// The library's own header operations keep the spelling of every name in a second map, at
-    /// several times the cost; names go upstream as the standard spells them, others in lower case.
     pub(super) fn apply(
         &self,
         request: &mut RequestHeader,
@@ -309,6 +306,14 @@ fn as_field(name: &HeaderName, token: &HeldToken) -> Result<HeaderValue, UnfitVa
     let mut value = value.map_err(|_| UnfitValue::Control)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Forgets how the client spelled the names of fields: the library keeps that in a second map, and
+/// would copy and search it for every request to an upstream. Names go there as the standard spells
+/// them, others in lower case.
+pub(super) fn forget_spellings(request: &mut RequestHeader) {
+    let parts = Parts::from(std::mem::replace(request, blank()));
+    *request = parts.into();
 }
 
 /// A request that is about to be replaced.

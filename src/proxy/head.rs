@@ -3,7 +3,7 @@
 //! Whatever two parsers could read differently is refused here (RFC 9112, sections 2 to 6): the
 //! proxy library takes bare line feeds, raw spaces in targets and requests without `Host`.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy)]
@@ -105,10 +105,7 @@ pub(super) fn judge(head: &[u8], limits: HeadLimits) -> Result<(), HeadProblem> 
     if head.len() > limits.head {
         return Err(HeadProblem::TooLarge);
     }
-    let mut lines = head.split(|octet| *octet == b'\n').map(|line| match line {
-        [line @ .., b'\r'] => line,
-        unended => unended,
-    });
+    let mut lines = lines_of(head);
     let version = judge_request_line(lines.next().unwrap_or_default(), limits.target)?;
     let mut framing = Framing::default();
     let mut fields = 0;
@@ -121,6 +118,17 @@ pub(super) fn judge(head: &[u8], limits: HeadLimits) -> Result<(), HeadProblem> 
         framing.note(name, value)?;
     }
     framing.judge(version)
+}
+
+/// The lines of a head without their ends.
+fn lines_of(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr_iter(b'\n', head).chain(std::iter::once(head.len()));
+    ends.map(move |end| {
+        let line = head.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line.strip_suffix(b"\r").unwrap_or(line)
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +148,7 @@ fn judge_request_line(line: &[u8], longest_target: usize) -> Result<Version, Hea
     if target.len() > longest_target {
         return Err(HeadProblem::TargetTooLong);
     }
-    if target.is_empty() || parts.next().is_some() || !target.iter().all(|o| is_target(*o)) {
+    if target.is_empty() || parts.next().is_some() || !all(target, is_target) {
         return Err(HeadProblem::Target);
     }
     match version {
@@ -150,37 +158,50 @@ fn judge_request_line(line: &[u8], longest_target: usize) -> Result<Version, Hea
     }
 }
 
+/// Whether all octets are of a kind; looks at many at once, and therefore at all in any case.
+fn all(octets: &[u8], is_of_kind: impl Fn(u8) -> bool) -> bool {
+    octets
+        .iter()
+        .fold(true, |so_far, octet| so_far & is_of_kind(*octet))
+}
+
 /// Everything that is visible, but for the fragment mark; beyond ASCII the canonical path judges.
 fn is_target(octet: u8) -> bool {
-    (0x21..0x7f).contains(&octet) && octet != b'#' || octet >= 0x80
+    octet > b' ' && octet != 0x7f && octet != b'#'
+}
+
+/// No control characters but the tab.
+fn is_value(octet: u8) -> bool {
+    octet >= b' ' && octet != 0x7f || octet == b'\t'
 }
 
 fn judge_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadProblem> {
-    let colon = memchr(b':', line).ok_or(HeadProblem::FieldName)?;
-    let (name, value) = line.split_at_checked(colon).ok_or(HeadProblem::FieldName)?;
-    let value = value.get(1..).unwrap_or_default();
-    if !is_token(name) {
-        return Err(HeadProblem::FieldName);
-    }
-    let is_clean = value
-        .iter()
-        .all(|octet| *octet >= 0x20 && *octet != 0x7f || *octet == b'\t');
-    is_clean
+    let name_end = line.iter().position(|octet| !is_in_token(*octet));
+    let (name, rest) = line
+        .split_at_checked(name_end.unwrap_or_default())
+        .ok_or(HeadProblem::FieldName)?;
+    let value = rest.strip_prefix(b":").filter(|_| !name.is_empty());
+    let value = value.ok_or(HeadProblem::FieldName)?;
+    all(value, is_value)
         .then(|| (name, value.trim_ascii()))
         .ok_or(HeadProblem::FieldValue)
 }
 
 /// RFC 9110, section 5.6.2.
 fn is_token(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name
-            .iter()
-            .all(|octet| *octet < 128 && IN_TOKENS >> octet & 1 == 1)
+    !name.is_empty() && name.iter().all(|octet| is_in_token(*octet))
 }
 
-/// Which octets a token may have, one bit each.
-const IN_TOKENS: u128 = {
-    let mut set: u128 = 0;
+fn is_in_token(octet: u8) -> bool {
+    IN_TOKENS
+        .get(usize::from(octet))
+        .is_some_and(|is_in| *is_in)
+}
+
+/// Which octets a token may have.
+#[expect(clippy::indexing_slicing, reason = "it is made while compiling")]
+const IN_TOKENS: [bool; 256] = {
+    let mut set = [false; 256];
     let mut octet: u8 = 0;
     while octet < 128 {
         let is_in = octet.is_ascii_alphanumeric()
@@ -201,9 +222,7 @@ const IN_TOKENS: u128 = {
                     | b'|'
                     | b'~'
             );
-        if is_in {
-            set |= 1 << octet;
-        }
+        set[octet as usize] = is_in;
         octet += 1;
     }
     set

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 
 use super::id::Digest;
@@ -41,7 +42,8 @@ const SHARDS: usize = 256;
 /// The sessions that this node has seen lately.
 #[derive(Debug)]
 pub struct RecentSessions {
-    entries: Cache<Digest, Arc<Recent>>,
+    /// Keys are digests, which nobody can choose, and only those of real sessions.
+    entries: Cache<Digest, Arc<Recent>, RandomState>,
     generations: Box<[AtomicU64]>,
     start: Instant,
     /// Odd while a push channel covers what is loaded; moves whenever one comes or goes.
@@ -61,7 +63,7 @@ impl Default for RecentSessions {
                 .max_capacity(CAPACITY)
                 .weigher(|_, recent: &Arc<Recent>| recent.weight)
                 .time_to_live(COVERED)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             generations: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             start: Instant::now(),
             epoch: AtomicU64::new(0),

@@ -24,7 +24,7 @@ impl SessionId {
         if value.len() != COOKIE_LENGTH {
             return None;
         }
-        Some(Self(seal::from_base64(value)?.try_into().ok()?))
+        seal::key_from_base64(value).map(Self)
     }
 
     /// The cookie's value.
