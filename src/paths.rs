@@ -53,6 +53,9 @@ pub const HAND_OFF_TOKEN: &str = "/auth/hand-off/token";
 pub const HAND_OFF_WAYS: &str = "/auth/hand-off/ways";
 /// Signs out of the platform's own pages (POST).
 pub const HAND_OFF_LOGOUT: &str = "/auth/hand-off/logout";
+/// Whose bearer tokens the gateway takes (RFC 9728, section 3); the one path outside [`PREFIX`], and
+/// only where it takes any.
+pub const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 /// Static files of the pages: `/auth/assets/{file}`.
 pub const ASSETS: &str = "/auth/assets/{file}";
 

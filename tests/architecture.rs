@@ -78,7 +78,10 @@ const HOMES: &[(&str, &str)] = &[
     ("governor", "rate_limit/node"),
     ("cel", "expression"),
     ("reqwest", "outbound"),
-    ("moka", "session/cache rate_limit/node platform/tokens"),
+    (
+        "moka",
+        "session/cache rate_limit/node platform/tokens login/bearer",
+    ),
     ("argon2", "platform/builtin"),
     ("chacha20poly1305", "seal"),
     ("hkdf", "seal"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::path::CanonicalPath;
+use crate::policy::Access;
 
 /// What kind of answer a request expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +20,21 @@ pub enum RequestKind {
     /// A browser asks what another origin may send (CORS preflight): `OPTIONS` with `Origin` and
     /// `Access-Control-Request-Method`. It never carries a session.
     Preflight,
+    /// A call by gRPC, whose errors are told in its own way.
+    Grpc,
     /// Everything else.
     Api,
+}
+
+impl RequestKind {
+    /// The kind under a rule with this access: where programs are expected, nobody looks at a page.
+    #[must_use]
+    pub fn under(self, access: Access) -> Self {
+        match (self, access) {
+            (Self::Page, Access::Api) => Self::Api,
+            _ => self,
+        }
+    }
 }
 
 /// All that the decision may look at.

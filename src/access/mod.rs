@@ -1,5 +1,6 @@
-//! May this request pass? Pure: facts, standing and policy in, a [`Verdict`] out.
+//! May this request pass? Pure: facts, rule, standing and policy in, a [`Verdict`] out.
 
+mod caller;
 mod device;
 mod facts;
 pub mod header_hygiene;
@@ -15,41 +16,60 @@ use crate::policy::duties::Duty;
 use crate::policy::{Access, Policy, Rule};
 use crate::session::{OpenSession, SessionStanding};
 
+pub use caller::{ApiClient, BearerStanding, Caller, ClientAccount, Standing};
 pub use device::device_word;
 pub use facts::{ClientContext, RequestFacts, RequestKind};
 pub use return_to::ReturnTo;
 pub use verdict::{Permit, Refusal, Verdict};
 
-/// Decides what happens to a request.
+/// Decides what happens to a request under the rule that is chosen for it by [`rule_for`].
 ///
-/// The rule is chosen by host, path and method; then it judges. No rule means login. An error on
-/// the way is never Forward.
-pub fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy) -> Verdict {
-    let Some(rule) = rule_for(facts, policy) else {
-        return Verdict::Refuse(Refusal::AmbiguousPath);
-    };
-    if facts.path.has_encoded_slash() && !rule.allow_encoded_slash {
-        return Verdict::Refuse(Refusal::EncodedSlash);
-    }
-    if facts.path.has_semicolon() && !rule.allow_semicolon {
-        return Verdict::Refuse(Refusal::PathParameters);
-    }
-    if let Some(refusal) = foreign_websocket(facts) {
+/// An error on the way is never Forward.
+pub fn decide(
+    facts: &RequestFacts,
+    rule: &Arc<Rule>,
+    standing: &Standing,
+    policy: &Policy,
+) -> Verdict {
+    if let Some(refusal) = unfit(facts, rule) {
         return Verdict::Refuse(refusal);
     }
+    match standing {
+        Standing::Session(session) => for_session(rule, facts, (session, policy)),
+        Standing::Bearer(bearer) => for_bearer(rule, facts, bearer),
+    }
+}
+
+/// Why a request is not looked at further, whoever sends it.
+fn unfit(facts: &RequestFacts, rule: &Rule) -> Option<Refusal> {
+    if facts.path.has_encoded_slash() && !rule.allow_encoded_slash {
+        return Some(Refusal::EncodedSlash);
+    }
+    if facts.path.has_semicolon() && !rule.allow_semicolon {
+        return Some(Refusal::PathParameters);
+    }
+    foreign_websocket(facts)
+}
+
+fn for_session(
+    rule: &Arc<Rule>,
+    facts: &RequestFacts,
+    (standing, policy): (&SessionStanding, &Policy),
+) -> Verdict {
     if let Some(duty) = first_duty(rule, facts, (standing, policy)) {
         return Verdict::DoFirst(duty, ReturnTo::from_request(facts));
     }
     match (rule.access, standing) {
         (_, SessionStanding::Live(session) | SessionStanding::NeedsRefresh(session)) => {
-            judge(rule, facts, Some(session))
+            judge(rule, facts, Some(&Caller::Session(session.clone())))
         }
         (Access::Public, _) => judge(rule, facts, None),
-        (Access::Login, SessionStanding::Absent) if is_answerable_preflight(rule, facts) => {
+        (_, SessionStanding::Absent) if is_answerable_preflight(rule, facts) => {
             Verdict::Forward(Permit::new(rule, facts, None))
         }
-        (Access::Login, SessionStanding::StoreDown) => Verdict::Refuse(Refusal::StoreDown),
-        (Access::Login, SessionStanding::Pending(session)) => Verdict::Onboard(session.clone()),
+        (_, SessionStanding::StoreDown) => Verdict::Refuse(Refusal::StoreDown),
+        (_, SessionStanding::Pending(session)) => Verdict::Onboard(session.clone()),
+        (Access::Api, _) => Verdict::Challenge,
         (
             Access::Login,
             SessionStanding::Absent | SessionStanding::Expired | SessionStanding::Unreadable,
@@ -57,9 +77,41 @@ pub fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy)
     }
 }
 
-/// The rule for a request; none when encoded delimiters in the path (`%40` for `@`) would choose
-/// another one than the plain ones, for which the upstream may take them.
-pub fn rule_for<'a>(facts: &RequestFacts, policy: &'a Policy) -> Option<&'a Arc<Rule>> {
+/// Under other rules than those for programs a bearer token says nothing.
+fn for_bearer(rule: &Arc<Rule>, facts: &RequestFacts, standing: &BearerStanding) -> Verdict {
+    if rule.access != Access::Api {
+        return Verdict::Challenge;
+    }
+    match standing {
+        BearerStanding::Good(client) => for_client(rule, facts, client),
+        BearerStanding::Bad => Verdict::RefuseToken,
+        BearerStanding::Unknown => Verdict::Refuse(Refusal::IssuerDown),
+    }
+}
+
+fn for_client(rule: &Arc<Rule>, facts: &RequestFacts, client: &Arc<ApiClient>) -> Verdict {
+    let demands = &rule.tokens;
+    let issuer = client.identity.provider();
+    if !issuer.is_some_and(|issuer| demands.trusts(issuer)) {
+        return Verdict::RefuseToken;
+    }
+    match &client.account {
+        ClientAccount::Closed => return Verdict::Refuse(Refusal::AccountClosed),
+        ClientAccount::None if demands.needs_account => {
+            return Verdict::Refuse(Refusal::NoAccount);
+        }
+        ClientAccount::None | ClientAccount::Live(_) => {}
+    }
+    if !demands.scopes.iter().all(|own| client.scopes.contains(own)) {
+        return Verdict::WidenScope(Arc::clone(rule));
+    }
+    judge(rule, facts, Some(&Caller::Client(Arc::clone(client))))
+}
+
+/// The rule for a request: the most specific; the built-in one, which needs a login, where none
+/// matches. Refused when encoded delimiters in the path (`%40` for `@`) would choose another one
+/// than the plain ones, for which the upstream may take them.
+pub fn rule_for<'a>(facts: &RequestFacts, policy: &'a Policy) -> Result<&'a Arc<Rule>, Refusal> {
     let choose = |path: &str| {
         policy
             .rules
@@ -70,7 +122,7 @@ pub fn rule_for<'a>(facts: &RequestFacts, policy: &'a Policy) -> Option<&'a Arc<
         .path
         .with_plain_delimiters()
         .is_none_or(|plain| Arc::ptr_eq(choose(&plain), rule));
-    is_one.then_some(rule)
+    is_one.then_some(rule).ok_or(Refusal::AmbiguousPath)
 }
 
 /// A preflight says nothing about anybody and changes nothing; without an answer to it the
@@ -119,13 +171,13 @@ pub fn duty_of(
     duties.first(form, account_type, (&record.cleared, is_page))
 }
 
-fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&OpenSession>) -> Verdict {
+fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdict {
     let Some(condition) = &rule.require else {
         return Verdict::Forward(Permit::new(rule, facts, who));
     };
     let nobody = Value::Null;
-    let identity = who.map(|session| Value::Object(session.record.identity.claims().clone()));
-    let account = who.and_then(|session| serde_json::to_value(session.record.account()).ok());
+    let identity = who.map(|caller| Value::Object(caller.identity().claims().clone()));
+    let account = who.and_then(|caller| serde_json::to_value(caller.account()).ok());
     let request = facts.as_value();
     let variables = [
         ("identity", identity.as_ref().unwrap_or(&nobody)),
@@ -153,5 +205,7 @@ fn ask_to_log_in(facts: &RequestFacts) -> Verdict {
     }
 }
 
+#[cfg(test)]
+mod client_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::decide as decide_under;
 use super::path::CanonicalPath;
 use super::*;
 use crate::clock::Timestamp;
@@ -18,19 +19,20 @@ use crate::policy::onboarding::{LocalLogin, SelfRegistration};
 use crate::policy::place::PathPattern;
 use crate::policy::signup_form::{Agreement, AgreementText};
 use crate::policy::{
-    ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm,
+    ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm, TokenDemands,
 };
 use crate::session::{SessionKey, SessionRecord, Stage};
 
-const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
+pub(super) fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
     Rule {
         name: name.to_owned(),
         host: None,
         path,
         methods: vec![],
         access,
+        tokens: TokenDemands::default(),
         require: None,
         limit: None,
         allow_encoded_slash: false,
@@ -40,11 +42,20 @@ fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
     }
 }
 
-fn below(path: &str) -> PathPattern {
+/// Decides as the data plane does: chooses the rule, and has it judge.
+fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy) -> Verdict {
+    let standing = Standing::Session(standing.clone());
+    match rule_for(facts, policy) {
+        Ok(rule) => decide_under(facts, rule, &standing, policy),
+        Err(refusal) => Verdict::Refuse(refusal),
+    }
+}
+
+pub(super) fn below(path: &str) -> PathPattern {
     PathPattern::Below(path.to_owned())
 }
 
-fn requiring(mut rule: Rule, condition: &str) -> Rule {
+pub(super) fn requiring(mut rule: Rule, condition: &str) -> Rule {
     rule.require = Some(Condition::compile(condition).unwrap());
     rule
 }
@@ -74,7 +85,7 @@ fn policy() -> Policy {
     ])
 }
 
-fn with_rules(rules: Vec<Rule>) -> Policy {
+pub(super) fn with_rules(rules: Vec<Rule>) -> Policy {
     let form = SignupForm::default();
     Policy {
         version: "test".to_owned(),
@@ -103,7 +114,7 @@ fn with_rules(rules: Vec<Rule>) -> Policy {
     }
 }
 
-fn facts(path: &str, kind: RequestKind) -> RequestFacts {
+pub(super) fn facts(path: &str, kind: RequestKind) -> RequestFacts {
     RequestFacts {
         host: "app.example.com".into(),
         own_origin: "https://app.example.com".into(),
@@ -139,7 +150,7 @@ fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
     }
 }
 
-fn alice() -> OpenSession {
+pub(super) fn alice() -> OpenSession {
     live_with(&json!({"groups": ["users"], "level": 1}))
 }
 
@@ -162,7 +173,7 @@ fn pending() -> OpenSession {
     )
 }
 
-fn nobodies() -> [SessionStanding; 5] {
+pub(super) fn nobodies() -> [SessionStanding; 5] {
     [
         SessionStanding::Absent,
         SessionStanding::Pending(pending()),
@@ -172,7 +183,7 @@ fn nobodies() -> [SessionStanding; 5] {
     ]
 }
 
-fn somebodies(session: &OpenSession) -> [SessionStanding; 2] {
+pub(super) fn somebodies(session: &OpenSession) -> [SessionStanding; 2] {
     [
         SessionStanding::Live(session.clone()),
         SessionStanding::NeedsRefresh(session.clone()),
@@ -248,7 +259,7 @@ fn on_public_routes_a_signed_in_user_is_known() {
         let Verdict::Forward(permit) = verdict else {
             panic!()
         };
-        assert_eq!(permit.who().unwrap().key.as_str(), "key");
+        assert_eq!(permit.who().unwrap().key(), "key");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RequestFacts, ReturnTo};
+use super::{Caller, RequestFacts, ReturnTo};
 use crate::expression::EvaluationError;
 use crate::policy::Rule;
 use crate::policy::duties::Duty;
@@ -18,6 +18,10 @@ pub enum Verdict {
     LogIn(ReturnTo),
     /// 401 with a JSON body.
     Challenge,
+    /// 401: the bearer token is not good (RFC 6750, section 3.1: `invalid_token`).
+    RefuseToken,
+    /// 403: the token lacks scopes of this rule (`insufficient_scope`).
+    WidenScope(Arc<Rule>),
     /// Proven who, but not registered: pages go to the registration, the rest gets 403.
     Onboard(OpenSession),
     /// Signed in, but with something to do first: pages go where it is done, the rest gets 403.
@@ -37,6 +41,15 @@ pub enum Refusal {
     /// The session store cannot answer: 503.
     #[error("the session store does not answer")]
     StoreDown,
+    /// Whoever could say whether a token is good does not answer: 503.
+    #[error("the issuer of the token does not answer")]
+    IssuerDown,
+    /// The token's subject has no account, and the rule wants one: 403.
+    #[error("the subject of the token has no account")]
+    NoAccount,
+    /// The account of the token's subject is disabled or gone: 403.
+    #[error("the account of the token's subject is closed")]
+    AccountClosed,
     /// The path has an encoded slash that its rule does not allow: 400.
     #[error("the path has an encoded slash")]
     EncodedSlash,
@@ -65,11 +78,11 @@ pub enum Refusal {
 pub struct Permit {
     rule: Arc<Rule>,
     target: String,
-    who: Option<OpenSession>,
+    who: Option<Caller>,
 }
 
 impl Permit {
-    pub(super) fn new(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&OpenSession>) -> Self {
+    pub(super) fn new(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Self {
         let path = facts.path.as_str();
         let target = match &facts.query {
             Some(query) => format!("{path}?{query}"),
@@ -93,7 +106,12 @@ impl Permit {
     }
 
     /// As whom; nobody on public routes without a session.
-    pub fn who(&self) -> Option<&OpenSession> {
+    pub fn who(&self) -> Option<&Caller> {
         self.who.as_ref()
+    }
+
+    /// The session as whose user, where it is one.
+    pub fn session(&self) -> Option<&OpenSession> {
+        self.who.as_ref()?.session()
     }
 }

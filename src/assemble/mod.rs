@@ -27,7 +27,7 @@ use crate::admin::{self, AdminParts, AdminTokens};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{AdminSettings, KeyFileProblem, Settings, SiteSettings};
 use crate::database::{DatabaseError, Node};
-use crate::login::openid::OpenIdProvider;
+use crate::login::openid::{ApiIssuer, OpenIdProvider};
 use crate::mail::NoCourier;
 use crate::mail::smtp::SmtpProblem;
 use crate::onboarding::Onboarding;
@@ -40,6 +40,7 @@ use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts, Upst
 use crate::roster::Roster;
 use crate::seal::KeyRing;
 use crate::session::redis::NotARedisAddress;
+use crate::telemetry::Readiness;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::TraceProblem;
 
@@ -113,6 +114,7 @@ pub struct Gateway {
     admin_parts: AdminParts,
     sites: Arc<[Site]>,
     providers: Vec<Arc<OpenIdProvider>>,
+    api_issuers: Vec<Arc<ApiIssuer>>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -176,6 +178,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let roster = roster.roster(&settings.admin.scim);
     let provider_names = use_cases::provider_names(&settings.providers);
     let providers = use_cases::providers(settings.providers, &clock)?;
+    let api_issuers = use_cases::api_issuers(settings.api_issuers, &clock)?;
     let shared = Shared {
         hosts: proxy.hosts.clone(),
         redis: settings.store.redis,
@@ -186,6 +189,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         captchas: use_cases::captchas(settings.captchas)?,
         provider_names,
         providers: providers.clone(),
+        api_issuers: api_issuers.clone(),
         roster: Arc::clone(&roster),
         key_set: assertions::key_set(&assertions),
         keeps_access_tokens: proxy.upstreams.iter().any(wants_access_token),
@@ -193,8 +197,9 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     };
     let sites = laid.into_iter().map(|site| site.open(&shared));
     let sites: Arc<[Site]> = sites.collect::<Result<_, _>>()?;
-    let known = (&*sites, &*providers, &roster);
-    let (admin, admin_parts) = admin_door(settings.admin, known, &metrics).await?;
+    let readiness = probes::all(&sites, &providers, &api_issuers);
+    let (admin, admin_parts) =
+        admin_door(settings.admin, (&*sites, &roster), (readiness, &metrics)).await?;
     Ok(Gateway {
         proxy: ProxyParts {
             settings: proxy,
@@ -208,6 +213,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         admin_parts,
         sites,
         providers,
+        api_issuers,
     })
 }
 
@@ -280,8 +286,8 @@ pub async fn for_questions(settings: Settings, site: usize) -> Result<Onboarding
 
 async fn admin_door(
     settings: AdminSettings,
-    (sites, providers, roster): (&[Site], &[Arc<OpenIdProvider>], &Arc<Roster>),
-    metrics: &Metrics,
+    (sites, roster): (&[Site], &Arc<Roster>),
+    (readiness, metrics): (Readiness, &Metrics),
 ) -> Result<(TcpListener, AdminParts), AssemblyProblem> {
     let AdminSettings {
         address,
@@ -291,7 +297,7 @@ async fn admin_door(
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|cause| AssemblyProblem::Admin { address, cause })?;
     let parts = AdminParts {
-        readiness: probes::all(sites, providers),
+        readiness,
         metrics: metrics.registry(),
         tokens: AdminTokens::new(&tokens),
         scim: admin::scim::router(site::scim(scim, roster, sites)?),
@@ -329,6 +335,8 @@ impl Gateway {
         }
         let providers = self.providers.into_iter();
         endless.extend(providers.map(|one| tokio::spawn(one.keep_up())));
+        let issuers = self.api_issuers.into_iter();
+        endless.extend(issuers.map(|one| tokio::spawn(one.keep_up())));
         let served = proxy::serve(self.proxy, vec![self.listener], shutdown).await;
         stop.cancel();
         finish(finishing).await;

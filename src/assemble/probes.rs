@@ -1,4 +1,5 @@
-//! What `/readyz` asks: the database, the session store, the identity providers.
+//! What `/readyz` asks: the database, the session store, the identity
+//! providers, the issuers of tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use async_trait::async_trait;
 
 use super::site::Site;
 use crate::database::Database;
-use crate::login::openid::OpenIdProvider;
+use crate::login::bearer::issuer::TokenIssuer as _;
+use crate::login::openid::{ApiIssuer, OpenIdProvider};
 use crate::login::provider::{IdentityProvider as _, Readiness as ProviderReadiness};
 use crate::session::Sessions;
 use crate::telemetry::{Probe, Readiness};
@@ -15,7 +17,11 @@ use crate::telemetry::{Probe, Readiness};
 /// A probe that takes longer has failed.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-pub(super) fn all(sites: &[Site], providers: &[Arc<OpenIdProvider>]) -> Readiness {
+pub(super) fn all(
+    sites: &[Site],
+    providers: &[Arc<OpenIdProvider>],
+    api_issuers: &[Arc<ApiIssuer>],
+) -> Readiness {
     let mut probes: Vec<Arc<dyn Probe>> = Vec::new();
     for site in sites {
         let name = |what: &str| match site.part() {
@@ -30,6 +36,9 @@ pub(super) fn all(sites: &[Site], providers: &[Arc<OpenIdProvider>]) -> Readines
     }
     for provider in providers {
         probes.push(Arc::new(ProviderProbe(Arc::clone(provider))));
+    }
+    for issuer in api_issuers {
+        probes.push(Arc::new(ApiIssuerProbe(Arc::clone(issuer))));
     }
     Readiness::new(probes)
 }
@@ -74,13 +83,35 @@ impl Probe for ProviderProbe {
     }
 
     async fn check(&self) -> Result<(), String> {
-        match self.0.readiness() {
-            ProviderReadiness::Ready => Ok(()),
-            ProviderReadiness::NotReady { reason } => Err(reason.map_or_else(
-                || "its metadata was not got yet".to_owned(),
-                |reason| reason.to_string(),
-            )),
-        }
+        judged(self.0.readiness())
+    }
+}
+
+struct ApiIssuerProbe(Arc<ApiIssuer>);
+
+#[async_trait]
+impl Probe for ApiIssuerProbe {
+    fn name(&self) -> String {
+        format!("api_issuer:{}", self.0.id())
+    }
+
+    /// People, and tokens of other issuers, go on without it.
+    fn is_vital(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        judged(self.0.readiness())
+    }
+}
+
+fn judged(readiness: ProviderReadiness) -> Result<(), String> {
+    match readiness {
+        ProviderReadiness::Ready => Ok(()),
+        ProviderReadiness::NotReady { reason } => Err(reason.map_or_else(
+            || "its metadata was not got yet".to_owned(),
+            |reason| reason.to_string(),
+        )),
     }
 }
 

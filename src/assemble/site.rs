@@ -25,7 +25,8 @@ use crate::hooks::HookSettings;
 use crate::identity::ProviderId;
 use crate::login::Login;
 use crate::login::access_tokens::AccessTokens;
-use crate::login::openid::OpenIdProvider;
+use crate::login::bearer::Bearers;
+use crate::login::openid::{ApiIssuer, OpenIdProvider};
 use crate::mail::Courier;
 use crate::onboarding::Onboarding;
 use crate::outbox::{Carrier, Outbox};
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) courier: Option<Arc<dyn Courier>>,
     pub(super) captchas: Captchas,
     pub(super) providers: Vec<Arc<OpenIdProvider>>,
+    pub(super) api_issuers: Vec<Arc<ApiIssuer>>,
     pub(super) provider_names: BTreeMap<ProviderId, String>,
     pub(super) roster: Arc<Roster>,
     pub(super) key_set: Option<Bytes>,
@@ -74,6 +76,7 @@ pub(super) struct Site {
     platform: OpenPlatform,
     user_tokens: Option<Arc<UserTokens>>,
     access_tokens: Option<Arc<AccessTokens>>,
+    bearers: Option<Arc<Bearers>>,
     sessions: Arc<Sessions>,
     onboarding: Arc<Onboarding>,
     outbox: Arc<Outbox>,
@@ -129,6 +132,7 @@ impl Laid {
         }));
         let people = (&sessions, &onboarding, &shared.roster);
         let login = base.login(&shared.providers, people, shared.login_attempt);
+        let bearers = base.bearers(&shared.api_issuers, (&onboarding, &shared.roster));
         let access_tokens = shared
             .keeps_access_tokens
             .then(|| Arc::new(login.access_tokens()));
@@ -154,6 +158,7 @@ impl Laid {
             outbox: writing.outbox,
             carriers,
             access_tokens,
+            bearers,
             user_tokens,
             login,
             pages,
@@ -172,6 +177,7 @@ impl Site {
             limiter: self.base.limiter(),
             user_tokens: self.user_tokens.clone(),
             access_tokens: self.access_tokens.clone(),
+            bearers: self.bearers.clone(),
         }
     }
 

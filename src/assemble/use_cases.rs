@@ -14,7 +14,9 @@ use crate::captcha::{Captcha, CaptchaSettings, Captchas};
 use crate::clock::SharedClock;
 use crate::database::Node;
 use crate::identity::ProviderId;
-use crate::login::openid::{OpenIdProvider, OpenIdSettings};
+use crate::login::bearer::issuer::TokenIssuer;
+use crate::login::bearer::{BearerParts, Bearers};
+use crate::login::openid::{ApiIssuer, ApiIssuerSettings, OpenIdProvider, OpenIdSettings};
 use crate::login::provider::IdentityProvider;
 use crate::login::{Login, LoginParts};
 use crate::mail::Courier;
@@ -111,6 +113,23 @@ impl Foundation {
         }
     }
 
+    /// Judges bearer tokens, where any issuer's count.
+    pub(super) fn bearers(
+        &self,
+        issuers: &[Arc<ApiIssuer>],
+        (onboarding, roster): (&Arc<Onboarding>, &Arc<Roster>),
+    ) -> Option<Arc<Bearers>> {
+        let seam = |one: &Arc<ApiIssuer>| Arc::clone(one) as Arc<dyn TokenIssuer>;
+        let parts = BearerParts {
+            issuers: issuers.iter().map(seam).collect(),
+            onboarding: Arc::clone(onboarding),
+            roster: Arc::clone(roster),
+            policy: self.policy(),
+            clock: self.clock(),
+        };
+        (!issuers.is_empty()).then(|| Arc::new(Bearers::new(parts)))
+    }
+
     pub(super) fn login(
         &self,
         providers: &[Arc<OpenIdProvider>],
@@ -148,15 +167,34 @@ pub(super) fn providers(
 ) -> Result<Vec<Arc<OpenIdProvider>>, OutboundError> {
     let shared = Outbound::new()?;
     let open = |one: OpenIdSettings| {
-        let outbound = if one.roots.is_empty() {
-            shared.clone()
-        } else {
-            Outbound::trusting(std::slice::from_ref(&one.roots))?
-        };
+        let outbound = trusting(&one.roots, &shared)?;
         let clock = SharedClock::clone(clock);
         Ok(Arc::new(OpenIdProvider::new(one, outbound, clock)))
     };
     settings.into_iter().map(open).collect()
+}
+
+/// The issuers of bearer tokens.
+pub(super) fn api_issuers(
+    settings: Vec<ApiIssuerSettings>,
+    clock: &SharedClock,
+) -> Result<Vec<Arc<ApiIssuer>>, OutboundError> {
+    let shared = Outbound::new()?;
+    let open = |one: ApiIssuerSettings| {
+        let outbound = trusting(&one.roots, &shared)?;
+        let clock = SharedClock::clone(clock);
+        Ok(Arc::new(ApiIssuer::new(one, outbound, clock)))
+    };
+    settings.into_iter().map(open).collect()
+}
+
+/// A client that trusts these roots besides the system's; the shared one where there are none.
+fn trusting(roots: &Vec<u8>, shared: &Outbound) -> Result<Outbound, OutboundError> {
+    if roots.is_empty() {
+        Ok(shared.clone())
+    } else {
+        Outbound::trusting(std::slice::from_ref(roots))
+    }
 }
 
 /// The names of identity providers.

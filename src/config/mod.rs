@@ -15,7 +15,7 @@ use crate::admin::scim::ScimSource;
 use crate::captcha::CaptchaSettings;
 use crate::database::DatabaseAddress;
 use crate::hooks::HookSettings;
-use crate::login::openid::OpenIdSettings;
+use crate::login::openid::{ApiIssuerSettings, OpenIdSettings};
 use crate::mail::pickup::PickupSettings;
 use crate::mail::smtp::SmtpSettings;
 use crate::operator_file::{self, Problems, SourceFile};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// The identity providers, at least one.
     pub providers: Vec<OpenIdSettings>,
+    /// Whose bearer tokens count.
+    pub api_issuers: Vec<ApiIssuerSettings>,
     /// The platforms, each with its policies; at least one.
     pub sites: Vec<SiteSettings>,
     /// How letters are sent.
@@ -125,6 +127,7 @@ impl Settings {
             captchas: Some(self.captchas.iter().map(|one| one.id.clone()).collect()),
             has_roles: site.platform.kind.has_roles(),
             hand_offs: Some(hand_offs.collect()),
+            api_issuers: Some(self.api_issuers.iter().map(|one| one.id.clone()).collect()),
         }
     }
 }

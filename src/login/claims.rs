@@ -289,10 +289,15 @@ fn check_authentication(
     }
 }
 
-struct NoMoment;
+/// A claim that should be a moment is none.
+#[derive(Debug)]
+pub(super) struct NoMoment;
 
 /// A `NumericDate` (RFC 7519, section 2): seconds, with or without a fraction.
-fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, NoMoment> {
+pub(super) fn moment(
+    claims: &Map<String, Value>,
+    name: &str,
+) -> Result<Option<Timestamp>, NoMoment> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };

@@ -106,6 +106,28 @@ pub enum TokenProblem {
     Signature,
 }
 
+/// What kind of token is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// An ID token.
+    Id,
+    /// An access token that says so: `at+jwt` (RFC 9068, section 2.1).
+    Access,
+    /// An access token that may also call itself `JWT`, or nothing.
+    AnyAccess,
+}
+
+impl TokenKind {
+    /// Whether a token of this media type (`typ`), lower case and without `application/`, is one.
+    fn has(self, typ: Option<&str>) -> bool {
+        match (self, typ) {
+            (Self::Id | Self::AnyAccess, None | Some("jwt"))
+            | (Self::Access | Self::AnyAccess, Some("at+jwt")) => true,
+            (Self::Id | Self::Access | Self::AnyAccess, _) => false,
+        }
+    }
+}
+
 /// A token taken apart; nothing it says is true yet.
 #[derive(Debug)]
 pub struct UnverifiedToken<'token> {
@@ -125,6 +147,15 @@ impl<'token> UnverifiedToken<'token> {
     /// Takes an ID token apart. Keys or key addresses inside it (`jwk`, `jku`, `x5u`, `x5c`) are
     /// not looked at.
     pub fn parse(token: &'token str, allowed: &[Algorithm]) -> Result<Self, TokenProblem> {
+        Self::parse_as(TokenKind::Id, token, allowed)
+    }
+
+    /// [`UnverifiedToken::parse`] for other kinds.
+    pub fn parse_as(
+        kind: TokenKind,
+        token: &'token str,
+        allowed: &[Algorithm],
+    ) -> Result<Self, TokenProblem> {
         if token.len() > MAX_TOKEN {
             return Err(TokenProblem::TooLarge);
         }
@@ -132,7 +163,7 @@ impl<'token> UnverifiedToken<'token> {
         let (header, claims) = signed.split_once('.').ok_or(TokenProblem::Form)?;
         let header = object(header)?;
         let algorithm = algorithm(&header, allowed)?;
-        check_kind(&header)?;
+        check_kind(&header, kind)?;
         Ok(Self {
             signed: signed.as_bytes(),
             signature: seal::from_base64(signature).ok_or(TokenProblem::Form)?,
@@ -161,24 +192,22 @@ fn algorithm(
         .ok_or(TokenProblem::Algorithm)
 }
 
-/// Access tokens (`at+jwt`), logout tokens (`logout+jwt`) and all other declared kinds are no ID
-/// tokens.
-fn check_kind(header: &Map<String, Value>) -> Result<(), TokenProblem> {
+/// Logout tokens (`logout+jwt`) and all other declared kinds are neither ID nor access tokens.
+fn check_kind(header: &Map<String, Value>, kind: TokenKind) -> Result<(), TokenProblem> {
     if ["crit", "b64", "cty", "enc", "zip"]
         .iter()
         .any(|name| header.contains_key(*name))
     {
         return Err(TokenProblem::Critical);
     }
-    match header.get("typ") {
-        None => Ok(()),
-        Some(Value::String(kind))
-            if kind.eq_ignore_ascii_case("JWT") || kind.eq_ignore_ascii_case("application/jwt") =>
-        {
-            Ok(())
-        }
-        Some(_) => Err(TokenProblem::Kind),
-    }
+    let typ = match header.get("typ") {
+        None => None,
+        Some(Value::String(typ)) => Some(typ.to_ascii_lowercase()),
+        Some(_) => return Err(TokenProblem::Kind),
+    };
+    let typ = typ.as_deref();
+    let typ = typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+    kind.has(typ).then_some(()).ok_or(TokenProblem::Kind)
 }
 
 fn key_id(header: &Map<String, Value>) -> Result<Option<String>, TokenProblem> {

@@ -7,6 +7,7 @@
 
 pub mod access_tokens;
 mod attempt;
+pub mod bearer;
 pub mod callback;
 pub mod claims;
 mod cookies;

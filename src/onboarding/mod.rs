@@ -362,6 +362,14 @@ impl Onboarding {
         self.resolve_by(&policy, identity, host).await
     }
 
+    /// The account that an identity is linked to, as the link has it.
+    pub async fn linked_account(
+        &self,
+        identity: &VerifiedIdentity,
+    ) -> Result<Option<Account>, OnboardingError> {
+        Ok(self.parts.store.link(&self.who(identity)).await?)
+    }
+
     /// How the account of an identity stands today; one that it is no longer linked to is gone.
     pub async fn account_standing(
         &self,

@@ -5,6 +5,7 @@
 //! and they change with the ring. The first signs; all are published, so that what was signed
 //! before a change is still believed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{
@@ -72,8 +73,10 @@ pub struct CannotSign(String);
 pub struct Bearer<'a> {
     /// The origin on which they are signed in: `iss`.
     pub origin: &'a str,
-    /// Who they are in the platform.
-    pub account: &'a Account,
+    /// Who they are in the platform; programs may be nobody there.
+    pub account: Option<&'a Account>,
+    /// The name of the program, where it is one.
+    pub client: Option<&'a str>,
     /// Who they are for whoever vouched.
     pub identity: &'a VerifiedIdentity,
 }
@@ -82,9 +85,11 @@ pub struct Bearer<'a> {
 struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
-    sub: &'a str,
+    sub: Cow<'a, str>,
     iat: i64,
     exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,20 +141,33 @@ impl Assertions {
     pub fn sign(&self, bearer: Bearer<'_>, now: Timestamp) -> Result<String, CannotSign> {
         let (account, identity) = (bearer.account, bearer.identity);
         let email = identity.text("email");
+        let customer = account.and_then(|account| account.customer.as_ref());
         let claims = Claims {
             iss: bearer.origin,
             aud: &self.settings.audience,
-            sub: account.user.as_str(),
+            sub: subject(&bearer),
             iat: now.seconds(),
             exp: now.plus(self.settings.valid_for).seconds(),
-            customer: account.customer.as_ref().map(CustomerId::as_str),
-            account_type: account.account_type,
+            client_id: bearer.client,
+            customer: customer.map(CustomerId::as_str),
+            account_type: account.and_then(|account| account.account_type),
             email,
             email_verified: email.map(|_| identity.has_proven_email()),
             name: identity.text("name"),
         };
         encode(&self.header, &claims, &self.key).map_err(|error| CannotSign(error.to_string()))
     }
+}
+
+/// Whom an assertion is about: a user of the platform's; a program that is nobody there by the one
+/// who vouches and its subject there, which no user's id looks like.
+fn subject<'a>(bearer: &Bearer<'a>) -> Cow<'a, str> {
+    if let Some(account) = bearer.account {
+        return Cow::Borrowed(account.user.as_str());
+    }
+    let identity = bearer.identity;
+    let by = identity.vouched_by().as_str();
+    Cow::Owned(format!("client:{by}:{}", identity.subject()))
 }
 
 /// A key with its name and its public half.
@@ -287,7 +305,8 @@ mod tests {
         });
         let bearer = Bearer {
             origin: "https://app.example",
-            account: &account(),
+            account: Some(&account()),
+            client: None,
             identity: &identity,
         };
         assertions.sign(bearer, now).unwrap()

@@ -24,7 +24,7 @@ use crate::rate_limit::Limit;
 pub use compile::{Surroundings, compile};
 pub use joining::{ApprovalPolicy, PartnerPolicy};
 pub use onboarding::OnboardingPolicy;
-pub use route::{Access, HandOff, Rule, Rules};
+pub use route::{Access, HandOff, Rule, Rules, TokenDemands};
 pub use signup_form::{Agreement, Brand, Field, FieldKind, SignupForm};
 
 /// Everything that the operator decided, compiled and ready to be asked.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::place::{PathPattern, Placed, Places};
 use crate::expression::Condition;
+use crate::identity::ProviderId;
 use crate::rate_limit::Limit;
 
 /// Who may pass.
@@ -13,6 +14,37 @@ pub enum Access {
     Public,
     /// Whoever is signed in and registered.
     Login,
+    /// Programs with a bearer token, and whoever is signed in; nobody is ever sent to a page.
+    Api,
+}
+
+/// What a rule wants of the bearer tokens of programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenDemands {
+    /// Scopes that a token needs, all of them (RFC 6749, section 3.3).
+    pub scopes: Vec<String>,
+    /// Whether the token has to be that of an account of the platform.
+    pub needs_account: bool,
+    /// Whose tokens count, by configured id; none for those of all issuers.
+    pub issuers: Option<Vec<ProviderId>>,
+}
+
+impl Default for TokenDemands {
+    fn default() -> Self {
+        Self {
+            scopes: Vec::new(),
+            needs_account: true,
+            issuers: None,
+        }
+    }
+}
+
+impl TokenDemands {
+    /// Whether tokens of this issuer count.
+    pub fn trusts(&self, issuer: &ProviderId) -> bool {
+        let issuers = self.issuers.as_ref();
+        issuers.is_none_or(|trusted| trusted.contains(issuer))
+    }
 }
 
 /// By what an upstream learns who somebody is. Names of fields, keys and audiences are the
@@ -62,6 +94,8 @@ pub struct Rule {
     pub methods: Vec<String>,
     /// Who may pass.
     pub access: Access,
+    /// What is wanted of bearer tokens, under [`Access::Api`].
+    pub tokens: TokenDemands,
     /// What must hold besides (CEL): false forbids, an error refuses.
     pub require: Option<Condition>,
     /// The limit drawn from.
@@ -117,6 +151,7 @@ impl Rules {
                 path: PathPattern::everything(),
                 methods: Vec::new(),
                 access: Access::Login,
+                tokens: TokenDemands::default(),
                 require: None,
                 limit: None,
                 allow_encoded_slash: false,

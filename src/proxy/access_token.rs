@@ -49,7 +49,7 @@ fn whose(ctx: &RequestContext) -> Option<&OpenSession> {
     let upstream = ctx.upstream.as_ref()?;
     let permit = ctx.permit.as_ref()?;
     let is_wanted = upstream.handoff().wants_access_token(permit.rule());
-    permit.who().filter(|_| is_wanted)
+    permit.session().filter(|_| is_wanted)
 }
 
 fn fetch(

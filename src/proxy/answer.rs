@@ -70,6 +70,10 @@ pub enum Problem {
     BodyTooSlow,
     /// Nobody is signed in: 401.
     LoginRequired,
+    /// The bearer token is not good: 401.
+    BadToken,
+    /// The bearer token lacks some of these scopes: 403.
+    ScopeMissing(Vec<String>),
     /// The registration is not complete: 403.
     RegistrationRequired,
     /// Something has to be done first: 403.
@@ -109,18 +113,22 @@ impl Problem {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::RegistrationRequired
+            Self::LoginRequired | Self::BadToken => StatusCode::UNAUTHORIZED,
+            Self::ScopeMissing(_)
+            | Self::RegistrationRequired
             | Self::DutyFirst(_)
             | Self::Forbidden
             | Self::AccountClosed
             | Self::UnfitClaim => StatusCode::FORBIDDEN,
             Self::Refused(refusal) => match refusal {
-                Refusal::StoreDown => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::StoreDown | Refusal::IssuerDown => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::EncodedSlash | Refusal::PathParameters | Refusal::AmbiguousPath => {
                     StatusCode::BAD_REQUEST
                 }
-                Refusal::ForeignWebSocket | Refusal::RuleFailed { .. } => StatusCode::FORBIDDEN,
+                Refusal::ForeignWebSocket
+                | Refusal::RuleFailed { .. }
+                | Refusal::NoAccount
+                | Refusal::AccountClosed => StatusCode::FORBIDDEN,
             },
             Self::SlowDown(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::UpstreamDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -144,12 +152,17 @@ impl Problem {
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::LoginRequired => "login_required",
+            Self::BadToken => "invalid_token",
+            Self::ScopeMissing(_) => "insufficient_scope",
             Self::RegistrationRequired => "registration_required",
             Self::DutyFirst(Duty::Accept) => "agreement_required",
             Self::DutyFirst(Duty::Verify) => "verification_required",
             Self::Forbidden => "forbidden",
             Self::Refused(refusal) => match refusal {
                 Refusal::StoreDown => "session_store_down",
+                Refusal::IssuerDown => "token_issuer_down",
+                Refusal::NoAccount => "registration_required",
+                Refusal::AccountClosed => "account_closed",
                 Refusal::EncodedSlash | Refusal::PathParameters | Refusal::AmbiguousPath => {
                     "invalid_path"
                 }
@@ -170,10 +183,10 @@ impl Problem {
     /// What metrics and the log call it.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::LoginRequired => Outcome::Challenge,
+            Self::LoginRequired | Self::BadToken => Outcome::Challenge,
             Self::RegistrationRequired => Outcome::Onboard,
             Self::DutyFirst(_) => Outcome::DoFirst,
-            Self::Forbidden | Self::AccountClosed => Outcome::Forbid,
+            Self::Forbidden | Self::AccountClosed | Self::ScopeMissing(_) => Outcome::Forbid,
             Self::Refused(_) | Self::UnfitClaim | Self::Internal => Outcome::Refuse,
             Self::SlowDown(_) | Self::Busy => Outcome::SlowDown,
             Self::UpstreamDown | Self::UpstreamBroken | Self::UpstreamSlow => Outcome::Forward,
@@ -202,9 +215,9 @@ impl Problem {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::SlowDown(pause) => Some(pause.as_secs() + u64::from(pause.subsec_nanos() > 0)),
-            Self::Refused(Refusal::StoreDown) | Self::Busy | Self::UpstreamDown => {
-                Some(STORE_PAUSE)
-            }
+            Self::Refused(Refusal::StoreDown | Refusal::IssuerDown)
+            | Self::Busy
+            | Self::UpstreamDown => Some(STORE_PAUSE),
             _ => None,
         }
     }
@@ -302,6 +315,11 @@ impl Answer {
         octets
     }
 
+    /// A JSON document.
+    pub(super) fn json(body: String) -> Self {
+        Self::with_body(StatusCode::OK, "application/json", body)
+    }
+
     fn bare(status: StatusCode) -> Self {
         Self {
             status,
@@ -353,10 +371,6 @@ pub(super) fn explain(page: &ErrorPage<'_>, kind: RequestKind, pages: &dyn Error
         answer
             .headers
             .push((header::RETRY_AFTER, HeaderValue::from(seconds.max(1))));
-    }
-    if *problem == Problem::LoginRequired {
-        let challenge = HeaderValue::from_static("Bearer realm=\"vestibule\"");
-        answer.headers.push((header::WWW_AUTHENTICATE, challenge));
     }
     answer
 }
@@ -451,7 +465,6 @@ mod tests {
             &PlainErrorPages,
         );
         assert_eq!(answer.status, 401);
-        assert!(field(&answer, "www-authenticate").is_some());
         assert!(answer.body.contains("\"continue_at\":\"/auth/login\""));
     }
 

@@ -149,12 +149,24 @@ pub(super) fn kind(request: &RequestHeader) -> RequestKind {
     if is_preflight {
         return RequestKind::Preflight;
     }
+    if is_grpc(headers) {
+        return RequestKind::Grpc;
+    }
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
     if is_read && is_navigation(headers) && !is_speculative(headers) {
         RequestKind::Page
     } else {
         RequestKind::Api
     }
+}
+
+/// `application/grpc`, alone or with `+proto` and others (gRPC over HTTP/2, requests).
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map(http::HeaderValue::as_bytes);
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 fn is_navigation(headers: &HeaderMap) -> bool {

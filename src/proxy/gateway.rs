@@ -11,10 +11,12 @@ use pingora_proxy::Session;
 
 use super::answer::{Answer, ErrorPage, PlainErrorPages, Problem, explain};
 use super::bridge::{self, announced_length};
+use super::challenge::challenge;
 use super::connection::Connection;
 use super::context::{Outcome, References, RequestContext};
 use super::counters::Counters;
 use super::facts;
+use super::grpc;
 use super::hand_off::forget_spellings;
 use super::head::HeadProblem;
 use super::main_runtime::MainRuntime;
@@ -23,7 +25,9 @@ use super::settings::{DoorLimits, HostSettings, Hosts};
 use super::site::Site;
 use super::thingsboard::in_its_words;
 use super::upstreams::Upstreams;
-use crate::access::{ClientContext, Permit, Refusal, RequestFacts, RequestKind, Verdict, decide};
+use crate::access::{
+    ClientContext, Permit, Refusal, RequestFacts, RequestKind, Standing, Verdict, decide, rule_for,
+};
 use crate::paths;
 use crate::policy::{Limits, Policy};
 use crate::rate_limit::Network;
@@ -42,6 +46,8 @@ pub(super) struct Gateway {
     pub(super) references: References,
     /// Where sessions are looked up in the store.
     pub(super) lookups: MainRuntime,
+    /// Where bearer tokens are judged: whoever vouches for them may be slow.
+    pub(super) proving: MainRuntime,
     /// Where tokens for upstreams are fetched: whoever makes them may be slow.
     pub(super) fetching: MainRuntime,
 }
@@ -145,7 +151,7 @@ impl Gateway {
 
     async fn next(&self, session: &Session, ctx: &mut RequestContext) -> Result<Next, Problem> {
         let request = session.req_header();
-        let (facts, host) = self.take_facts(request, ctx)?;
+        let (mut facts, host) = self.take_facts(request, ctx)?;
         let site = self.site(&host)?;
         if paths::is_ours(facts.path.as_str()) {
             return site.page(request, (&facts, facts.path.as_str()), ctx);
@@ -155,20 +161,28 @@ impl Gateway {
             .choose(&facts.host, facts.path.as_str())
             .cloned();
         let policy = site.policy.current();
-        if let Some(answered) = site.in_its_place(request, (&facts, &policy), ctx) {
+        if let Some(told) = site.told_of_tokens(&facts, &policy) {
+            ctx.outcome = Outcome::Page;
+            return told;
+        }
+        let rule = rule_for(&facts, &policy).map_err(|refusal| refused(refusal, ctx))?;
+        facts.kind = facts.kind.under(rule.access);
+        ctx.kind = facts.kind;
+        if let Some(answered) = site.in_its_place(request, (&facts, rule), ctx) {
             return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
-        let asking = self.standing(cookie, &host, ctx.network());
-        let standing = traces::during("session", asking).await;
+        let standing = if let Some(bearer) = self.bearer(request, (site, rule), ctx).await {
+            Standing::Bearer(bearer)
+        } else {
+            let asking = self.standing(cookie, &host, ctx.network());
+            Standing::Session(traces::during("session", asking).await)
+        };
         let deciding = traces::step("decide", Step::Inside);
-        let verdict = decide(&facts, &standing, &policy);
+        let verdict = decide(&facts, rule, &standing, &policy);
         drop(deciding);
-        if let (Verdict::Forward(permit), Some(cookie), Some(scope)) =
-            (&verdict, cookie, &ctx.scope)
-            && permit.who().is_some()
-        {
-            scope.depends_on(cookie, &host);
+        if let (Verdict::Forward(permit), Some(scope)) = (&verdict, &ctx.scope) {
+            scope.depends_on(permit, cookie, &host);
         }
         match self.act_on(verdict, (site, &policy), request, ctx)? {
             Next::Forward => {
@@ -251,6 +265,8 @@ impl Gateway {
             }
             Verdict::DoFirst(duty, _) => Err(Problem::DutyFirst(duty)),
             Verdict::Challenge => Err(Problem::LoginRequired),
+            Verdict::RefuseToken => Err(Problem::BadToken),
+            Verdict::WidenScope(rule) => Err(Problem::ScopeMissing(rule.tokens.scopes.clone())),
             Verdict::Forbid { rule } => {
                 tracing::info!(reference = %ctx.reference, rule, "a rule forbids the request");
                 Err(Problem::Forbidden)
@@ -275,8 +291,16 @@ impl Gateway {
         let site = ctx.host.as_ref().and_then(|host| self.site(host).ok());
         let pages = site.or(self.sites.first()).map(|site| &*site.error_pages);
         let mut answer = explain(&page, ctx.kind, pages.unwrap_or(&PlainErrorPages));
+        let origin = site.filter(|site| site.bearers.is_some());
+        let origin = origin.and(ctx.host.as_ref()).map(|host| &*host.origin);
+        if let Some(value) = challenge(problem, origin) {
+            answer.headers.push((header::WWW_AUTHENTICATE, value));
+        }
         if ctx.speaks_thingsboard {
             in_its_words(&mut answer, problem);
+        }
+        if ctx.kind == RequestKind::Grpc {
+            grpc::in_its_words(&mut answer, problem);
         }
         answer
     }

@@ -8,19 +8,19 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use secrecy::ExposeSecret as _;
 
 use super::settings::{ClosedWays, HandoffSettings, HostSettings, UpstreamSettings};
-use crate::access::Permit;
 use crate::access::header_hygiene::{
     ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
 };
+use crate::access::{Caller, Permit};
 use crate::clock::SharedClock;
 use crate::platform::handoff::{Assertions, Bearer, CannotSign, FRESH_FOR};
 use crate::platform::tokens::HeldToken;
 use crate::policy::{HandOff, Rule};
 use crate::session::cookie::SESSION_COOKIE;
-use crate::session::{self, Assertion, HandoffFields, OpenSession};
+use crate::session::{self, Assertion, HandoffFields};
 
 /// How many fields a hand-off adds at most.
-const MOST_HANDED_OFF: usize = 8;
+const MOST_HANDED_OFF: usize = 9;
 
 /// What the assertion is called where the operator says nothing; clients never send it.
 const ASSERTION: HeaderName = HeaderName::from_static("x-vestibule-assertion");
@@ -99,11 +99,12 @@ impl Managed {
                 user,
                 customer,
                 email,
+                client,
                 assertion,
                 access_token,
                 thingsboard,
             } = &upstream.handoff;
-            names.extend([user, customer, email].map(HeaderName::clone));
+            names.extend([user, customer, email, client].map(HeaderName::clone));
             names.extend(assertion.as_ref().map(|one| one.header.clone()));
             match access_token {
                 // What devices and programs send by themselves elsewhere.
@@ -155,7 +156,13 @@ impl Handoff {
 
     /// Whether the identity provider's access token goes with requests under this rule.
     pub(super) fn wants_access_token(&self, rule: &Rule) -> bool {
-        self.names.access_token.is_some() && rule.hands_off(HandOff::AccessToken)
+        self.token_field(rule).is_some()
+    }
+
+    /// The field by which it goes; the bearer token that a program has shown goes by the same.
+    fn token_field(&self, rule: &Rule) -> Option<&HeaderName> {
+        let field = self.names.access_token.as_ref();
+        field.filter(|_| rule.hands_off(HandOff::AccessToken))
     }
 
     /// Makes a client's request the gateway's: exactly the permitted target, none of what only
@@ -191,8 +198,15 @@ impl Handoff {
         } else {
             &self.managed.always
         };
+        let shown = match permit.who() {
+            Some(Caller::Client(_)) => headers.remove(header::AUTHORIZATION),
+            Some(Caller::Session(_)) | None => None,
+        };
         for name in managed.found_in(headers) {
             headers.remove(&name);
+        }
+        if let (Some(shown), Some(name)) = (shown, self.token_field(rule)) {
+            headers.insert(name, as_shown(name, shown)?);
         }
         forward_cookies(headers)?;
         headers.reserve(MOST_HANDED_OFF);
@@ -211,8 +225,8 @@ impl Handoff {
         if let (Some(token), Some(name)) = (access_token, &self.names.access_token) {
             headers.insert(name, as_field(name, token)?);
         }
-        if let Some(session) = permit.who() {
-            self.introduce(session, headers, (host, rule))?;
+        if let Some(caller) = permit.who() {
+            self.introduce(caller, headers, (host, rule))?;
         }
         Ok(())
     }
@@ -220,19 +234,19 @@ impl Handoff {
     /// Says who the user is, by what the rule wants said.
     fn introduce(
         &self,
-        session: &OpenSession,
+        caller: &Caller,
         headers: &mut HeaderMap,
         (host, rule): (&HostSettings, &Rule),
     ) -> Result<(), HandoffProblem> {
         let (number, count) = self.number;
-        let Some(kept) = session.handoffs.of(number, count) else {
+        let Some(kept) = caller.handoffs().of(number, count) else {
             return Ok(());
         };
         if rule.hands_off(HandOff::Headers) {
             let fields = if let Some(ready) = kept.fields.get() {
                 ready
             } else {
-                let made = self.fields_of(session)?;
+                let made = self.fields_of(caller)?;
                 kept.fields.get_or_init(|| made)
             };
             for (name, value) in fields {
@@ -241,39 +255,41 @@ impl Handoff {
         }
         if rule.hands_off(HandOff::Assertion)
             && let Some(assertions) = &self.assertions
-            && let Some(value) = self.assertion_of(session, kept, assertions, host)?
+            && let Some(value) = self.assertion_of(caller, kept, assertions, host)?
         {
             headers.insert(assertions.field(), value);
         }
         Ok(())
     }
 
-    /// By which fields the upstream learns who a session's user is.
-    fn fields_of(&self, session: &OpenSession) -> Result<HandoffFields, UnfitValue> {
-        let Some(account) = session.record.account() else {
-            return Ok(HandoffFields::new());
-        };
-        let mut fields = vec![(self.names.user.clone(), claim_value(account.user.as_str())?)];
-        if let Some(customer) = &account.customer {
-            fields.push((self.names.customer.clone(), claim_value(customer.as_str())?));
+    /// By which fields the upstream learns who it is.
+    fn fields_of(&self, caller: &Caller) -> Result<HandoffFields, UnfitValue> {
+        let names = &self.names;
+        let mut fields = HandoffFields::new();
+        if let Caller::Client(client) = caller {
+            fields.push((names.client.clone(), claim_value(client.name())?));
         }
-        if let Some(email) = session.record.identity.text("email") {
-            fields.push((self.names.email.clone(), claim_value(email)?));
+        let Some(account) = caller.account() else {
+            return Ok(fields);
+        };
+        fields.push((names.user.clone(), claim_value(account.user.as_str())?));
+        if let Some(customer) = &account.customer {
+            fields.push((names.customer.clone(), claim_value(customer.as_str())?));
+        }
+        if let Some(email) = caller.identity().text("email") {
+            fields.push((names.email.clone(), claim_value(email)?));
         }
         Ok(fields)
     }
 
-    /// What says and proves who a session's user is, made anew once a minute.
+    /// What says and proves who it is, made anew once a minute.
     fn assertion_of(
         &self,
-        session: &OpenSession,
+        caller: &Caller,
         kept: &session::Handoff,
         assertions: &Assertions,
         host: &HostSettings,
     ) -> Result<Option<HeaderValue>, HandoffProblem> {
-        let Some(account) = session.record.account() else {
-            return Ok(None);
-        };
         let (now, newest) = (self.clock.now(), &kept.assertion);
         if let Some(fresh) = &*newest.load()
             && now.since(fresh.made_at) < FRESH_FOR
@@ -281,10 +297,8 @@ impl Handoff {
         {
             return Ok(Some(fresh.value.clone()));
         }
-        let bearer = Bearer {
-            origin: &host.origin,
-            account,
-            identity: &session.record.identity,
+        let Some(bearer) = spoken_of(caller, host) else {
+            return Ok(None);
         };
         let signed = assertions.sign(bearer, now)?;
         let value = HeaderValue::try_from(signed).map_err(|_| UnfitValue::Control)?;
@@ -294,6 +308,35 @@ impl Handoff {
         })));
         Ok(Some(value))
     }
+}
+
+/// Whom an assertion speaks of; of nobody while a registration is not complete.
+fn spoken_of<'a>(caller: &'a Caller, host: &'a HostSettings) -> Option<Bearer<'a>> {
+    let client = match caller {
+        Caller::Client(client) => Some(client.name()),
+        Caller::Session(session) => {
+            session.record.account()?;
+            None
+        }
+    };
+    Some(Bearer {
+        origin: &host.origin,
+        account: caller.account(),
+        client,
+        identity: caller.identity(),
+    })
+}
+
+/// A program's own token as its field has it.
+fn as_shown(name: &HeaderName, shown: HeaderValue) -> Result<HeaderValue, UnfitValue> {
+    let mut value = if *name == header::AUTHORIZATION {
+        shown
+    } else {
+        let token = shown.as_bytes().get("Bearer ".len()..).unwrap_or_default();
+        HeaderValue::from_bytes(token.trim_ascii()).map_err(|_| UnfitValue::Control)?
+    };
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A token as its field has it: `Authorization` says what it is (RFC 6750, section 2.1), others
@@ -362,9 +405,9 @@ mod tests {
     };
     use crate::platform::handoff::{AssertionAlgorithm, AssertionSettings};
     use crate::seal::{KeyRing, SealKey};
-    use crate::session::{SessionKey, SessionRecord, Stage};
+    use crate::session::{OpenSession, SessionKey, SessionRecord, Stage};
 
-    fn session() -> OpenSession {
+    fn session() -> Caller {
         let at = Timestamp::from_millis(0);
         let identity = VerifiedIdentity::from_verified(VerifiedClaims {
             provider: ProviderId::new("corp"),
@@ -387,11 +430,11 @@ mod tests {
             created_at: at,
             ends_at: Timestamp::from_millis(i64::MAX),
         };
-        OpenSession {
+        Caller::Session(OpenSession {
             key: SessionKey::from_store("key"),
             record: Arc::new(record),
             handoffs: Arc::default(),
-        }
+        })
     }
 
     #[test]
@@ -429,8 +472,8 @@ mod tests {
         let handoff = Handoff::new(HandoffSettings::default(), (0, 1), around, signing);
         let host = HostSettings::from_origin("https://app.example").unwrap();
         let (one, other) = (session(), session());
-        let of = |session: &OpenSession| {
-            let kept = session.handoffs.of(0, 1).unwrap();
+        let of = |session: &Caller| {
+            let kept = session.handoffs().of(0, 1).unwrap();
             let made = handoff.assertion_of(session, kept, &assertions, &host);
             made.unwrap()
         };

@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::Permit;
+use crate::access::{Caller, Permit};
 use crate::paths;
 use crate::policy::Limits;
 use crate::rate_limit::{Limit, Network, Per, RateLimiter, SlowDown};
-use crate::session::OpenSession;
 use crate::telemetry::metrics::Metrics;
 
 /// Draws from the limits of the policy.
@@ -69,18 +68,22 @@ fn is_login(path: &str, is_submit: bool) -> bool {
 }
 
 /// Whose bucket; the first letter keeps kinds apart.
-fn bucket(per: Per, who: Option<&OpenSession>, client: IpAddr) -> String {
+fn bucket(per: Per, who: Option<&Caller>, client: IpAddr) -> String {
     let network = || format!("n {}", Network::of(client));
-    let Some(session) = who else {
+    let Some(caller) = who else {
         return network();
     };
-    match (per, session.record.account()) {
-        (Per::Session, _) => format!("s {}", session.key.as_str()),
+    match (per, caller.account()) {
+        (Per::Session, _) => format!("s {}", caller.key()),
         (Per::User, Some(account)) => format!("u {} {}", account.platform, account.user),
         (Per::Customer, Some(account)) => match &account.customer {
             Some(customer) => format!("c {} {customer}", account.platform),
             None => network(),
         },
+        (Per::User | Per::Customer, None) if caller.session().is_none() => {
+            let identity = caller.identity();
+            format!("i {} {}", identity.issuer(), identity.subject())
+        }
         (Per::Ip, _) | (_, None) => network(),
     }
 }

@@ -7,13 +7,16 @@
 mod access_token;
 mod answer;
 mod authorities;
+mod bearer;
 mod bridge;
 mod callbacks;
+mod challenge;
 mod connection;
 mod context;
 mod counters;
 mod facts;
 mod gateway;
+mod grpc;
 mod guard;
 mod hand_off;
 mod head;
@@ -23,6 +26,7 @@ mod limits;
 mod listeners;
 mod main_runtime;
 mod patience;
+mod resource_metadata;
 mod respond;
 mod settings;
 mod site;
@@ -48,6 +52,7 @@ use workers::Workers;
 
 use crate::clock::SharedClock;
 use crate::login::access_tokens::AccessTokens;
+use crate::login::bearer::Bearers;
 use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::rate_limit::RateLimiter;
@@ -67,6 +72,9 @@ pub use upstreams::{AssertionsByUpstream, places_of, upstream_for};
 
 /// How many sessions are looked up in the store at once, in all and for one network.
 const LOOKUPS: (usize, usize) = (2048, 512);
+
+/// How many bearer tokens are judged at once, in all and for one network.
+const PROVING: (usize, usize) = (1024, 256);
 
 /// How many tokens for upstreams are fetched at once, in all and for one network.
 const FETCHING: (usize, usize) = (512, 64);
@@ -104,6 +112,8 @@ pub struct SiteParts {
     pub user_tokens: Option<Arc<UserTokens>>,
     /// The identity providers' access tokens, where an upstream wants them.
     pub access_tokens: Option<Arc<AccessTokens>>,
+    /// Judges bearer tokens, where any issuer's count.
+    pub bearers: Option<Arc<Bearers>>,
 }
 
 /// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for as
@@ -174,6 +184,7 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
+        proving: MainRuntime::current(PROVING.0, PROVING.1),
         fetching: MainRuntime::current(FETCHING.0, FETCHING.1),
         limits,
     })
@@ -192,6 +203,7 @@ fn site_of(site: &SiteParts, parts: &ProxyParts) -> site::Site {
         },
         user_tokens: site.user_tokens.clone(),
         access_tokens: site.access_tokens.clone(),
+        bearers: site.bearers.clone(),
     }
 }
 

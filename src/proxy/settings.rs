@@ -211,6 +211,8 @@ pub struct HandoffSettings {
     pub customer: HeaderName,
     /// The e-mail claim, where there is one.
     pub email: HeaderName,
+    /// The name of the program, where a bearer token was shown.
+    pub client: HeaderName,
     /// A signed assertion of all that, where there is one.
     pub assertion: Option<AssertionSettings>,
     /// The field that carries the identity provider's access token, where the upstream wants it.
@@ -248,6 +250,7 @@ impl Default for HandoffSettings {
             user: HeaderName::from_static("x-vestibule-user"),
             customer: HeaderName::from_static("x-vestibule-customer"),
             email: HeaderName::from_static("x-vestibule-email"),
+            client: HeaderName::from_static("x-vestibule-client"),
             assertion: None,
             access_token: None,
             thingsboard: None,

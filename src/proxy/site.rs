@@ -12,6 +12,7 @@ use super::gateway::Next;
 use super::limits::Lanes;
 use crate::access::{ClientContext, RequestFacts, device_word};
 use crate::login::access_tokens::AccessTokens;
+use crate::login::bearer::Bearers;
 use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::session::Sessions;
@@ -27,6 +28,8 @@ pub(super) struct Site {
     pub(super) user_tokens: Option<Arc<UserTokens>>,
     /// The identity providers' access tokens, where an upstream wants them.
     pub(super) access_tokens: Option<Arc<AccessTokens>>,
+    /// Judges bearer tokens, where any issuer's count.
+    pub(super) bearers: Option<Arc<Bearers>>,
 }
 
 impl Site {

@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::gateway::Gateway;
 use super::patience::Patience;
 use super::settings::HostSettings;
+use crate::access::{ApiClient, BearerStanding, Caller, ClientAccount, Permit};
 use crate::session::SessionStanding;
 
 /// How often the session of a request under way is looked at: often enough that, with the second
@@ -27,14 +28,20 @@ tokio::task_local! {
 /// What belongs to one request but not to the proxy library.
 pub(super) struct RequestScope {
     connection: Arc<Connection>,
-    session: OnceLock<WatchedSession>,
+    watched: OnceLock<Watched>,
 }
 
-/// The session under which a request was let pass.
-#[derive(Debug)]
-struct WatchedSession {
-    cookie: Box<str>,
+/// By what a request was let pass.
+struct Watched {
+    proof: Proof,
     host: Arc<HostSettings>,
+}
+
+enum Proof {
+    /// A session's cookie.
+    Cookie(Box<str>),
+    /// A bearer token.
+    Token(Arc<ApiClient>),
 }
 
 impl RequestScope {
@@ -51,7 +58,7 @@ impl RequestScope {
         next_look.move_to(Instant::now() + LOOK_EVERY);
         let scope = Arc::new(Self {
             connection: Arc::clone(connection),
-            session: OnceLock::new(),
+            watched: OnceLock::new(),
         });
         let watch = Arc::clone(&scope);
         CURRENT
@@ -78,32 +85,69 @@ impl RequestScope {
         &self.connection
     }
 
-    /// From here on the request stands and falls with this session.
-    pub(super) fn depends_on(&self, cookie: &str, host: &Arc<HostSettings>) {
+    /// From here on the request stands and falls with the session or the token that let it pass.
+    pub(super) fn depends_on(
+        &self,
+        permit: &Permit,
+        cookie: Option<&str>,
+        host: &Arc<HostSettings>,
+    ) {
+        let proof = match (permit.who(), cookie) {
+            (Some(Caller::Session(_)), Some(cookie)) => Proof::Cookie(cookie.into()),
+            (Some(Caller::Client(client)), _) => Proof::Token(Arc::clone(client)),
+            _ => return,
+        };
+        let host = Arc::clone(host);
         // A request is decided once; a second call has nothing to add.
-        let _ = self.session.set(WatchedSession {
-            cookie: cookie.into(),
-            host: Arc::clone(host),
-        });
+        let _ = self.watched.set(Watched { proof, host });
     }
 
     async fn session_ends(&self, gateway: &Gateway, next_look: &mut Patience) {
         loop {
             next_look.end().await;
             next_look.move_to(Instant::now() + LOOK_EVERY);
-            let Some(WatchedSession { cookie, host }) = self.session.get() else {
-                continue;
-            };
-            // It was let in once; the network's caps are for those who are not yet.
-            match gateway.standing(Some(cookie), host, None).await {
-                SessionStanding::Live(_)
-                | SessionStanding::NeedsRefresh(_)
-                | SessionStanding::StoreDown => {}
-                SessionStanding::Absent
-                | SessionStanding::Pending(_)
-                | SessionStanding::Expired
-                | SessionStanding::Unreadable => return,
+            if let Some(watched) = self.watched.get()
+                && watched.is_over(gateway).await
+            {
+                return;
             }
         }
+    }
+}
+
+impl Watched {
+    async fn is_over(&self, gateway: &Gateway) -> bool {
+        // It was let in once; the network's caps are for those who are not yet.
+        match &self.proof {
+            Proof::Cookie(cookie) => {
+                let standing = gateway.standing(Some(cookie), &self.host, None).await;
+                match standing {
+                    SessionStanding::Live(_)
+                    | SessionStanding::NeedsRefresh(_)
+                    | SessionStanding::StoreDown => false,
+                    SessionStanding::Absent
+                    | SessionStanding::Pending(_)
+                    | SessionStanding::Expired
+                    | SessionStanding::Unreadable => true,
+                }
+            }
+            Proof::Token(before) => match gateway.site(&self.host) {
+                Ok(site) => has_lost(before, gateway.still(site, before).await),
+                Err(_) => false,
+            },
+        }
+    }
+}
+
+/// Whether a program is not any more who it was.
+fn has_lost(before: &ApiClient, standing: BearerStanding) -> bool {
+    match standing {
+        BearerStanding::Good(client) => match client.account {
+            ClientAccount::Live(_) => false,
+            ClientAccount::None => before.account().is_some(),
+            ClientAccount::Closed => true,
+        },
+        BearerStanding::Unknown => false,
+        BearerStanding::Bad => true,
     }
 }

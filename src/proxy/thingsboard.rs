@@ -17,11 +17,11 @@ use super::context::{Outcome, RequestContext};
 use super::gateway::{Gateway, Next};
 use super::settings::{ClosedWays, HandoffSettings};
 use super::site::Site;
-use crate::access::{RequestFacts, RequestKind, ReturnTo, rule_for};
+use crate::access::{Caller, RequestFacts, RequestKind, ReturnTo};
 use crate::paths;
 use crate::platform::UserTokens;
 use crate::platform::tokens::{HeldToken, NoToken, Wanted};
-use crate::policy::{HandOff, Policy, Rule};
+use crate::policy::{HandOff, Rule};
 use crate::session::OpenSession;
 use crate::session::cookie::{self, HANDED_COOKIE};
 
@@ -135,11 +135,10 @@ impl Site {
     pub(super) fn in_its_place(
         &self,
         request: &RequestHeader,
-        (facts, policy): (&RequestFacts, &Policy),
+        (facts, rule): (&RequestFacts, &Rule),
         ctx: &mut RequestContext,
     ) -> Option<Result<Next, Problem>> {
         let closed = ctx.upstream.as_ref()?.handoff().thingsboard()?;
-        let rule = rule_for(facts, policy)?;
         if !rule.hands_off(HandOff::ThingsBoard) {
             return None;
         }
@@ -168,7 +167,9 @@ impl Gateway {
         if facts.path.as_str().starts_with(API) {
             let held = self.its_token(tokens, &who.clone(), ctx).await?;
             ctx.user_token = Some(held);
-        } else if let Some(place) = to_be_signed_in(request, facts, who) {
+        } else if let Some(session) = who.session()
+            && let Some(place) = to_be_signed_in(request, facts, session)
+        {
             ctx.outcome = Outcome::Page;
             return Ok(Next::Answer(Answer::hand_off(&place)));
         }
@@ -178,10 +179,10 @@ impl Gateway {
     async fn its_token(
         &self,
         tokens: &Arc<UserTokens>,
-        who: &OpenSession,
+        who: &Caller,
         ctx: &RequestContext,
     ) -> Result<Arc<HeldToken>, Problem> {
-        if let Some((held, is_due)) = tokens.ready(who.key.as_str()) {
+        if let Some((held, is_due)) = tokens.ready(who.key()) {
             if is_due {
                 let fetching = fetch(tokens, who, Wanted::Lasting);
                 self.fetching.start(fetching);
@@ -207,32 +208,36 @@ impl Gateway {
         let (Some(site), Some(who)) = (site, who) else {
             return;
         };
-        if let (Some(tokens), Some(held)) = (&site.access_tokens, &ctx.access_token) {
-            tokens.give_up(who, held);
+        if let (Some(tokens), Some(held), Some(session)) =
+            (&site.access_tokens, &ctx.access_token, who.session())
+        {
+            tokens.give_up(session, held);
         }
         if let (Some(tokens), Some(held)) = (&site.user_tokens, &ctx.user_token) {
-            tokens.give_up(who.key.as_str(), held);
+            tokens.give_up(who.key(), held);
         }
     }
 }
 
-/// The session whose token a request is to carry; none where it carries none.
-fn whose_token(ctx: &RequestContext) -> Option<&OpenSession> {
+/// Whose token a request is to carry; none where it carries none.
+fn whose_token(ctx: &RequestContext) -> Option<&Caller> {
     ctx.upstream.as_ref()?.handoff().thingsboard()?;
     let permit = ctx.permit.as_ref()?;
     let is_wanted = permit.rule().hands_off(HandOff::ThingsBoard);
-    permit.who().filter(|_| is_wanted)
+    permit
+        .who()
+        .filter(|who| is_wanted && who.account().is_some())
 }
 
 fn fetch(
     tokens: &Arc<UserTokens>,
-    who: &OpenSession,
+    who: &Caller,
     wanted: Wanted,
 ) -> impl Future<Output = Result<Arc<HeldToken>, NoToken>> + Send + 'static {
     let (tokens, who) = (Arc::clone(tokens), who.clone());
     async move {
-        let account = who.record.account().ok_or(NoToken::Refused)?;
-        tokens.fetch(who.key.as_str(), account, wanted).await
+        let account = who.account().ok_or(NoToken::Refused)?;
+        tokens.fetch(who.key(), account, wanted).await
     }
 }
 

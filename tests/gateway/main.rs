@@ -17,6 +17,10 @@ mod access_tokens;
 #[cfg(test)]
 mod account_recheck;
 #[cfg(test)]
+mod api_client_attacks;
+#[cfg(test)]
+mod api_clients;
+#[cfg(test)]
 mod callback_attacks;
 #[cfg(test)]
 mod certified_provider;

@@ -10,10 +10,22 @@ const PROFILE = [
   'groups', 'roles', 'department', 'organization_code', 'company', 'vat_number', 'country',
 ];
 
-async function signingKey() {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
-  return { ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256', kid: crypto.randomUUID() };
+async function signingKey(alg) {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { ...(await exportJWK(privateKey)), use: 'sig', alg, kid: crypto.randomUUID() };
 }
+
+// The first signs ID tokens, the second access tokens for APIs.
+const signingKeys = () => Promise.all([signingKey('RS256'), signingKey('ES256')]);
+
+// Tokens for an API whose name has `opaque` in it are opaque, those for others are signed (RFC 9068).
+const api = (audience, life) => ({
+  audience,
+  scope: 'read write admin',
+  accessTokenFormat: audience.includes('opaque') ? 'opaque' : 'jwt',
+  accessTokenTTL: life,
+  jwt: { sign: { alg: 'ES256' } },
+});
 
 export class Issuer {
   clients = [];
@@ -27,7 +39,7 @@ export class Issuer {
     issuer.life = life;
     issuer.conform = conform;
     issuer.endSession = endSession;
-    issuer.keys = [await signingKey()];
+    issuer.keys = await signingKeys();
     issuer.cookieKeys = [crypto.randomUUID()];
     issuer.server = createServer((request, response) => issuer.provider.callback()(request, response));
     await new Promise((listening) => issuer.server.listen(port, '127.0.0.1', listening));
@@ -48,7 +60,7 @@ export class Issuer {
 
   // The old key is gone at once, as after a compromise.
   async rotateKeys() {
-    this.keys = [await signingKey()];
+    this.keys = await signingKeys();
     this.build();
   }
 
@@ -67,7 +79,13 @@ export class Issuer {
       jwks: { keys: this.keys },
       cookies: { keys: this.cookieKeys },
       conformIdTokenClaims: this.conform,
-      features: { rpInitiatedLogout: { enabled: this.endSession }, revocation: { enabled: true } },
+      features: {
+        rpInitiatedLogout: { enabled: this.endSession },
+        revocation: { enabled: true },
+        clientCredentials: { enabled: true },
+        introspection: { enabled: true, allowedPolicy: () => true },
+        resourceIndicators: { enabled: true, getResourceServerInfo: (_, resource) => api(resource, this.life) },
+      },
       scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
       claims: {
         openid: ['sub'],
@@ -95,6 +113,27 @@ export class Issuer {
       await next();
       if (context.path === '/token/revocation' && context.status === 200) this.revoked += 1;
     });
+  }
+
+  // An access token of a person's, as some client of theirs has it.
+  async accessToken({ login, client_id: clientId, audience, scope, life = this.life }) {
+    const { AccessToken, Client, Grant, ResourceServer } = this.provider;
+    const grant = new Grant({ clientId, accountId: login });
+    grant.addResourceScope(audience, scope);
+    const token = new AccessToken({
+      accountId: login,
+      client: await Client.find(clientId),
+      grantId: await grant.save(),
+      gty: 'authorization_code',
+      scope,
+      expiresIn: life,
+    });
+    token.resourceServer = new ResourceServer(audience, api(audience, life));
+    return { token: await token.save() };
+  }
+
+  async revoke({ token }) {
+    await (await this.provider.AccessToken.find(token)).destroy();
   }
 
   account(login) {

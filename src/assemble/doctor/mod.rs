@@ -66,6 +66,7 @@ pub async fn examine(settings: Settings) -> Vec<Finding> {
         store,
         keys,
         providers,
+        api_issuers,
         sites,
         mail,
         hooks,
@@ -80,6 +81,7 @@ pub async fn examine(settings: Settings) -> Vec<Finding> {
         all.push(in_time("sessions", stores::redis(redis)).await);
     }
     all.extend(neighbours::providers(providers).await);
+    all.extend(neighbours::api_issuers(api_issuers).await);
     let want_tokens = want_tokens(&proxy.upstreams);
     for (site, database) in sites.into_iter().zip(&databases) {
         let of_site = |found: Finding| match &site.part {

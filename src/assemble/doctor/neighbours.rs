@@ -14,7 +14,7 @@ use crate::config::MailSettings;
 use crate::database::DatabaseAddress;
 use crate::hooks::HookSettings;
 use crate::identity::EmailAddress;
-use crate::login::openid::{OpenIdProvider, OpenIdSettings};
+use crate::login::openid::{ApiIssuer, ApiIssuerSettings, OpenIdProvider, OpenIdSettings};
 use crate::mail::smtp::SmtpCourier;
 use crate::outbound::{AnswerLimits, Outbound, OutboundError};
 use crate::platform::{Platform, PlatformError, PlatformKind, PlatformSettings};
@@ -72,6 +72,43 @@ async fn provider(settings: OpenIdSettings) -> Finding {
             Finding::wrong(what, with_causes(&*error), fix)
         }
     }
+}
+
+/// Each issuer of bearer tokens.
+pub(super) async fn api_issuers(all: Vec<ApiIssuerSettings>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for settings in all {
+        let what = format!("api issuer {}", settings.id);
+        found.push(in_time(&what, api_issuer(settings)).await);
+    }
+    found
+}
+
+async fn api_issuer(settings: ApiIssuerSettings) -> Finding {
+    let what = format!("api issuer {}", settings.id);
+    let (issuer, audiences) = (settings.issuer.to_string(), settings.audiences.join(", "));
+    let outbound = match outbound(&settings.roots) {
+        Ok(outbound) => outbound,
+        Err(error) => {
+            let fix = "see the file that `ca` names";
+            return Finding::wrong(what, with_causes(&error), fix);
+        }
+    };
+    let asks = settings.introspection.is_some();
+    let api_issuer = ApiIssuer::new(settings, outbound, Arc::new(SystemClock));
+    if let Err(error) = api_issuer.look().await {
+        let fix = format!(
+            "open {}/.well-known/openid-configuration from this machine, and compare `issuer`",
+            issuer.trim_end_matches('/')
+        );
+        return Finding::wrong(what, with_causes(&*error), fix);
+    }
+    let asked = if asks { ", lets the gateway ask" } else { "" };
+    if asks && let Err(error) = api_issuer.try_asking().await {
+        let fix = "correct `introspection` in [[api_issuer]]: client id, secret, how it is sent";
+        return Finding::wrong(what, with_causes(&error), fix);
+    }
+    Finding::fine(what, format!("{issuer}, for {audiences}{asked}"))
 }
 
 /// The provider's `Date` against ours; nothing where it says none.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::Ground;
 use crate::access::path::CanonicalPath;
-use crate::access::{RequestFacts, RequestKind, Verdict, decide};
+use crate::access::{RequestFacts, RequestKind, Standing, Verdict, decide, rule_for};
 use crate::clock::Timestamp;
 use crate::identity::{Account, PlatformId, UserId, VerifiedIdentity};
 use crate::paths;
@@ -30,8 +30,13 @@ pub fn explain(
         text.push_str("The path is the gateway's own and is never forwarded.\n");
         return Ok(text);
     }
-    let rules = &ground.policy.rules;
-    let rule = rules.choose(&facts.host, path, facts.method.as_str());
+    let rule = match rule_for(&facts, &ground.policy) {
+        Ok(rule) => rule,
+        Err(refusal) => {
+            let _ = writeln!(text, "Everybody: refused: {refusal}");
+            return Ok(text);
+        }
+    };
     text.push_str(&describe(rule));
     let upstreams = &ground.settings.proxy.upstreams;
     if let Some(upstream) = upstream_for(upstreams, &facts.host, path) {
@@ -42,11 +47,11 @@ pub fn explain(
             return Ok(text);
         }
     }
-    let stranger = decide(&facts, &SessionStanding::Absent, &ground.policy);
+    let judge = |standing| decide(&facts, rule, &Standing::Session(standing), &ground.policy);
+    let stranger = judge(SessionStanding::Absent);
     let _ = writeln!(text, "A stranger: {}", spoken(&stranger));
     if let Some(identity) = identity {
-        let standing = SessionStanding::Live(session(identity, ground));
-        let verdict = decide(&facts, &standing, &ground.policy);
+        let verdict = judge(SessionStanding::Live(session(identity, ground)));
         let _ = writeln!(text, "Signed in with these claims: {}", spoken(&verdict));
     }
     Ok(text)
@@ -111,6 +116,13 @@ fn spoken(verdict: &Verdict) -> String {
         Verdict::Forward(_) => "forwarded, as nobody".to_owned(),
         Verdict::LogIn(_) => "sent to the login page (programs get 401)".to_owned(),
         Verdict::Challenge => "401".to_owned(),
+        Verdict::RefuseToken => "401: the token is not good here".to_owned(),
+        Verdict::WidenScope(rule) => {
+            format!(
+                "403: the token needs the scopes {}",
+                rule.tokens.scopes.join(" ")
+            )
+        }
         Verdict::Onboard(_) => "sent to the registration page".to_owned(),
         Verdict::DoFirst(Duty::Accept, _) => "sent to the agreements first".to_owned(),
         Verdict::DoFirst(Duty::Verify, _) => "sent to the confirmation of data first".to_owned(),

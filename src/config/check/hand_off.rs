@@ -24,6 +24,7 @@ impl Check<'_> {
             user,
             customer,
             email,
+            client,
             assertion,
             access_token,
             thingsboard,
@@ -33,6 +34,7 @@ impl Check<'_> {
             (user, &mut settings.user),
             (customer, &mut settings.customer),
             (email, &mut settings.email),
+            (client, &mut settings.client),
         ];
         let mut seen = Vec::new();
         for (name, setting) in names {

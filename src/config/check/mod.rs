@@ -1,6 +1,7 @@
 //! What the values of `vestibule.toml` mean together: every mistake, and the settings of each
 //! slice. Sections are taken apart field by field, so that a new field cannot stay unchecked.
 
+mod api_issuers;
 mod captcha;
 mod door;
 mod hand_off;
@@ -66,6 +67,7 @@ impl Check<'_> {
             store,
             keys,
             identity_provider,
+            api_issuer,
             platform,
             mail,
             hooks,
@@ -86,6 +88,7 @@ impl Check<'_> {
         let keys = self.keys(keys, (store.as_ref(), is_shared));
         let mut providers = self.providers(identity_provider);
         keep_access_tokens(&mut providers, upstreams.as_deref());
+        let api_issuers = self.api_issuers(api_issuer, &hosts, &providers);
         let mail = self.mail(mail.as_ref());
         let hooks = self.hooks(hooks.as_ref());
         let captchas = self.captchas(captcha);
@@ -107,6 +110,7 @@ impl Check<'_> {
             store: store?,
             keys: keys?,
             providers,
+            api_issuers,
             sites: sites?,
             mail: mail?,
             hooks: hooks?,

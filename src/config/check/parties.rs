@@ -103,7 +103,7 @@ impl Check<'_> {
     }
 
     /// The issuer exactly as it is written: it is compared octet by octet with that of tokens.
-    fn issuer(&mut self, issuer: &Parsed<Url>) -> Sound<Issuer> {
+    pub(super) fn issuer(&mut self, issuer: &Parsed<Url>) -> Sound<Issuer> {
         let url = self.findings.take(issuer)?;
         if !is_secure(&url) {
             let message = "an issuer is asked by https only, except on this machine";
@@ -122,7 +122,7 @@ impl Check<'_> {
         Some(Issuer::new(text))
     }
 
-    fn algorithms(&mut self, names: Option<&At<Vec<String>>>) -> Option<Vec<Algorithm>> {
+    pub(super) fn algorithms(&mut self, names: Option<&At<Vec<String>>>) -> Option<Vec<Algorithm>> {
         let names = names?;
         let mut known = Vec::new();
         for name in &names.value {
@@ -130,7 +130,7 @@ impl Check<'_> {
                 known.push(algorithm);
                 continue;
             }
-            let message = format!("`{name}` is no algorithm for ID tokens here");
+            let message = format!("`{name}` is no algorithm for tokens here");
             let all = Algorithm::ALL.map(Algorithm::name).join(", ");
             self.findings
                 .error(&names.span, message, format!("use some of {all}"));

@@ -147,6 +147,8 @@ pub struct HandOff {
     pub customer: Option<Parsed<HeaderName>>,
     /// The e-mail address, where there is one. Default: `X-Vestibule-Email`.
     pub email: Option<Parsed<HeaderName>>,
+    /// The client id of a program that came with a bearer token. Default: `X-Vestibule-Client`.
+    pub client: Option<Parsed<HeaderName>>,
     /// A signed token that says all this and more, for upstreams that others can reach as well;
     /// see `docs/hand-off.md`. Default: none.
     pub assertion: Option<At<AssertionTable>>,

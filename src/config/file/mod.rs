@@ -1,6 +1,7 @@
 //! The shape of `vestibule.toml`: the installation. Every field's documentation is also its entry
 //! in the JSON Schema and in `docs/configuration.md`.
 
+mod api_issuer;
 mod captcha;
 mod door;
 mod platform;
@@ -17,6 +18,7 @@ use url::Url;
 use crate::operator_file::{At, Mailbox, OneOrMany, Parsed};
 use crate::roster::MatchBy;
 
+pub use api_issuer::{ApiIssuer, Introspection, TokenTypeWord};
 pub use captcha::Captcha;
 pub use door::{
     AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Listen, OwnWayIn,
@@ -47,6 +49,9 @@ pub struct VestibuleFile {
     pub keys: Keys,
     /// The identity providers, at least one. With more than one, people choose.
     pub identity_provider: At<Vec<IdentityProvider>>,
+    /// Issuers of the bearer tokens with which programs come; without one, they need a session.
+    #[serde(default)]
+    pub api_issuer: Vec<ApiIssuer>,
     /// The platform, seen as something that holds customers and users; or several, each with hosts
     /// of its own. Default: the builtin one.
     pub platform: Option<OneOrMany<Platform>>,

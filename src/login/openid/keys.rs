@@ -1,8 +1,8 @@
 //! A provider's public keys (RFC 7517): read strictly, found by a plain look-up, used to check
 //! signatures (pure).
 
-use openidconnect::JsonWebKey as _;
-use openidconnect::core::{CoreJsonCurveType, CoreJsonWebKey, CoreJwsSigningAlgorithm};
+use jsonwebtoken::crypto::verify;
+use jsonwebtoken::{Algorithm as Registered, DecodingKey};
 use serde_json::{Map, Value};
 
 use super::super::jwt::{Algorithm, TokenProblem, UnverifiedToken};
@@ -39,20 +39,36 @@ impl Family {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct PublicKey {
     id: Option<String>,
     family: Family,
     /// The one algorithm that it is for, where it says.
     algorithm: Option<Algorithm>,
-    key: CoreJsonWebKey,
+    key: DecodingKey,
+    /// Digest of the key itself.
+    print: String,
 }
 
-/// The keys of a provider; never empty.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        let told = |one: &Self| (one.family, one.algorithm);
+        self.id == other.id && told(self) == told(other) && self.print == other.print
+    }
+}
+
+impl Eq for PublicKey {}
+
+/// The keys of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySet(Vec<PublicKey>);
 
 impl KeySet {
+    /// No keys, of somebody who signs nothing.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Reads a key set and keeps the keys that can check signatures; none when there is no such
     /// key. What cannot be understood is left out, as RFC 7517, section 5 has it.
     pub fn parse(document: &[u8]) -> Option<Self> {
@@ -70,13 +86,12 @@ impl KeySet {
     /// Checks a token's signature with the one key that is its own.
     pub fn check(&self, token: &UnverifiedToken<'_>) -> Result<(), TokenProblem> {
         let key = self.find(token.key_id.as_deref(), token.algorithm)?;
-        key.key
-            .verify_signature(
-                &signing_algorithm(token.algorithm),
-                token.signed,
-                &token.signature,
-            )
-            .map_err(|_| TokenProblem::Signature)
+        let signature = seal::to_base64(&token.signature);
+        let algorithm = registered(token.algorithm);
+        match verify(&signature, token.signed, &key.key, algorithm) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(TokenProblem::Signature),
+        }
     }
 
     /// Two keys of one id and family are as good as none: which one is meant cannot be known.
@@ -106,13 +121,14 @@ impl PublicKey {
             None => None,
             Some(id) => Some(id.as_str()?.to_owned()),
         };
-        let (family, key) = parse_material(key)?;
+        let (family, material) = Material::parse(key)?;
         let fits = algorithm.is_none_or(|algorithm| Family::of(algorithm) == family);
         fits.then_some(Self {
             id,
             family,
             algorithm,
-            key,
+            key: material.key()?,
+            print: material.print(),
         })
     }
 }
@@ -125,36 +141,48 @@ fn allows_checking(key: &Map<String, Value>) -> bool {
     }
 }
 
-fn parse_material(key: &Map<String, Value>) -> Option<(Family, CoreJsonWebKey)> {
-    let text = |name: &str| key.get(name).and_then(Value::as_str);
-    let octets = |name: &str| seal::from_base64(text(name)?);
-    match (text("kty")?, text("crv")) {
-        ("RSA", _) => {
-            let (modulus, exponent) = (octets("n")?, octets("e")?);
-            let size = modulus.iter().skip_while(|octet| **octet == 0).count();
-            let is_sound = RSA_MODULUS.contains(&size) && is_exponent(&exponent);
-            is_sound.then(|| {
-                (
-                    Family::Rsa,
-                    CoreJsonWebKey::new_rsa(modulus, exponent, None),
-                )
-            })
+/// What a key consists of.
+enum Material {
+    Rsa(Vec<u8>, Vec<u8>),
+    Ec(Vec<u8>, Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+impl Material {
+    fn parse(key: &Map<String, Value>) -> Option<(Family, Self)> {
+        let text = |name: &str| key.get(name).and_then(Value::as_str);
+        let octets = |name: &str| seal::from_base64(text(name)?);
+        Some(match (text("kty")?, text("crv")) {
+            ("RSA", _) => {
+                let modulus = octets("n")?.into_iter().skip_while(|octet| *octet == 0);
+                let (modulus, exponent) = (modulus.collect::<Vec<u8>>(), octets("e")?);
+                let is_sound = RSA_MODULUS.contains(&modulus.len()) && is_exponent(&exponent);
+                let key = Self::Rsa(modulus, exponent);
+                (Family::Rsa, is_sound.then_some(key)?)
+            }
+            ("EC", Some("P-256")) => (Family::P256, Self::Ec(octets("x")?, octets("y")?)),
+            ("EC", Some("P-384")) => (Family::P384, Self::Ec(octets("x")?, octets("y")?)),
+            ("OKP", Some("Ed25519")) => (Family::Ed25519, Self::Ed25519(octets("x")?)),
+            _ => return None,
+        })
+    }
+
+    fn key(&self) -> Option<DecodingKey> {
+        match self {
+            Self::Rsa(n, e) => Some(DecodingKey::from_rsa_raw_components(n, e)),
+            Self::Ec(x, y) => {
+                DecodingKey::from_ec_components(&seal::to_base64(x), &seal::to_base64(y)).ok()
+            }
+            Self::Ed25519(x) => DecodingKey::from_ed_components(&seal::to_base64(x)).ok(),
         }
-        ("EC", Some("P-256")) => {
-            let key =
-                CoreJsonWebKey::new_ec(octets("x")?, octets("y")?, CoreJsonCurveType::P256, None);
-            Some((Family::P256, key))
-        }
-        ("EC", Some("P-384")) => {
-            let key =
-                CoreJsonWebKey::new_ec(octets("x")?, octets("y")?, CoreJsonCurveType::P384, None);
-            Some((Family::P384, key))
-        }
-        ("OKP", Some("Ed25519")) => {
-            let key = CoreJsonWebKey::new_okp(octets("x")?, CoreJsonCurveType::Ed25519, None);
-            Some((Family::Ed25519, key))
-        }
-        _ => None,
+    }
+
+    fn print(&self) -> String {
+        let (one, other) = match self {
+            Self::Rsa(one, other) | Self::Ec(one, other) => (one, other.as_slice()),
+            Self::Ed25519(only) => (only, &[][..]),
+        };
+        seal::digest_parts(&[&seal::to_base64(one), &seal::to_base64(other)])
     }
 }
 
@@ -168,17 +196,17 @@ fn is_exponent(octets: &[u8]) -> bool {
     number.is_some_and(|number| number >= 3 && number % 2 == 1)
 }
 
-const fn signing_algorithm(algorithm: Algorithm) -> CoreJwsSigningAlgorithm {
+const fn registered(algorithm: Algorithm) -> Registered {
     match algorithm {
-        Algorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
-        Algorithm::Rs384 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
-        Algorithm::Rs512 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
-        Algorithm::Ps256 => CoreJwsSigningAlgorithm::RsaSsaPssSha256,
-        Algorithm::Ps384 => CoreJwsSigningAlgorithm::RsaSsaPssSha384,
-        Algorithm::Ps512 => CoreJwsSigningAlgorithm::RsaSsaPssSha512,
-        Algorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
-        Algorithm::Es384 => CoreJwsSigningAlgorithm::EcdsaP384Sha384,
-        Algorithm::EdDsa => CoreJwsSigningAlgorithm::EdDsa,
+        Algorithm::Rs256 => Registered::RS256,
+        Algorithm::Rs384 => Registered::RS384,
+        Algorithm::Rs512 => Registered::RS512,
+        Algorithm::Ps256 => Registered::PS256,
+        Algorithm::Ps384 => Registered::PS384,
+        Algorithm::Ps512 => Registered::PS512,
+        Algorithm::Es256 => Registered::ES256,
+        Algorithm::Es384 => Registered::ES384,
+        Algorithm::EdDsa => Registered::EdDSA,
     }
 }
 

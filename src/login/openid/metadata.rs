@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::provider::ProviderError;
+use super::standing::Published;
 use crate::identity::Issuer;
 use crate::outbound::is_secure;
 
@@ -75,23 +76,51 @@ pub fn address(issuer: &Issuer) -> Option<Url> {
     Url::parse(&format!("{base}/.well-known/openid-configuration")).ok()
 }
 
-impl Metadata {
-    /// Reads metadata and judges it.
-    pub fn parse(document: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
-        let plain: Value = serde_json::from_slice(document).map_err(ProviderError::Metadata)?;
-        let named = plain
-            .get("issuer")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if named != issuer.as_str() {
-            return Err(ProviderError::ForeignMetadata {
-                found: named.chars().take(200).collect(),
-            });
-        }
+/// A document in which an issuer describes itself, and nobody else.
+pub fn own_document(document: &[u8], issuer: &Issuer) -> Result<Value, ProviderError> {
+    let plain: Value = serde_json::from_slice(document).map_err(ProviderError::Metadata)?;
+    let named = plain
+        .get("issuer")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if named != issuer.as_str() {
+        return Err(ProviderError::ForeignMetadata {
+            found: named.chars().take(200).collect(),
+        });
+    }
+    Ok(plain)
+}
+
+impl Published for Metadata {
+    fn addresses(issuer: &Issuer) -> Vec<Url> {
+        address(issuer).into_iter().collect()
+    }
+
+    fn parse(document: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
+        let plain = own_document(document, issuer)?;
         let full: FullMetadata = serde_json::from_value(plain).map_err(ProviderError::Metadata)?;
         Self::judge(full)
     }
 
+    /// A protection that was there stays, whatever the provider says later.
+    fn following(self, before: Option<&Self>) -> Self {
+        let Some(before) = before else {
+            return self;
+        };
+        report_changes(before, &self);
+        let names_issuer = self.names_issuer || before.names_issuer;
+        Self {
+            names_issuer,
+            ..self
+        }
+    }
+
+    fn keys_at(&self) -> Option<&Url> {
+        Some(&self.jwks_uri)
+    }
+}
+
+impl Metadata {
     fn judge(full: FullMetadata) -> Result<Self, ProviderError> {
         let token = full.token_endpoint().ok_or(ProviderError::Incomplete {
             what: "token_endpoint",
@@ -138,21 +167,6 @@ impl Metadata {
             },
             full,
         })
-    }
-
-    /// This metadata as the successor of `before`: a protection that was there stays, whatever
-    /// the provider says later.
-    #[must_use]
-    pub fn following(self, before: Option<&Self>) -> Self {
-        let Some(before) = before else {
-            return self;
-        };
-        report_changes(before, &self);
-        let names_issuer = self.names_issuer || before.names_issuer;
-        Self {
-            names_issuer,
-            ..self
-        }
     }
 }
 

@@ -4,11 +4,13 @@
 //! afterwards takes nothing with it: known metadata and keys go on being used.
 
 mod exchange;
+mod introspection;
 mod keys;
 mod metadata;
 mod revocation;
 mod settings;
 mod standing;
+mod token_issuer;
 
 use std::sync::Arc;
 
@@ -32,7 +34,9 @@ use exchange::Conversation;
 use metadata::Metadata;
 use standing::Standing;
 
+pub use introspection::IntrospectionSettings;
 pub use settings::{ClientAuthentication, EmailTrust, OpenIdSettings, OpenIdSettingsProblem};
+pub use token_issuer::{ApiIssuer, ApiIssuerSettings};
 
 /// Longer ID tokens are no hint at logout: many servers take addresses of 8 KiB at most.
 const MAX_HINT: usize = 6 * 1024;
@@ -69,37 +73,14 @@ impl OpenIdProvider {
     /// Finds metadata and keys, tries again with growing pauses, and looks for changes once in a
     /// while. Never ends; to be spawned and aborted.
     pub async fn keep_up(self: Arc<Self>) {
-        let mut failures = 0_u32;
-        loop {
-            let outcome = self.standing.renew(&self.source()).await;
-            self.report(&outcome, failures);
-            failures = match outcome {
-                Ok(()) => 0,
-                Err(_) => failures.saturating_add(1),
-            };
-            tokio::time::sleep(standing::pause(failures)).await;
-        }
+        self.standing
+            .keep_up(&self.settings.id, || self.source())
+            .await;
     }
 
     /// Finds metadata and keys once.
     pub async fn look(&self) -> Result<(), Arc<ProviderError>> {
         self.standing.renew(&self.source()).await
-    }
-
-    /// Says when a provider is lost and when it is found, not at every try between.
-    fn report(&self, outcome: &Result<(), Arc<ProviderError>>, failures: u32) {
-        match outcome {
-            Ok(()) if failures > 0 => {
-                tracing::info!(provider = %self.settings.id, "the identity provider is found");
-            }
-            Err(reason) if failures == 0 => self.report_lost(reason),
-            _ => {}
-        }
-    }
-
-    fn report_lost(&self, reason: &ProviderError) {
-        let reason: &dyn std::error::Error = reason;
-        tracing::warn!(provider = %self.settings.id, reason, "the identity provider cannot be asked");
     }
 
     fn source(&self) -> standing::Source<'_> {

@@ -74,7 +74,7 @@ impl Conversation<'_> {
 }
 
 /// `client_secret_basic` (RFC 6749, section 2.3.1).
-fn basic(client_id: &str, secret: &SecretString) -> Result<HeaderValue, ProviderError> {
+pub(super) fn basic(client_id: &str, secret: &SecretString) -> Result<HeaderValue, ProviderError> {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose_secret()));
     let field = format!("Basic {}", to_padded_base64(pair.as_bytes()));

@@ -2,6 +2,7 @@
 //! what is known is never given up for something worse.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,9 +13,9 @@ use url::Url;
 
 use super::super::provider::{ProviderError, Readiness};
 use super::keys::KeySet;
-use super::metadata::{self, Metadata};
+use super::metadata::Metadata;
 use crate::clock::Timestamp;
-use crate::identity::Issuer;
+use crate::identity::{Issuer, ProviderId};
 use crate::outbound::{AnswerLimits, Outbound};
 
 /// The largest metadata and key set, octets.
@@ -29,7 +30,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const KEY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long to wait before the next look, after that many failures in a row.
-pub fn pause(failures: u32) -> Duration {
+fn pause(failures: u32) -> Duration {
     match failures {
         0 => RENEWAL,
         count => SHORTEST_PAUSE
@@ -51,21 +52,50 @@ pub struct Source<'provider> {
     pub now: Timestamp,
 }
 
+/// What an issuer publishes of itself, as far as somebody needs it.
+pub trait Published: Clone + Send + Sync {
+    /// Where it may be published, the likelier place first.
+    fn addresses(issuer: &Issuer) -> Vec<Url>;
+
+    /// Reads it and judges it.
+    fn parse(document: &[u8], issuer: &Issuer) -> Result<Self, ProviderError>;
+
+    /// This as the successor of `before`.
+    #[must_use]
+    fn following(self, before: Option<&Self>) -> Self;
+
+    /// Where the keys are; none where nothing is signed.
+    fn keys_at(&self) -> Option<&Url>;
+}
+
 /// What is known of a provider.
 #[derive(Debug)]
-pub struct Known {
+pub struct Known<P = Metadata> {
     /// Its metadata.
-    pub metadata: Metadata,
+    pub metadata: P,
     /// Its keys.
     pub keys: KeySet,
 }
 
 /// What is known of a provider, if anything, and when it was last asked.
-#[derive(Debug, Default)]
-pub struct Standing {
-    known: ArcSwapOption<Known>,
+#[derive(Debug)]
+pub struct Standing<P = Metadata> {
+    known: ArcSwapOption<Known<P>>,
+    /// How often the keys have become others.
+    key_changes: AtomicU64,
     last_failure: ArcSwapOption<ProviderError>,
     trying: Mutex<Tries>,
+}
+
+impl<P> Default for Standing<P> {
+    fn default() -> Self {
+        Self {
+            known: ArcSwapOption::empty(),
+            key_changes: AtomicU64::new(0),
+            last_failure: ArcSwapOption::empty(),
+            trying: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,9 +104,9 @@ struct Tries {
     keys_at: Option<Timestamp>,
 }
 
-impl Standing {
+impl<P: Published> Standing<P> {
     /// What is known.
-    pub fn known(&self) -> Option<Arc<Known>> {
+    pub fn known(&self) -> Option<Arc<Known<P>>> {
         self.known.load_full()
     }
 
@@ -92,7 +122,7 @@ impl Standing {
 
     /// What is known; found out if nothing is. Whoever comes while a try is under way waits for
     /// it and takes its outcome.
-    pub async fn ready(&self, source: &Source<'_>) -> Result<Arc<Known>, ProviderError> {
+    pub async fn ready(&self, source: &Source<'_>) -> Result<Arc<Known<P>>, ProviderError> {
         if let Some(known) = self.known() {
             return Ok(known);
         }
@@ -120,11 +150,11 @@ impl Standing {
         &self,
         tries: &mut Tries,
         source: &Source<'_>,
-    ) -> Result<Arc<Known>, Arc<ProviderError>> {
+    ) -> Result<Arc<Known<P>>, Arc<ProviderError>> {
         match self.ask(source).await {
             Ok(known) => {
                 let known = Arc::new(known);
-                self.known.store(Some(Arc::clone(&known)));
+                self.learn(&known);
                 self.last_failure.store(None);
                 tries.failed_at = None;
                 Ok(known)
@@ -138,21 +168,54 @@ impl Standing {
         }
     }
 
-    async fn ask(&self, source: &Source<'_>) -> Result<Known, ProviderError> {
-        let address = metadata::address(source.issuer).ok_or(ProviderError::Incomplete {
-            what: "valid issuer",
-        })?;
-        let document = source.get(&address).await?;
+    async fn ask(&self, source: &Source<'_>) -> Result<Known<P>, ProviderError> {
+        let document = source.published::<P>().await?;
         let before = self.known();
-        let metadata = Metadata::parse(&document, source.issuer)?
+        let metadata = P::parse(&document, source.issuer)?
             .following(before.as_deref().map(|known| &known.metadata));
         let keys = source.keys(&metadata).await?;
         Ok(Known { metadata, keys })
     }
 
+    fn learn(&self, known: &Arc<Known<P>>) {
+        let before = self.known.swap(Some(Arc::clone(known)));
+        if before.is_some_and(|before| before.keys != known.keys) {
+            self.key_changes.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// How often the keys have become others.
+    pub fn key_changes(&self) -> u64 {
+        self.key_changes.load(Relaxed)
+    }
+
+    /// Finds out, tries again with growing pauses, and looks for changes once in a while. Never
+    /// ends; says when the provider is lost and when it is found, not at every try between.
+    pub async fn keep_up<'a>(&self, id: &ProviderId, source: impl Fn() -> Source<'a>) {
+        let mut failures = 0_u32;
+        loop {
+            match self.renew(&source()).await {
+                Ok(()) => {
+                    if failures > 0 {
+                        tracing::info!(provider = %id, "the identity provider is found");
+                    }
+                    failures = 0;
+                }
+                Err(reason) => {
+                    if failures == 0 {
+                        let reason: &dyn std::error::Error = &*reason;
+                        tracing::warn!(provider = %id, reason, "the identity provider cannot be asked");
+                    }
+                    failures = failures.saturating_add(1);
+                }
+            }
+            tokio::time::sleep(pause(failures)).await;
+        }
+    }
+
     /// Looks at the key set again because of a token that `seen` could not judge, at most once an
     /// interval; gives what is known afterwards.
-    pub async fn renew_keys(&self, seen: &Arc<Known>, source: &Source<'_>) -> Arc<Known> {
+    pub async fn renew_keys(&self, seen: &Arc<Known<P>>, source: &Source<'_>) -> Arc<Known<P>> {
         let mut tries = self.trying.lock().await;
         let known = self.known().unwrap_or_else(|| Arc::clone(seen));
         let is_too_soon = tries
@@ -168,7 +231,7 @@ impl Standing {
                     metadata: known.metadata.clone(),
                     keys,
                 });
-                self.known.store(Some(Arc::clone(&renewed)));
+                self.learn(&renewed);
                 renewed
             }
             Err(reason) => {
@@ -181,8 +244,25 @@ impl Standing {
 }
 
 impl Source<'_> {
-    async fn keys(&self, metadata: &Metadata) -> Result<KeySet, ProviderError> {
-        KeySet::parse(&self.get(&metadata.jwks_uri).await?).ok_or(ProviderError::Keys)
+    async fn keys(&self, metadata: &impl Published) -> Result<KeySet, ProviderError> {
+        match metadata.keys_at() {
+            Some(address) => KeySet::parse(&self.get(address).await?).ok_or(ProviderError::Keys),
+            None => Ok(KeySet::none()),
+        }
+    }
+
+    /// The first document that is where one may be.
+    async fn published<P: Published>(&self) -> Result<Vec<u8>, ProviderError> {
+        let mut found = Err(ProviderError::Incomplete {
+            what: "valid issuer",
+        });
+        for address in P::addresses(self.issuer) {
+            found = self.get(&address).await;
+            if !matches!(found, Err(ProviderError::Status { status: 400..500 })) {
+                break;
+            }
+        }
+        found
     }
 
     async fn get(&self, address: &Url) -> Result<Vec<u8>, ProviderError> {

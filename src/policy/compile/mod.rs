@@ -38,6 +38,8 @@ pub struct Surroundings {
     pub has_roles: Option<bool>,
     /// By what upstreams learn who somebody is; none when not known.
     pub hand_offs: Option<Vec<HandOff>>,
+    /// The issuers of bearer tokens; none when not known.
+    pub api_issuers: Option<Vec<ProviderId>>,
 }
 
 impl Surroundings {
@@ -54,6 +56,20 @@ impl Surroundings {
                 known.join(", ")
             );
             findings.error(&at.span, message, advice);
+        }
+    }
+
+    /// Reports an issuer of bearer tokens that is not configured.
+    fn check_api_issuers(&self, named: &[At<String>], findings: &mut Findings<'_>) {
+        let Some(known) = &self.api_issuers else {
+            return;
+        };
+        let is_known = |id: &&At<String>| known.iter().any(|own| own.as_str() == id.value);
+        for id in named.iter().filter(|id| !is_known(id)) {
+            let message = format!("there is no `[[api_issuer]]` with the id `{}`", id.value);
+            let known: Vec<&str> = known.iter().map(ProviderId::as_str).collect();
+            let advice = format!("add it to vestibule.toml; there are: {}", known.join(", "));
+            findings.error(&id.span, message, advice);
         }
     }
 

@@ -1,10 +1,11 @@
 //! `access.toml` to [`Rules`].
 
+use crate::identity::ProviderId;
 use crate::operator_file::{At, Findings, Octets};
 use crate::policy::Limits;
-use crate::policy::document::{AccessFile, AccessWord, HandOffWord, RuleShape};
+use crate::policy::document::{AccessFile, AccessWord, AccountWord, HandOffWord, RuleShape};
 use crate::policy::place::PathPattern;
-use crate::policy::route::{Access, HandOff, Rule, Rules};
+use crate::policy::route::{Access, HandOff, Rule, Rules, TokenDemands};
 
 use super::{Surroundings, limits};
 
@@ -24,6 +25,9 @@ pub fn compile(
         let Some(one) = compile_rule(shape, known, findings) else {
             continue;
         };
+        if let Some(issuers) = &shape.issuers {
+            around.check_api_issuers(issuers, findings);
+        }
         if let (Some(at), Some(chosen)) = (&shape.hand_off, &one.hand_off) {
             around.check_hand_off(at, chosen, findings);
         }
@@ -54,6 +58,9 @@ fn compile_rule(
         path,
         methods,
         access,
+        scopes: _,
+        account: _,
+        issuers: _,
         require,
         limit,
         allow_encoded_slash,
@@ -83,7 +90,9 @@ fn compile_rule(
         access: match access {
             AccessWord::Public => Access::Public,
             AccessWord::Login => Access::Login,
+            AccessWord::Api => Access::Api,
         },
+        tokens: tokens(shape, findings),
         require: condition,
         limit,
         allow_encoded_slash: *allow_encoded_slash,
@@ -95,6 +104,46 @@ fn compile_rule(
     };
     advise(&rule, path, findings);
     Some(rule)
+}
+
+/// What is wanted of bearer tokens; other rules than those for programs look at none.
+fn tokens(shape: &RuleShape, findings: &mut Findings<'_>) -> TokenDemands {
+    let RuleShape {
+        scopes,
+        account,
+        issuers,
+        ..
+    } = shape;
+    let spans = [
+        scopes.as_ref().map(|at| &at.span),
+        account.as_ref().map(|at| &at.span),
+        issuers.as_ref().map(|at| &at.span),
+    ];
+    let stray = spans.into_iter().flatten().next();
+    if let Some(span) = stray.filter(|_| shape.access != AccessWord::Api) {
+        let message = "only rules with `access = \"api\"` look at bearer tokens";
+        findings.error(span, message, "write `access = \"api\"`, or take it out");
+    }
+    let is_scope = |scope: &String| !scope.is_empty() && scope.bytes().all(is_scope_octet);
+    if let Some(scopes) = scopes.as_ref().filter(|all| !all.iter().all(is_scope)) {
+        let advice = "write each scope as one text, without spaces";
+        findings.error(&scopes.span, "that is no scope", advice);
+    }
+    TokenDemands {
+        scopes: scopes.as_ref().map_or_else(Vec::new, |at| at.value.clone()),
+        needs_account: account
+            .as_ref()
+            .is_none_or(|at| at.value == AccountWord::Required),
+        issuers: issuers.as_ref().map(|at| {
+            let ids = at.iter().map(|id| ProviderId::new(id.value.as_str()));
+            ids.collect()
+        }),
+    }
+}
+
+/// RFC 6749, section 3.3.
+fn is_scope_octet(octet: u8) -> bool {
+    octet.is_ascii_graphic() && octet != b'"' && octet != b'\\'
 }
 
 fn means(word: HandOffWord) -> HandOff {

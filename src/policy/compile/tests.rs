@@ -13,6 +13,7 @@ fn around() -> Surroundings {
         captchas: Some(vec!["turnstile".to_owned()]),
         has_roles: Some(true),
         hand_offs: Some(vec![HandOff::Headers, HandOff::Assertion]),
+        api_issuers: Some(vec![ProviderId::new("corp")]),
     }
 }
 
@@ -416,4 +417,40 @@ fn a_rule_chooses_among_the_hand_offs_that_there_are() {
     let said = compiled(&[("access.toml", &text)]).unwrap_err();
     let sentence = "access.toml:4:10: error: no upstream has the hand-off `thingsboard`";
     assert!(said.contains(sentence), "{said}");
+}
+
+#[test]
+fn only_rules_for_programs_say_which_tokens_they_want() {
+    let policy = compiled(&[(
+        "access.toml",
+        r#"
+        [[rule]]
+        name = "api"
+        path = "/api/**"
+        access = "api"
+        scopes = ["read", "things:write"]
+        account = "optional"
+        issuers = ["corp"]
+    "#,
+    )])
+    .unwrap();
+    let rule = policy.rules.choose("app.example.com", "/api/x", "GET");
+    assert_eq!(rule.access, Access::Api);
+    assert_eq!(rule.tokens.scopes, ["read", "things:write"]);
+    assert!(!rule.tokens.needs_account);
+    assert!(rule.tokens.trusts(&ProviderId::new("corp")));
+    assert!(!rule.tokens.trusts(&ProviderId::new("other")));
+    for (keys, told) in [
+        ("scopes = ['read']", "only rules with `access = \"api\"`"),
+        ("account = 'optional'", "only rules with `access = \"api\"`"),
+        (
+            "access = 'api'\nissuers = ['other']",
+            "no `[[api_issuer]]` with the id `other`",
+        ),
+        ("access = 'api'\nscopes = ['a b']", "that is no scope"),
+    ] {
+        let text = format!("[[rule]]\nname = 'a'\npath = '/a'\n{keys}\n");
+        let said = compiled(&[("access.toml", &text)]).unwrap_err();
+        assert!(said.contains(told), "{keys}: {said}");
+    }
 }

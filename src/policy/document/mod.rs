@@ -57,6 +57,14 @@ pub struct RuleShape {
     /// Who may pass. Default: `login`.
     #[serde(default)]
     pub access: AccessWord,
+    /// With `access = "api"`: scopes that a bearer token needs, all of them.
+    pub scopes: Option<At<Vec<String>>>,
+    /// With `access = "api"`: whether a bearer token has to be that of an account of the platform.
+    /// Default: `required`.
+    pub account: Option<At<AccountWord>>,
+    /// With `access = "api"`: whose bearer tokens count, by their ids in `[[api_issuer]]`. Default:
+    /// those of all.
+    pub issuers: Option<At<Vec<At<String>>>>,
     /// What must hold besides: CEL over `identity` (claims), `account` and `request`. False is
     /// 403; so is a condition that cannot be evaluated. Use `has(identity.x)` for what may be
     /// missing.
@@ -93,7 +101,7 @@ pub enum HandOffWord {
 }
 
 /// Who may pass.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessWord {
     /// Everybody; those who are signed in pass as themselves.
@@ -101,6 +109,19 @@ pub enum AccessWord {
     /// Those who are signed in and registered.
     #[default]
     Login,
+    /// Programs with a bearer token of an `[[api_issuer]]`, and those who are signed in. Nobody is
+    /// sent to a page: whoever may not pass gets 401 or 403.
+    Api,
+}
+
+/// Whether a program has to be somebody whom the platform knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountWord {
+    /// The token's subject has an account.
+    Required,
+    /// A token that is good is enough; `account` is `null` for who has none.
+    Optional,
 }
 
 /// Who becomes a customer, and how.

@@ -124,6 +124,7 @@ impl TestGateway {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_vestibule"))
             .args(arguments)
             .args(["--config", &self.nodes[0].config])
+            .envs(self.nodes[0].environment.iter().cloned())
             .output()
             .expect("the command");
         assert!(

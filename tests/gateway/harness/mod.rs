@@ -45,7 +45,7 @@ pub use line::{Line, Loss};
 pub use login_wire::{Looks, Step, Wire, with_parameter};
 pub use mailbox::{Letter, Mailbox};
 pub use node_services::wire_client;
-pub use oidc_provider::OidcProvider;
+pub use oidc_provider::{OidcProvider, PROGRAM_SECRET};
 pub use page::Page;
 pub use postgres::Postgres;
 pub use raw::{RawAnswer, RawConnection, send_raw};

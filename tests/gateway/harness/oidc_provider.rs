@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 
 use super::child::wait_until_async;
-use super::node_services::{control, get, post};
+use super::node_services::{control, get, post, wire_client};
+
+/// The secret of every program.
+pub const PROGRAM_SECRET: &str = "a secret of a program at a test server";
 
 /// One provider, and the client that the gateway is at it.
 pub struct OidcProvider {
@@ -68,6 +71,67 @@ impl OidcProvider {
         self.order("people", &json!({ "login": login, "claims": claims }))
             .await;
         self
+    }
+
+    /// Registers a program, which asks for tokens by itself and about those of others.
+    pub async fn program(&self, client_id: &str) -> &Self {
+        let client = json!({
+            "client_id": client_id,
+            "client_secret": PROGRAM_SECRET,
+            "redirect_uris": [],
+            "response_types": [],
+            "grant_types": ["client_credentials"],
+        });
+        self.order("clients", &client).await;
+        self
+    }
+
+    /// A program's own token (RFC 6749, section 4.4) for an API; opaque where the API's name says so.
+    pub async fn token_of(&self, client_id: &str, audience: &str, scope: &str) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("resource", audience),
+            ("scope", scope),
+        ];
+        let asking = wire_client().post(format!("{}/token", self.issuer));
+        let asking = asking
+            .basic_auth(client_id, Some(PROGRAM_SECRET))
+            .form(&form);
+        let answer: Value = asking
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        let token = answer["access_token"].as_str();
+        token.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// A token for an API that some program got for a person.
+    pub async fn token_for(&self, login: &str, audience: &str, scope: &str) -> String {
+        self.token_that_lives(login, audience, scope, 3600).await
+    }
+
+    /// The same, good for so many seconds.
+    pub async fn token_that_lives(
+        &self,
+        login: &str,
+        audience: &str,
+        scope: &str,
+        seconds: u64,
+    ) -> String {
+        let wish = json!({
+            "login": login, "client_id": "app", "audience": audience, "scope": scope, "life": seconds,
+        });
+        let path = format!("/providers/{}/access-tokens", self.id);
+        let made = post(&path, &wish).await;
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Ends a token that only the provider understands.
+    pub async fn revoke(&self, token: &str) {
+        self.order("revocations", &json!({ "token": token })).await;
     }
 
     /// Waits until so many refresh tokens were revoked.

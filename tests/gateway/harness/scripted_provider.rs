@@ -44,6 +44,7 @@ pub enum Endpoint {
     Authorization,
     Token,
     Userinfo,
+    Introspection,
 }
 
 /// An ID token before it is signed.
@@ -141,6 +142,7 @@ impl ScriptedProvider {
             .route("/keys", get(keys))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
+            .route("/introspect", post(introspect))
             .route("/userinfo", get(userinfo).post(userinfo))
             .with_state(Arc::clone(&script));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -189,6 +191,21 @@ impl ScriptedProvider {
     /// Tells the truth again at an endpoint.
     pub fn answer_truly(&self, endpoint: Endpoint) {
         self.script().instead.remove(&endpoint);
+    }
+
+    /// An access token for `audience` (RFC 9068), forged as the test wants it.
+    pub fn access_token(&self, audience: &str, forge: impl FnOnce(&mut IdToken)) -> String {
+        let script = self.script();
+        let mut token = IdToken {
+            header: json!({ "alg": "RS256", "typ": "at+jwt", "kid": script.key_id }),
+            claims: json!({
+                "iss": script.issuer, "sub": "mario", "aud": audience, "client_id": "app",
+                "iat": seconds_now(), "exp": seconds_now() + 300, "scope": "read",
+            }),
+            signing: Signing::Honest,
+        };
+        forge(&mut token);
+        script.signed(token)
     }
 
     /// Signs by a new key, with a new key id, from here on.
@@ -243,6 +260,7 @@ impl Script {
             "authorization_endpoint": at("/authorize"),
             "token_endpoint": at("/token"),
             "userinfo_endpoint": at("/userinfo"),
+            "introspection_endpoint": at("/introspect"),
             "jwks_uri": at("/keys"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
@@ -356,6 +374,14 @@ async fn token(State(script): Shared, Form(fields): Form<Fields>) -> Response {
         });
         (script.forge_token_answer)(&mut answer);
         json_answer(&answer)
+    })
+    .await
+}
+
+/// Knows no token.
+async fn introspect(State(script): Shared, Form(fields): Form<Fields>) -> Response {
+    or_instead(&script, Endpoint::Introspection, fields, |_| {
+        json_answer(&json!({ "active": false }))
     })
     .await
 }

@@ -1,0 +1,305 @@
+//! Forged bearer tokens, and issuers that lie or are gone: judged by what the upstream received.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::harness::{
+    Endpoint, IdToken, Instead, OidcProvider, ScriptedProvider, Signing, TestGateway, Upstream,
+    wire_client,
+};
+
+const API: &str = "https://api.example";
+
+const ACCESS: &str = r#"
+[[rule]]
+name = "api"
+path = "/api/**"
+access = "api"
+account = "optional"
+"#;
+
+/// Rules that tell issuers apart.
+const EACH: &str = r#"
+[[rule]]
+name = "first"
+path = "/first/**"
+access = "api"
+account = "optional"
+issuers = ["first"]
+[[rule]]
+name = "second"
+path = "/second/**"
+access = "api"
+account = "optional"
+issuers = ["second"]
+"#;
+
+const ASKING: &str =
+    "introspection = { client_id = \"vestibule\", client_secret = { file = \"operator\" } }";
+
+/// A gateway that takes tokens of these issuers.
+async fn gateway(issuers: &[(&str, &str, &str)], upstream: &Upstream) -> TestGateway {
+    let provider = OidcProvider::start().await;
+    let rules = if issuers.len() == 2 { EACH } else { ACCESS };
+    let mut set_up = TestGateway::embedded().policy("access.toml", rules);
+    for (id, issuer, further) in issuers {
+        set_up = set_up.config(&format!(
+            "[[api_issuer]]\nid = \"{id}\"\nissuer = \"{issuer}\"\naudience = [\"{API}\"]\n{further}"
+        ));
+    }
+    set_up.provider(&provider).upstream(upstream).start().await
+}
+
+async fn status(gateway: &TestGateway, path: &str, authorization: &str) -> u16 {
+    let call = wire_client().get(format!("{}{path}", gateway.origin()));
+    let answer = call.header("authorization", authorization).send().await;
+    answer.expect("an answer").status().as_u16()
+}
+
+fn set(place: &'static str, name: &'static str, value: Value) -> impl FnOnce(&mut IdToken) {
+    move |token| {
+        let part = if place == "header" {
+            &mut token.header
+        } else {
+            &mut token.claims
+        };
+        if value.is_null() {
+            part.as_object_mut().unwrap().remove(name);
+        } else {
+            part[name] = value;
+        }
+    }
+}
+
+/// What does not hold in a token's head or claims; `null` leaves it out.
+fn lies() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("header", "alg", json!("none")),
+        ("header", "alg", json!("nOnE")),
+        ("header", "alg", json!("RS512")),
+        ("header", "alg", json!(7)),
+        ("header", "alg", Value::Null),
+        ("header", "typ", json!("JWT")),
+        ("header", "typ", json!("logout+jwt")),
+        ("header", "typ", json!("dpop+jwt")),
+        ("header", "typ", json!(["at+jwt"])),
+        ("header", "typ", Value::Null),
+        ("header", "crit", json!(["x"])),
+        ("header", "b64", json!(false)),
+        ("header", "kid", json!("../../etc/passwd")),
+        ("header", "kid", json!("' OR 1=1--")),
+        ("header", "kid", json!("\r\n")),
+        ("header", "kid", json!(7)),
+        ("header", "kid", json!("k".repeat(10_000))),
+        ("claims", "iss", json!("https://evil.example")),
+        ("claims", "iss", Value::Null),
+        ("claims", "aud", json!("vestibule")),
+        ("claims", "aud", json!(["https://api.example.evil"])),
+        ("claims", "aud", Value::Null),
+        ("claims", "sub", json!("")),
+        ("claims", "sub", json!(7)),
+        ("claims", "sub", Value::Null),
+        ("claims", "exp", json!(1)),
+        ("claims", "exp", json!(1e300)),
+        ("claims", "exp", json!("2099-01-01")),
+        ("claims", "exp", Value::Null),
+        ("claims", "iat", json!(9_000_000_000_u64)),
+        ("claims", "nbf", json!(9_000_000_000_u64)),
+        ("claims", "cnf", json!({ "jkt": "a key" })),
+        ("claims", "at_hash", json!("x")),
+        ("claims", "events", json!({})),
+    ]
+}
+
+#[tokio::test]
+async fn a_forged_token_passes_nowhere() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let gateway = gateway(&[("first", &issuer.issuer, "")], &upstream).await;
+    let honest = issuer.access_token(API, |_| {});
+    let refused = async |token: &str, what: &str| {
+        let status = status(&gateway, "/api/x", &format!("Bearer {token}")).await;
+        assert_eq!(status, 401, "{what}");
+    };
+    for (place, name, value) in lies() {
+        let what = format!("{place} {name}: {value:.60}");
+        refused(&issuer.access_token(API, set(place, name, value)), &what).await;
+    }
+    for signing in [
+        Signing::StrangeKey,
+        Signing::ClientSecret,
+        Signing::PublicKeyAsSecret,
+        Signing::Empty,
+        Signing::TamperedClaims,
+    ] {
+        for algorithm in ["RS256", "HS256"] {
+            let forged = issuer.access_token(API, |token| {
+                token.signing = signing;
+                token.header["alg"] = json!(algorithm);
+            });
+            refused(&forged, &format!("{signing:?} {algorithm}")).await;
+        }
+    }
+    let (start, signature) = honest.rsplit_once('.').expect("a signature");
+    let (header, _) = start.split_once('.').expect("a header");
+    let deep = URL_SAFE_NO_PAD.encode("[".repeat(5000));
+    for odd in [
+        start.to_owned(),
+        format!("{honest}="),
+        format!("{start}.{}", signature.get(..20).expect("its beginning")),
+        format!("{honest}.a.b"),
+        format!("{honest}x"),
+        format!("{header}.{deep}.{signature}"),
+        ".".repeat(10_000),
+        "a.b.c".to_owned(),
+        "opaque".to_owned(),
+    ] {
+        refused(&odd, &odd.chars().take(80).collect::<String>()).await;
+    }
+    assert!(upstream.requests().is_empty(), "{:#?}", upstream.requests());
+
+    for scheme in ["Bearer", "bearer"] {
+        assert_eq!(
+            status(&gateway, "/api/x", &format!("{scheme} {honest}")).await,
+            200
+        );
+    }
+    for key in ["jwk", "jku", "x5u", "x5c"] {
+        let ignored = issuer.access_token(API, set("header", key, json!("https://evil.example")));
+        assert_eq!(
+            status(&gateway, "/api/x", &format!("Bearer {ignored}")).await,
+            200,
+            "{key}"
+        );
+    }
+    for malformed in ["Bearer", "Bearer ", "Bearer a b", "Bearer \"a\""] {
+        assert_eq!(
+            status(&gateway, "/api/x", malformed).await,
+            401,
+            "{malformed}"
+        );
+    }
+    assert!(!gateway.log().contains(&honest));
+}
+
+#[tokio::test]
+async fn tokens_of_issuers_that_call_them_jwt_pass_where_that_is_said_and_id_tokens_never() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let any = "token_type = \"any\"";
+    let gateway = gateway(&[("first", &issuer.issuer, any)], &upstream).await;
+    for typ in [
+        json!("at+jwt"),
+        json!("JWT"),
+        json!("application/at+jwt"),
+        Value::Null,
+    ] {
+        let token = issuer.access_token(API, set("header", "typ", typ.clone()));
+        assert_eq!(
+            status(&gateway, "/api/x", &format!("Bearer {token}")).await,
+            200,
+            "{typ}"
+        );
+    }
+    upstream.forget();
+    for (place, name, value) in [
+        ("header", "typ", json!("logout+jwt")),
+        ("claims", "aud", json!("vestibule")),
+        ("claims", "typ", json!("ID")),
+        ("claims", "at_hash", json!("x")),
+    ] {
+        let token = issuer.access_token(API, |token| {
+            token.header["typ"] = json!("JWT");
+            set(place, name, value)(token);
+        });
+        assert_eq!(
+            status(&gateway, "/api/x", &format!("Bearer {token}")).await,
+            401,
+            "{name}"
+        );
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_one_issuer_says_counts_for_its_own_rules_only() {
+    let (first, second) = (
+        ScriptedProvider::start().await,
+        ScriptedProvider::start().await,
+    );
+    let upstream = Upstream::start().await;
+    let issuers = [
+        ("first", &*first.issuer, ASKING),
+        ("second", &*second.issuer, ASKING),
+    ];
+    let gateway = gateway(&issuers, &upstream).await;
+    let active = json!({ "active": true, "sub": "mario", "scope": "read" }).to_string();
+    first.answer_instead(
+        Endpoint::Introspection,
+        Instead::body("application/json", active),
+    );
+    assert_eq!(status(&gateway, "/first/x", "Bearer opaque").await, 200);
+    assert_eq!(status(&gateway, "/second/x", "Bearer opaque").await, 401);
+    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(first.asked(Endpoint::Introspection).len(), 1);
+    assert_eq!(second.asked(Endpoint::Introspection).len(), 1);
+
+    let signed = first.access_token(API, |_| {});
+    assert_eq!(
+        status(&gateway, "/first/x", &format!("Bearer {signed}")).await,
+        200
+    );
+    assert_eq!(
+        status(&gateway, "/second/x", &format!("Bearer {signed}")).await,
+        401
+    );
+    assert_eq!(
+        first.asked(Endpoint::Introspection).len(),
+        1,
+        "signed tokens are not asked about"
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_say_yes_has_said_no() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let gateway = gateway(&[("first", &issuer.issuer, ASKING)], &upstream).await;
+    let json_body = |value: Value| Instead::body("application/json", value.to_string());
+    let answers = [
+        (json_body(json!({ "active": "true", "sub": "mario" })), 401),
+        (json_body(json!({ "active": 1, "sub": "mario" })), 401),
+        (json_body(json!({ "sub": "mario" })), 401),
+        (json_body(json!({ "active": true })), 401),
+        (
+            json_body(json!({ "active": true, "sub": "mario", "exp": 1 })),
+            401,
+        ),
+        (
+            json_body(json!({ "active": true, "sub": "mario", "aud": "other" })),
+            401,
+        ),
+        (
+            json_body(json!({ "active": true, "sub": "mario", "iss": "https://evil.example" })),
+            401,
+        ),
+        (
+            json_body(json!({ "active": true, "sub": "mario", "cnf": {} })),
+            401,
+        ),
+        (json_body(json!([true])), 503),
+        (Instead::body("text/html", "<p>yes</p>"), 503),
+        (Instead::status(500), 503),
+        (Instead::status(401), 503),
+        (Instead::redirect("https://evil.example"), 503),
+    ];
+    for (number, (answer, expected)) in answers.into_iter().enumerate() {
+        let shown = format!("{answer:?}");
+        issuer.answer_instead(Endpoint::Introspection, answer);
+        let token = format!("Bearer opaque-{number}");
+        assert_eq!(
+            status(&gateway, "/api/x", &token).await,
+            expected,
+            "{shown}"
+        );
+    }
+    assert!(upstream.requests().is_empty());
+}
