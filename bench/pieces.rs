@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use vestibule::access::header_hygiene::{ManagedNames, clean_response, forwarded_cookies};
 use vestibule::access::path::CanonicalPath;
-use vestibule::access::{RequestFacts, RequestKind, decide};
+use vestibule::access::{RequestFacts, RequestKind, Standing, decide, rule_for};
 use vestibule::clock::{SystemClock, Timestamp};
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::identity::{
@@ -72,7 +72,8 @@ fn decide_with(rules: usize, condition: &str, count: usize) -> Outcome<()> {
     let policy = policy(folder.path(), rules, condition)?;
     let standing = runtime()?.block_on(async {
         let (sessions, cookie) = signed_in(folder.path()).await?;
-        Outcome::Ok(sessions.standing(Some(&cookie), HOST).await)
+        let standing = sessions.standing(Some(&cookie), HOST).await;
+        Outcome::Ok(Standing::Session(standing))
     })?;
     let facts = RequestFacts {
         host: HOST.into(),
@@ -85,7 +86,9 @@ fn decide_with(rules: usize, condition: &str, count: usize) -> Outcome<()> {
         origin: None,
     };
     for _ in 0..count {
-        let _ = black_box(decide(black_box(&facts), &standing, &policy));
+        let facts = black_box(&facts);
+        let rule = rule_for(facts, &policy)?;
+        let _ = black_box(decide(facts, rule, &standing, &policy));
     }
     Ok(())
 }

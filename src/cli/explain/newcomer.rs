@@ -177,6 +177,7 @@ mod tests {
     async fn a_newcomer_is_told_what_is_asked_and_why() {
         let (_folder, ground) = ground();
         let identity = somebody(&ground);
-        insta::assert_snapshot!(explain(ground, identity).await);
+        let explained = Box::pin(explain(ground, identity)).await;
+        insta::assert_snapshot!(explained);
     }
 }
