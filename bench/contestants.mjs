@@ -3,15 +3,17 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { rules, startGateway, startProvider, startRedis } from './gateways.mjs';
+import { rules, startFastProvider, startGateway, startProvider, startRedis } from './gateways.mjs';
 import { startModAuthOpenidc, startNginx, startOauth2Proxy } from './peers.mjs';
 import { folder, freePort, reachable, start } from './processes.mjs';
 
 const HANDOFF_OCTETS = 150; // what the gateway adds to a request, spread over six headers
 
 /** A limit that is drawn from at every request of a user and never reached. */
-const LIMIT = '[limit.all]\nrate = "1000000/s"\nburst = 1000000\nper = "user"\n';
-const APPLIED = '[apply]\nuser = "all"\n';
+const LIMIT = '[limit.all]\nrate = "1000000/s"\nper = "user"\n[apply]\nuser = "all"\n';
+
+const AUDIENCE = 'https://api.example.org';
+const API = '[[rule]]\nname = "api"\npath = "/api/**"\naccess = "api"\naccount = "optional"\n';
 
 export const YARDSTICK = 'minimal pingora';
 
@@ -43,6 +45,15 @@ async function startMinimal({ target, wrapper }, upstream, octets) {
   const child = start('minimal proxy', ...wrapper, program, `127.0.0.1:${port}`, `127.0.0.1:${upstream}`, String(octets));
   await reachable(`http://127.0.0.1:${port}/`);
   return { url: `http://127.0.0.1:${port}/app`, pid: child.pid };
+}
+
+/** A gateway that takes tokens of an issuer (ES256), and one token that comes again and again. */
+async function startBearer(how, around) {
+  const { issuer } = await startFastProvider();
+  const settings = `[[api_issuer]]\nid = "bench"\nissuer = "${issuer}"\naudience = ["${AUDIENCE}"]\n`;
+  const { origin, pid } = await startGateway(how, 'bearer', around, { access: API, settings });
+  const token = await (await fetch(`${issuer}/bearer?subject=program&audience=${AUDIENCE}`)).text();
+  return { url: `${origin}/api/app`, pid, headers: [`Authorization: Bearer ${token}`] };
 }
 
 /**
@@ -78,7 +89,8 @@ export async function startAll({ target, wrapper = [], wanted = () => true }) {
   await enter('Vestibule, session, access log', () => gateway('log', { log: 'info' }));
   await enter('Vestibule, session, 10 rules', () => gateway('rules-10', { access: rules(10) }));
   await enter('Vestibule, session, 1,000 rules', () => gateway('rules-1000', { access: rules(1000) }));
-  await enter('Vestibule, session, limit per node', () => gateway('node', { limits: `${LIMIT}${APPLIED}` }));
+  await enter('Vestibule, session, limit per node', () => gateway('node', { limits: LIMIT }));
+  await enter('Vestibule, bearer token', () => startBearer(how, around));
   await enter('Apache with mod_auth_openidc', () => startModAuthOpenidc(upstream, provider));
   await enter('oauth2-proxy', () => startOauth2Proxy(upstream, provider));
   return contestants;
