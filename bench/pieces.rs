@@ -83,6 +83,7 @@ fn decide_with(rules: usize, condition: &str, count: usize) -> Outcome<()> {
         query: None,
         kind: RequestKind::Api,
         client: [192, 0, 2, 1].into(),
+        at: Timestamp::from_millis(0),
         origin: None,
     };
     for _ in 0..count {

@@ -45,6 +45,21 @@ impl Timestamp {
         Some(Self(at.timestamp().as_millisecond()))
     }
 
+    /// A `NumericDate` (RFC 7519, section 2): seconds, with or without a fraction; none for what
+    /// is before 1970 or after 9999.
+    pub fn from_numeric_date(seconds: f64) -> Option<Self> {
+        /// 9999-12-31T23:59:59Z; later moments are mistakes.
+        const LAST_SECOND: f64 = 253_402_300_799.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole milliseconds are wanted, and the range is checked"
+        )]
+        let millis = |seconds: f64| Self((seconds * 1000.0) as i64);
+        (0.0..=LAST_SECOND)
+            .contains(&seconds)
+            .then(|| millis(seconds))
+    }
+
     /// This moment plus `span`, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

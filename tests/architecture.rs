@@ -130,6 +130,8 @@ const PURE: &[&str] = &[
     "onboarding/values",
     "onboarding/vat",
     "policy/duties",
+    "policy/step_up",
+    "login/step_up",
     "onboarding/attributes/claimed",
     "onboarding/attributes/due",
     "onboarding/draft",

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::tests::*;
 use super::*;
 use crate::identity::{Account, Issuer, ProviderId, Subject, VerifiedClaims, VerifiedIdentity};
-use crate::policy::TokenDemands;
+use crate::policy::step_up::Shortfall;
+use crate::policy::{StepUp, TokenDemands};
 use crate::session::Handoffs;
 
 fn client(account: ClientAccount) -> ApiClient {
@@ -38,7 +39,7 @@ fn linked() -> ClientAccount {
 }
 
 fn api(demands: TokenDemands) -> Rule {
-    let mut rule = rule("api", below("/api"), Access::Api);
+    let mut rule = Rule::new("api", below("/api"), Access::Api);
     rule.tokens = demands;
     rule
 }
@@ -150,5 +151,40 @@ fn whoever_has_a_session_passes_and_nobody_is_redirected() {
             !matches!(verdict, Verdict::LogIn(_) | Verdict::Forward(_)),
             "{verdict:?}"
         );
+    }
+}
+
+#[test]
+fn a_token_shows_how_its_user_has_signed_in() {
+    let now = NOW.seconds();
+    for (claims, expected) in [
+        (json!({}), Some(Shortfall::Class)),
+        (
+            json!({"acr": "pwd", "auth_time": now}),
+            Some(Shortfall::Class),
+        ),
+        (json!({"acr": "mfa", "iat": now}), Some(Shortfall::Age)),
+        (
+            json!({"acr": "mfa", "auth_time": now - 600}),
+            Some(Shortfall::Age),
+        ),
+        (json!({"acr": "mfa", "auth_time": now - 60}), None),
+    ] {
+        let mut rule = api(TokenDemands::default());
+        rule.step_up = Some(StepUp {
+            acr: vec!["mfa".to_owned()],
+            max_age: Some(std::time::Duration::from_mins(5)),
+        });
+        let identity = live_with(&claims).record.identity.clone();
+        let client = ApiClient {
+            identity,
+            ..client(linked())
+        };
+        let lacks = match verdict(rule, BearerStanding::Good(Arc::new(client))) {
+            Verdict::StepUp(demand, _) => Some(demand.lacks),
+            Verdict::Forward(_) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(lacks, expected, "{claims}");
     }
 }

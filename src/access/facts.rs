@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::path::CanonicalPath;
+use crate::clock::Timestamp;
 use crate::policy::Access;
 
 /// What kind of answer a request expects.
@@ -54,6 +55,8 @@ pub struct RequestFacts {
     pub kind: RequestKind,
     /// The client: the peer, or what a trusted proxy says.
     pub client: IpAddr,
+    /// When it came.
+    pub at: Timestamp,
     /// The `Origin` header, if any.
     pub origin: Option<String>,
 }

@@ -136,6 +136,15 @@ fn equals_folded(folded: &str, name: &str) -> bool {
             .all(|(own, octet)| own == fold(octet))
 }
 
+/// Whether a server may read two names as the same.
+pub fn are_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .all(|(left, right)| fold(left) == fold(right))
+}
+
 /// The options of all `Connection` fields, lower case.
 pub fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::policy::duties::Duty;
+use crate::policy::step_up::SignIn;
 use crate::policy::{Access, Policy, Rule};
 use crate::session::{OpenSession, SessionStanding};
 
@@ -20,7 +21,7 @@ pub use caller::{ApiClient, BearerStanding, Caller, ClientAccount, Standing};
 pub use device::device_word;
 pub use facts::{ClientContext, RequestFacts, RequestKind};
 pub use return_to::ReturnTo;
-pub use verdict::{Permit, Refusal, Verdict};
+pub use verdict::{Permit, Refusal, StepUpDemand, Verdict};
 
 /// Decides what happens to a request under the rule that is chosen for it by [`rule_for`].
 ///
@@ -173,7 +174,7 @@ pub fn duty_of(
 
 fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdict {
     let Some(condition) = &rule.require else {
-        return Verdict::Forward(Permit::new(rule, facts, who));
+        return by_sign_in(rule, facts, who);
     };
     let nobody = Value::Null;
     let identity = who.map(|caller| Value::Object(caller.identity().claims().clone()));
@@ -185,7 +186,7 @@ fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdic
         ("request", &request),
     ];
     match condition.holds(&variables) {
-        Ok(true) => Verdict::Forward(Permit::new(rule, facts, who)),
+        Ok(true) => by_sign_in(rule, facts, who),
         Ok(false) => Verdict::Forbid {
             rule: rule.name.clone(),
         },
@@ -194,6 +195,23 @@ fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdic
             cause,
         }),
     }
+}
+
+/// Forwards whoever has signed in as the rule asks. Whom it would not let in anyway is not asked
+/// to sign in once more.
+fn by_sign_in(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdict {
+    if let Some(wanted) = &rule.step_up {
+        let sign_in = who.map(|caller| SignIn::of_identity(caller.identity()));
+        if let Some(lacks) = wanted.shortfall(&sign_in.unwrap_or_default(), facts.at) {
+            let demand = StepUpDemand {
+                rule: rule.name.clone(),
+                wanted: wanted.clone(),
+                lacks,
+            };
+            return Verdict::StepUp(demand, ReturnTo::from_request(facts));
+        }
+    }
+    Verdict::Forward(Permit::new(rule, facts, who))
 }
 
 /// Only a navigation of a person is sent to the login page; everything else gets 401.
@@ -207,5 +225,7 @@ fn ask_to_log_in(facts: &RequestFacts) -> Verdict {
 
 #[cfg(test)]
 mod client_tests;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

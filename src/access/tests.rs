@@ -1,11 +1,9 @@
-//! The decision: a table of every kind of access with every standing, and properties.
+//! The decision: a table of every kind of access with every standing.
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use serde_json::json;
 
-use super::decide as decide_under;
 use super::path::CanonicalPath;
 use super::*;
 use crate::clock::Timestamp;
@@ -18,35 +16,23 @@ use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::{LocalLogin, SelfRegistration};
 use crate::policy::place::PathPattern;
 use crate::policy::signup_form::{Agreement, AgreementText};
+use crate::policy::step_up::Shortfall;
 use crate::policy::{
-    ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm, TokenDemands,
+    ApprovalPolicy, Forms, Limits, OnboardingPolicy, PartnerPolicy, Rules, SignupForm, StepUp,
 };
 use crate::session::{SessionKey, SessionRecord, Stage};
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-pub(super) fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
-    Rule {
-        name: name.to_owned(),
-        host: None,
-        path,
-        methods: vec![],
-        access,
-        tokens: TokenDemands::default(),
-        require: None,
-        limit: None,
-        allow_encoded_slash: false,
-        allow_semicolon: false,
-        max_body: None,
-        hand_off: None,
-    }
-}
-
 /// Decides as the data plane does: chooses the rule, and has it judge.
-fn decide(facts: &RequestFacts, standing: &SessionStanding, policy: &Policy) -> Verdict {
+pub(super) fn decide_for(
+    facts: &RequestFacts,
+    standing: &SessionStanding,
+    policy: &Policy,
+) -> Verdict {
     let standing = Standing::Session(standing.clone());
     match rule_for(facts, policy) {
-        Ok(rule) => decide_under(facts, rule, &standing, policy),
+        Ok(rule) => decide(facts, rule, &standing, policy),
         Err(refusal) => Verdict::Refuse(refusal),
     }
 }
@@ -63,22 +49,22 @@ pub(super) fn requiring(mut rule: Rule, condition: &str) -> Rule {
 /// `/public` is open, `/admin` needs the group `adm`, `/odd` has a condition that fails on most
 /// claims, `/files` takes encoded slashes and `;`, everything else needs a login.
 fn policy() -> Policy {
-    let mut files = rule("files", below("/files"), Access::Public);
+    let mut files = Rule::new("files", below("/files"), Access::Public);
     files.allow_encoded_slash = true;
     files.allow_semicolon = true;
     with_rules(vec![
-        rule("public", below("/public"), Access::Public),
-        rule(
+        Rule::new("public", below("/public"), Access::Public),
+        Rule::new(
             "me",
             PathPattern::Exact("/public/@me".to_owned()),
             Access::Login,
         ),
         requiring(
-            rule("admin", below("/admin"), Access::Login),
+            Rule::new("admin", below("/admin"), Access::Login),
             "'adm' in identity.groups",
         ),
         requiring(
-            rule("odd", below("/odd"), Access::Public),
+            Rule::new("odd", below("/odd"), Access::Public),
             "identity.level > 3",
         ),
         files,
@@ -123,6 +109,7 @@ pub(super) fn facts(path: &str, kind: RequestKind) -> RequestFacts {
         query: None,
         kind,
         client: std::net::IpAddr::from([192, 0, 2, 10]),
+        at: NOW,
         origin: None,
     }
 }
@@ -154,7 +141,7 @@ pub(super) fn alice() -> OpenSession {
     live_with(&json!({"groups": ["users"], "level": 1}))
 }
 
-fn live_with(claims: &serde_json::Value) -> OpenSession {
+pub(super) fn live_with(claims: &serde_json::Value) -> OpenSession {
     let account = Account {
         platform: PlatformId::new("demo"),
         user: UserId::new("u1"),
@@ -164,7 +151,7 @@ fn live_with(claims: &serde_json::Value) -> OpenSession {
     session(Stage::Live(account), claims)
 }
 
-fn pending() -> OpenSession {
+pub(super) fn pending() -> OpenSession {
     session(
         Stage::Pending {
             return_to: "/x".to_owned(),
@@ -195,29 +182,29 @@ fn a_page_behind_login_by_every_standing() {
     let page = facts("/things", RequestKind::Page);
     let policy = policy();
     for standing in somebodies(&alice()) {
-        let Verdict::Forward(permit) = decide(&page, &standing, &policy) else {
+        let Verdict::Forward(permit) = decide_for(&page, &standing, &policy) else {
             panic!()
         };
         assert!(permit.who().is_some());
     }
     assert!(matches!(
-        decide(&page, &SessionStanding::Absent, &policy),
+        decide_for(&page, &SessionStanding::Absent, &policy),
         Verdict::LogIn(_)
     ));
     assert!(matches!(
-        decide(&page, &SessionStanding::Expired, &policy),
+        decide_for(&page, &SessionStanding::Expired, &policy),
         Verdict::LogIn(_)
     ));
     assert!(matches!(
-        decide(&page, &SessionStanding::Unreadable, &policy),
+        decide_for(&page, &SessionStanding::Unreadable, &policy),
         Verdict::LogIn(_)
     ));
     assert!(matches!(
-        decide(&page, &SessionStanding::Pending(pending()), &policy),
+        decide_for(&page, &SessionStanding::Pending(pending()), &policy),
         Verdict::Onboard(_)
     ));
     assert!(matches!(
-        decide(&page, &SessionStanding::StoreDown, &policy),
+        decide_for(&page, &SessionStanding::StoreDown, &policy),
         Verdict::Refuse(Refusal::StoreDown)
     ));
 }
@@ -230,7 +217,7 @@ fn only_pages_are_sent_to_the_login() {
             SessionStanding::Expired,
             SessionStanding::Unreadable,
         ] {
-            let verdict = decide(&facts("/things", kind), &standing, &policy());
+            let verdict = decide_for(&facts("/things", kind), &standing, &policy());
             assert!(
                 matches!(verdict, Verdict::Challenge),
                 "{kind:?} {standing:?}"
@@ -243,7 +230,7 @@ fn only_pages_are_sent_to_the_login() {
 fn on_public_routes_nobody_passes_as_somebody() {
     for kind in [RequestKind::Page, RequestKind::Api, RequestKind::WebSocket] {
         for standing in nobodies() {
-            let verdict = decide(&facts("/public/a", kind), &standing, &policy());
+            let verdict = decide_for(&facts("/public/a", kind), &standing, &policy());
             let Verdict::Forward(permit) = verdict else {
                 panic!("{standing:?}")
             };
@@ -255,7 +242,7 @@ fn on_public_routes_nobody_passes_as_somebody() {
 #[test]
 fn on_public_routes_a_signed_in_user_is_known() {
     for standing in somebodies(&alice()) {
-        let verdict = decide(&facts("/public/a", RequestKind::Page), &standing, &policy());
+        let verdict = decide_for(&facts("/public/a", RequestKind::Page), &standing, &policy());
         let Verdict::Forward(permit) = verdict else {
             panic!()
         };
@@ -284,7 +271,7 @@ fn with_terms(api: Meanwhile) -> Policy {
 #[test]
 fn what_comes_first_holds_up_pages_and_programs_as_the_policy_says() {
     for standing in somebodies(&alice()) {
-        let on = |path, kind, api| decide(&facts(path, kind), &standing, &with_terms(api));
+        let on = |path, kind, api| decide_for(&facts(path, kind), &standing, &with_terms(api));
         for api in [Meanwhile::Allow, Meanwhile::Refuse] {
             let page = on("/things", RequestKind::Page, api);
             assert!(matches!(page, Verdict::DoFirst(Duty::Accept, to) if to.as_str() == "/things"));
@@ -300,7 +287,7 @@ fn what_comes_first_holds_up_pages_and_programs_as_the_policy_says() {
     }
     for standing in nobodies() {
         let policy = with_terms(Meanwhile::Refuse);
-        let verdict = decide(&facts("/things", RequestKind::Api), &standing, &policy);
+        let verdict = decide_for(&facts("/things", RequestKind::Api), &standing, &policy);
         assert!(!matches!(
             verdict,
             Verdict::DoFirst(..) | Verdict::Forward(_)
@@ -313,24 +300,26 @@ fn a_false_condition_forbids_and_a_failing_one_refuses() {
     let policy = policy();
     let admin = facts("/admin/users", RequestKind::Page);
     let live = SessionStanding::Live(alice());
-    assert!(matches!(decide(&admin, &live, &policy), Verdict::Forbid { rule } if rule == "admin"));
+    assert!(
+        matches!(decide_for(&admin, &live, &policy), Verdict::Forbid { rule } if rule == "admin")
+    );
     let claimless = SessionStanding::Live(live_with(&json!({})));
     assert!(matches!(
-        decide(&admin, &claimless, &policy),
+        decide_for(&admin, &claimless, &policy),
         Verdict::Refuse(Refusal::RuleFailed { .. })
     ));
     let administrator = SessionStanding::Live(live_with(&json!({"groups": ["adm"]})));
     assert!(matches!(
-        decide(&admin, &administrator, &policy),
+        decide_for(&admin, &administrator, &policy),
         Verdict::Forward(_)
     ));
     let odd = facts("/odd", RequestKind::Page);
     assert!(matches!(
-        decide(&odd, &live, &policy),
+        decide_for(&odd, &live, &policy),
         Verdict::Forbid { .. }
     ));
     assert!(matches!(
-        decide(&odd, &SessionStanding::Absent, &policy),
+        decide_for(&odd, &SessionStanding::Absent, &policy),
         Verdict::Refuse(Refusal::RuleFailed { .. })
     ));
 }
@@ -338,7 +327,7 @@ fn a_false_condition_forbids_and_a_failing_one_refuses() {
 #[test]
 fn encoded_slashes_and_parameters_need_a_rule_that_takes_them() {
     let decide_on = |path| {
-        decide(
+        decide_for(
             &facts(path, RequestKind::Page),
             &SessionStanding::Absent,
             &policy(),
@@ -358,7 +347,7 @@ fn encoded_slashes_and_parameters_need_a_rule_that_takes_them() {
 #[test]
 fn another_spelling_of_a_path_does_not_slip_under_another_rule() {
     let decide_on = |path| {
-        decide(
+        decide_for(
             &facts(path, RequestKind::Page),
             &SessionStanding::Absent,
             &policy(),
@@ -377,12 +366,12 @@ fn a_websocket_from_another_origin_is_refused_even_with_a_session() {
     let mut handshake = facts("/things", RequestKind::WebSocket);
     let live = SessionStanding::Live(alice());
     assert!(matches!(
-        decide(&handshake, &live, &policy()),
+        decide_for(&handshake, &live, &policy()),
         Verdict::Forward(_)
     ));
     handshake.origin = Some("https://app.example.com".to_owned());
     assert!(matches!(
-        decide(&handshake, &live, &policy()),
+        decide_for(&handshake, &live, &policy()),
         Verdict::Forward(_)
     ));
     for origin in [
@@ -392,7 +381,7 @@ fn a_websocket_from_another_origin_is_refused_even_with_a_session() {
     ] {
         handshake.origin = Some(origin.to_owned());
         assert!(matches!(
-            decide(&handshake, &live, &policy()),
+            decide_for(&handshake, &live, &policy()),
             Verdict::Refuse(Refusal::ForeignWebSocket)
         ));
     }
@@ -403,7 +392,8 @@ fn the_upstream_gets_the_path_that_was_decided_on() {
     let mut page = facts("/", RequestKind::Page);
     page.path = CanonicalPath::parse(b"/%61%2Db").unwrap();
     page.query = Some("x=%2F..%2f&y=/../".to_owned());
-    let Verdict::Forward(permit) = decide(&page, &SessionStanding::Live(alice()), &policy()) else {
+    let Verdict::Forward(permit) = decide_for(&page, &SessionStanding::Live(alice()), &policy())
+    else {
         panic!()
     };
     assert_eq!(permit.target(), "/a-b?x=%2F..%2f&y=/../");
@@ -411,17 +401,17 @@ fn the_upstream_gets_the_path_that_was_decided_on() {
 
 #[test]
 fn methods_are_compared_case_sensitively() {
-    let mut read = rule("read", below("/data"), Access::Public);
+    let mut read = Rule::new("read", below("/data"), Access::Public);
     read.methods = vec!["GET".to_owned()];
     let policy = with_rules(vec![read]);
     let mut request = facts("/data", RequestKind::Api);
     assert!(matches!(
-        decide(&request, &SessionStanding::Absent, &policy),
+        decide_for(&request, &SessionStanding::Absent, &policy),
         Verdict::Forward(_)
     ));
     request.method = http::Method::from_bytes(b"get").unwrap();
     assert!(matches!(
-        decide(&request, &SessionStanding::Absent, &policy),
+        decide_for(&request, &SessionStanding::Absent, &policy),
         Verdict::Challenge
     ));
 }
@@ -429,7 +419,7 @@ fn methods_are_compared_case_sensitively() {
 #[test]
 fn a_preflight_passes_as_nobody_and_only_without_a_cookie_or_a_condition() {
     let preflight = |path: &str, standing: &SessionStanding| {
-        decide(&facts(path, RequestKind::Preflight), standing, &policy())
+        decide_for(&facts(path, RequestKind::Preflight), standing, &policy())
     };
     let Verdict::Forward(permit) = preflight("/things", &SessionStanding::Absent) else {
         panic!()
@@ -445,49 +435,70 @@ fn a_preflight_passes_as_nobody_and_only_without_a_cookie_or_a_condition() {
     }
 }
 
-fn kinds() -> impl Strategy<Value = RequestKind> {
-    prop_oneof![
-        Just(RequestKind::Page),
-        Just(RequestKind::Api),
-        Just(RequestKind::WebSocket)
-    ]
+/// A policy with one rule, which asks for a second factor of the last five minutes.
+fn paying() -> Policy {
+    let mut pay = Rule::new("pay", below("/pay"), Access::Login);
+    pay.step_up = Some(StepUp {
+        acr: vec!["mfa".to_owned()],
+        max_age: Some(std::time::Duration::from_mins(5)),
+    });
+    with_rules(vec![pay])
 }
 
-fn paths() -> impl Strategy<Value = String> {
-    "(/(public|admin|odd|files|x|@me|%40me|a%2Fb|c;d)){1,3}"
+#[test]
+fn a_step_up_is_asked_for_until_the_sign_in_is_good_enough() {
+    let seconds = NOW.seconds();
+    for (claims, expected) in [
+        (json!({}), Some(Shortfall::Class)),
+        (
+            json!({"acr": "pwd", "auth_time": seconds}),
+            Some(Shortfall::Class),
+        ),
+        (json!({"acr": "mfa"}), Some(Shortfall::Age)),
+        (
+            json!({"acr": "mfa", "auth_time": seconds - 600}),
+            Some(Shortfall::Age),
+        ),
+        (json!({"acr": "mfa", "auth_time": seconds - 60}), None),
+    ] {
+        for standing in somebodies(&live_with(&claims)) {
+            for kind in [RequestKind::Page, RequestKind::Api, RequestKind::WebSocket] {
+                let lacks = match decide_for(&facts("/pay/1", kind), &standing, &paying()) {
+                    Verdict::StepUp(demand, to) => {
+                        assert_eq!((demand.rule.as_str(), to.as_str()), ("pay", "/pay/1"));
+                        Some(demand.lacks)
+                    }
+                    Verdict::Forward(_) => None,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(lacks, expected, "{claims}");
+            }
+        }
+    }
+    for standing in nobodies() {
+        let verdict = decide_for(&facts("/pay/1", RequestKind::Page), &standing, &paying());
+        assert!(!matches!(
+            verdict,
+            Verdict::StepUp(..) | Verdict::Forward(_)
+        ));
+    }
 }
 
-proptest! {
-    #[test]
-    fn without_a_session_nothing_behind_login_is_forwarded(
-        path in paths(), kind in kinds(), standing in 0usize..5
-    ) {
-        let standing = nobodies()[standing].clone();
-        let policy = policy();
-        let request = facts(&path, kind);
-        if let Verdict::Forward(permit) = decide(&request, &standing, &policy) {
-            prop_assert_eq!(permit.rule().access, Access::Public);
-            prop_assert!(permit.who().is_none());
-            prop_assert_eq!(permit.target(), request.path.as_str());
-        }
-    }
-
-    #[test]
-    fn another_deny_rule_never_widens_access(
-        path in paths(), deny in "/(public|admin|files)(/(x|files))?", live in any::<bool>()
-    ) {
-        let standing = if live { SessionStanding::Live(alice()) } else { SessionStanding::Absent };
-        let base = || vec![
-            rule("public", below("/public"), Access::Public),
-            rule("files", below("/files/x"), Access::Public),
-        ];
-        let mut stricter = base();
-        stricter.push(requiring(rule("deny", below(&deny), Access::Login), "false"));
-        let request = facts(&path, RequestKind::Page);
-        let before = decide(&request, &standing, &with_rules(base()));
-        let after = decide(&request, &standing, &with_rules(stricter));
-        if matches!(after, Verdict::Forward(_)) {
-            prop_assert!(matches!(before, Verdict::Forward(_)));
-        }
-    }
+#[test]
+fn whom_a_rule_forbids_is_not_asked_for_a_step_up() {
+    let mut pay = requiring(
+        Rule::new("pay", below("/pay"), Access::Login),
+        "'adm' in identity.groups",
+    );
+    pay.step_up = Some(StepUp {
+        acr: vec!["mfa".to_owned()],
+        max_age: None,
+    });
+    let live = SessionStanding::Live(alice());
+    let verdict = decide_for(
+        &facts("/pay", RequestKind::Page),
+        &live,
+        &with_rules(vec![pay]),
+    );
+    assert!(matches!(verdict, Verdict::Forbid { .. }));
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Caller, RequestFacts, ReturnTo};
 use crate::expression::EvaluationError;
-use crate::policy::Rule;
 use crate::policy::duties::Duty;
+use crate::policy::step_up::Shortfall;
+use crate::policy::{Rule, StepUp};
 use crate::session::OpenSession;
 
 /// What happens to a request; made only by [`super::decide`].
@@ -26,6 +27,8 @@ pub enum Verdict {
     Onboard(OpenSession),
     /// Signed in, but with something to do first: pages go where it is done, the rest gets 403.
     DoFirst(Duty, ReturnTo),
+    /// Signed in and let in, but not in the way that the rule asks for.
+    StepUp(StepUpDemand, ReturnTo),
     /// The rule's condition does not hold.
     Forbid {
         /// The rule.
@@ -33,6 +36,17 @@ pub enum Verdict {
     },
     /// It is refused for another reason.
     Refuse(Refusal),
+}
+
+/// What a rule asks of a sign-in that lacks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepUpDemand {
+    /// The rule's name.
+    pub rule: String,
+    /// What it asks.
+    pub wanted: StepUp,
+    /// What is missing.
+    pub lacks: Shortfall,
 }
 
 /// Why a request is refused.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderName;
 use secrecy::SecretString;
 
 use crate::admin::scim::ScimSource;
@@ -128,7 +129,22 @@ impl Settings {
             has_roles: site.platform.kind.has_roles(),
             hand_offs: Some(hand_offs.collect()),
             api_issuers: Some(self.api_issuers.iter().map(|one| one.id.clone()).collect()),
+            hand_off_fields: self.hand_off_fields().cloned().collect(),
         }
+    }
+}
+
+impl Settings {
+    /// The fields by which upstreams learn who somebody is.
+    fn hand_off_fields(&self) -> impl Iterator<Item = &HeaderName> {
+        self.proxy.upstreams.iter().flat_map(|upstream| {
+            let told = &upstream.handoff;
+            let assertion = told.assertion.as_ref().map(|one| &one.header);
+            [&told.user, &told.customer, &told.email]
+                .into_iter()
+                .chain(assertion)
+                .chain(&told.access_token)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cookies::Cookies;
+use super::step_up::SteppingUp;
 use crate::clock::Timestamp;
 use crate::identity::ProviderId;
 use crate::seal::{KeyRing, Purpose};
@@ -47,6 +48,9 @@ pub struct Attempt {
     /// Whether it was started over already.
     #[serde(rename = "a")]
     pub is_second: bool,
+    /// What somebody who is signed in was asked to show once more, if that is what it is for.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<SteppingUp>,
 }
 
 impl std::fmt::Debug for Attempt {
@@ -243,6 +247,7 @@ mod tests {
             return_to: return_to.to_owned(),
             began_at,
             is_second: false,
+            step_up: None,
         }
     }
 

@@ -16,8 +16,6 @@ pub const LEEWAY: Duration = Duration::from_mins(1);
 pub const MAX_ISSUED_AGE: Duration = Duration::from_mins(10);
 /// The longest subject (OpenID Connect Core 1.0, section 2), characters.
 const MAX_SUBJECT: usize = 255;
-/// 9999-12-31T23:59:59Z; later moments are mistakes.
-const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// Why a token's claims do not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -293,7 +291,7 @@ fn check_authentication(
 #[derive(Debug)]
 pub(super) struct NoMoment;
 
-/// A `NumericDate` (RFC 7519, section 2): seconds, with or without a fraction.
+/// A `NumericDate`; none where there is no such claim.
 pub(super) fn moment(
     claims: &Map<String, Value>,
     name: &str,
@@ -301,15 +299,8 @@ pub(super) fn moment(
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
-    let seconds = value
-        .as_f64()
-        .filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the range was checked a line before"
-    )]
-    let millis = (seconds.ok_or(NoMoment)? * 1000.0) as i64;
-    Ok(Some(Timestamp::from_millis(millis)))
+    let moment = value.as_f64().and_then(Timestamp::from_numeric_date);
+    moment.map(Some).ok_or(NoMoment)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::session::StoreDown;
 
 use super::callback::{CallbackProblem, ProviderRefusal};
 use super::provider::ProviderError;
+use super::step_up::StepUpProblem;
 
 /// How to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,15 @@ pub enum LoginError {
         /// By which provider, and where to go with another account.
         retry: Retry,
     },
+    /// Somebody who is signed in has not signed in as a rule asks.
+    #[error("the person has not signed in as a rule asks")]
+    NotSteppedUp {
+        /// Why.
+        #[source]
+        problem: StepUpProblem,
+        /// How to try again.
+        retry: Retry,
+    },
     /// The session store does not answer.
     #[error("the session store does not answer")]
     StoreDown(#[source] Option<StoreDown>),
@@ -99,7 +109,7 @@ impl LoginError {
             },
             Self::NotProven { cause, .. } if cause.is_passing() => 503,
             Self::NotProven { .. } => 502,
-            Self::TurnedAway { .. } => 403,
+            Self::TurnedAway { .. } | Self::NotSteppedUp { .. } => 403,
             Self::StoreDown(_) | Self::Roster(_) | Self::Onboarding(_) => 503,
             Self::OwnOrigin(_) => 500,
         }
@@ -111,7 +121,8 @@ impl LoginError {
             Self::AttemptLost { retry }
             | Self::ProviderRefused { retry, .. }
             | Self::NotProven { retry, .. }
-            | Self::TurnedAway { retry, .. } => Some(retry),
+            | Self::TurnedAway { retry, .. }
+            | Self::NotSteppedUp { retry, .. } => Some(retry),
             _ => None,
         }
     }

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::attempt::{self, Attempt, State};
 use super::callback::{Answer, CallbackQuery};
 use super::provider::{Proven, ProviderError, Redemption};
-use super::{CarryOn, Cookies, Finished, Login, LoginError, Retry, Wish, own_address};
+use super::{
+    CarryOn, Cookies, Finished, Login, LoginError, Retry, StepUpProblem, Wish, own_address,
+};
 use crate::access::{ClientContext, RequestKind, ReturnTo};
 use crate::audit::{Event, EventKind};
 use crate::identity::{Account, Cleared, VerifiedIdentity};
@@ -80,21 +82,40 @@ impl Login {
         }
         let redemption = redemption(client, &attempt, code, query.issuer)?;
         match self.provider(&attempt.provider)?.redeem(redemption).await {
-            Ok(Proven { identity, tokens }) => {
-                let admission = Admission {
-                    identity,
-                    tokens: Some(tokens),
-                    return_to: retry.return_to,
-                };
-                let mut finished = self.admit(client, admission, cookies).await?;
-                finished.set_cookies.push(attempt::forget(&attempt.id));
-                Ok(finished)
+            Ok(proven) => {
+                let outcome = self.take_in(client, (&attempt, retry), proven, cookies);
+                outcome.await
             }
             Err(cause) => {
                 self.record_failure(client, &attempt, &cause).await;
                 Err(LoginError::NotProven { cause, retry })
             }
         }
+    }
+
+    /// Admits whoever an attempt has proven; who was to sign in once more must have done so as a
+    /// rule asks.
+    async fn take_in(
+        &self,
+        client: &ClientContext,
+        (attempt, retry): (&Attempt, Retry),
+        Proven { identity, tokens }: Proven,
+        cookies: &Cookies,
+    ) -> Result<Finished, LoginError> {
+        if let Some(stepping) = &attempt.step_up
+            && let Err(problem) = stepping.judge(&identity, self.parts.clock.now())
+        {
+            let refused = self.not_stepped_up(client, &identity, (problem, retry));
+            return Err(refused.await);
+        }
+        let admission = Admission {
+            identity,
+            tokens: Some(tokens),
+            return_to: retry.return_to,
+        };
+        let mut finished = self.admit(client, admission, cookies).await?;
+        finished.set_cookies.push(attempt::forget(&attempt.id));
+        Ok(finished)
     }
 
     /// An answer to an attempt that is not under way in this browser. Whoever is signed in goes
@@ -127,9 +148,8 @@ impl Login {
             return Err(LoginError::AttemptLost { retry });
         }
         let wish = Wish {
-            return_to: retry.return_to,
-            another_account: false,
             is_second: true,
+            ..Wish::to(retry.return_to)
         };
         let begun = self.start(client, &state.provider, wish, cookies).await?;
         Ok(Finished {
@@ -195,6 +215,19 @@ impl Login {
         self.record(client, event).await;
         let set_cookies = vec![cookie::session_cookie(&id)];
         Ok(Finished { go_to, set_cookies })
+    }
+
+    /// The answer to somebody who has not signed in as a rule asks; the refusal is kept.
+    async fn not_stepped_up(
+        &self,
+        client: &ClientContext,
+        identity: &VerifiedIdentity,
+        (problem, retry): (StepUpProblem, Retry),
+    ) -> LoginError {
+        let mut event = self.event(EventKind::LoginRefused, identity);
+        give_reason(&mut event, problem.as_str());
+        self.record(client, event).await;
+        LoginError::NotSteppedUp { problem, retry }
     }
 
     /// The answer to somebody who is not let in; the refusal is kept.
@@ -372,8 +405,12 @@ fn refused(mut event: Event, reason: &TurnedAway) -> Event {
         TurnedAway::Denied => "denied",
         TurnedAway::HasAccount => "has_account",
     };
+    give_reason(&mut event, word);
+    event
+}
+
+fn give_reason(event: &mut Event, word: &str) {
     if let Some(detail) = event.detail.as_object_mut() {
         detail.insert("reason".to_owned(), json!(word));
     }
-    event
 }

@@ -20,6 +20,7 @@ pub mod openid;
 pub mod provider;
 mod recheck;
 mod roster;
+mod step_up;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::clock::SharedClock;
 use crate::identity::{ProviderId, VerifiedIdentity};
 use crate::onboarding::Onboarding;
 use crate::paths;
+use crate::policy::StepUp;
 use crate::roster::Roster;
 use crate::seal::{self, KeyRing};
 use crate::session::Sessions;
@@ -39,11 +41,13 @@ use crate::session::Sessions;
 use access_tokens::AccessTokens;
 use attempt::{Attempt, Attempts};
 use provider::{AuthorizationRequest, IdentityProvider, Readiness};
+use step_up::SteppingUp;
 
 pub use callback::{CallbackProblem, CallbackQuery, ProviderRefusal};
 pub use cookies::Cookies;
 pub use error::{LoginError, Retry};
 pub use local::{LocalLoginError, PasswordLogin};
+pub use step_up::StepUpProblem;
 
 /// How long a trip to the identity provider may take, where the operator says nothing.
 pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(15);
@@ -127,6 +131,19 @@ struct Wish {
     return_to: ReturnTo,
     another_account: bool,
     is_second: bool,
+    step_up: Option<SteppingUp>,
+}
+
+impl Wish {
+    /// Signing in, to go there.
+    fn to(return_to: ReturnTo) -> Self {
+        Self {
+            return_to,
+            another_account: false,
+            is_second: false,
+            step_up: None,
+        }
+    }
 }
 
 impl Login {
@@ -169,11 +186,7 @@ impl Login {
         return_to: ReturnTo,
         cookies: &Cookies,
     ) -> Result<Begun, LoginError> {
-        let wish = Wish {
-            return_to,
-            another_account: false,
-            is_second: false,
-        };
+        let wish = Wish::to(return_to);
         self.start(client, provider, wish, cookies).await
     }
 
@@ -186,9 +199,32 @@ impl Login {
         cookies: &Cookies,
     ) -> Result<Begun, LoginError> {
         let wish = Wish {
-            return_to,
             another_account: true,
-            is_second: false,
+            ..Wish::to(return_to)
+        };
+        self.start(client, provider, wish, cookies).await
+    }
+
+    /// Starts a trip on which whoever is signed in signs in once more, as a rule asks.
+    pub async fn begin_step_up(
+        &self,
+        client: &ClientContext,
+        (who, wanted): (&VerifiedIdentity, &StepUp),
+        return_to: ReturnTo,
+        cookies: &Cookies,
+    ) -> Result<Begun, LoginError> {
+        let Some(provider) = who.provider() else {
+            return Err(LoginError::NotSteppedUp {
+                problem: StepUpProblem::NoProvider,
+                retry: Retry {
+                    provider: None,
+                    return_to,
+                },
+            });
+        };
+        let wish = Wish {
+            step_up: Some(SteppingUp::of(who, wanted)),
+            ..Wish::to(return_to)
         };
         self.start(client, provider, wish, cookies).await
     }
@@ -213,6 +249,7 @@ impl Login {
             return_to: wish.return_to.as_str().to_owned(),
             began_at: attempts.now,
             is_second: wish.is_second,
+            step_up: wish.step_up,
         };
         let request = AuthorizationRequest {
             redirect_uri: own_address(client, paths::CALLBACK)?,
@@ -220,6 +257,7 @@ impl Login {
             nonce: attempt.nonce.clone(),
             verifier: attempt.verifier.clone().into(),
             another_account: wish.another_account,
+            step_up: attempt.step_up.as_ref().map(|one| one.wanted.clone()),
         };
         let redirect = provider
             .authorization_url(&request)

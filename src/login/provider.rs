@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::identity::{ProviderId, Subject, VerifiedIdentity};
 use crate::outbound::OutboundError;
+use crate::policy::StepUp;
 use crate::session::IdpTokens;
 
 use super::claims::ClaimsProblem;
@@ -27,6 +28,8 @@ pub struct AuthorizationRequest {
     pub verifier: SecretString,
     /// Whether the provider shall let one choose another account.
     pub another_account: bool,
+    /// How the person shall sign in, where that is asked for.
+    pub step_up: Option<StepUp>,
 }
 
 /// What a callback brought, together with what the attempt remembers.

@@ -20,7 +20,7 @@ use toml::de::DeTable;
 
 pub use at::{At, Parsed, Span};
 pub use notation::{Mailbox, Notation, Octets, Rate, Unreadable};
-pub use one_or_many::OneOrMany;
+pub use one_or_many::{OneOrMany, Words};
 pub use problem::{Findings, Place, Problem, Problems, Severity};
 pub use spelling::closest;
 

@@ -1,4 +1,4 @@
-//! A table that may be written once, or as a list of tables.
+//! What may be written once, or as a list: tables, and texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,6 +45,57 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TableOrList<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
         let many = Vec::deserialize(SeqAccessDeserializer::new(list))?;
         Ok(OneOrMany(many))
+    }
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words(Vec<String>);
+
+impl Deref for Words {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrList)
+    }
+}
+
+struct TextOrList;
+
+impl<'de> Visitor<'de> for TextOrList {
+    type Value = Words;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list of texts")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Words, E> {
+        Ok(Words(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Words, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Words)
+    }
+}
+
+impl JsonSchema for Words {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Words".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let text = json_schema!({ "type": "string" });
+        json_schema!({ "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] })
     }
 }
 

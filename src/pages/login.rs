@@ -28,6 +28,8 @@ pub struct LoginQuery {
     fragment: Option<String>,
     /// Whether another account is wanted.
     another: Option<String>,
+    /// The rule for which somebody who is signed in signs in once more.
+    step_up: Option<String>,
     /// Whether a new password was chosen a moment ago; it changes only what is shown.
     new_password: Option<String>,
 }
@@ -38,6 +40,19 @@ pub(super) type AnyQuery = Result<Query<LoginQuery>, axum::extract::rejection::Q
 impl LoginQuery {
     pub(super) fn of(query: AnyQuery) -> Self {
         query.map(|Query(query)| query).unwrap_or_default()
+    }
+
+    /// The rule for which somebody signs in once more.
+    pub(super) fn step_up(&self) -> Option<&str> {
+        self.step_up.as_deref()
+    }
+
+    /// What the login page says before it asks, by its key.
+    fn notice(&self) -> Option<&'static str> {
+        if self.step_up.is_some() {
+            return Some("step-up-password");
+        }
+        self.new_password.as_ref().map(|_| "login-password-changed")
     }
 
     /// The query of a login page that leads there.
@@ -113,11 +128,10 @@ pub async fn carry_on(State(pages): State<Arc<Pages>>, visit: Visit) -> Response
 
 impl Pages {
     async fn login_page(&self, visit: &Visit, query: &LoginQuery) -> Result<Response<Body>, Stop> {
-        let return_to = query.return_to(visit);
         let another = query.another.is_some();
         match self.standing(visit).await {
-            SessionStanding::Live(_) | SessionStanding::NeedsRefresh(_) if !another => {
-                return Err(Stop::at(return_to.as_str()));
+            SessionStanding::Live(open) | SessionStanding::NeedsRefresh(open) if !another => {
+                return self.step_up_page(visit, query, &open);
             }
             SessionStanding::Pending(_) if !another => return Err(Stop::at(paths::REGISTER)),
             _ => {}
@@ -140,14 +154,14 @@ impl Pages {
         match self.parts.login.providers().as_slice() {
             [] if local.is_none() && create.is_none() => Err(Stop::NotFound),
             [only] if local.is_none() && create.is_none() => {
-                show(status, &self.going_page(visit, only, return_to, another))
+                let href = start_link(&only.id, return_to, another);
+                show(status, &self.going_page(visit, only, ("going-text", href)))
             }
             choices => {
                 let mut page = self.choosing_page(visit, choices, return_to, another);
-                page.notice = query.new_password.as_ref().map(|_| {
-                    let texts = visit.texts();
-                    texts.get("login-password-changed").into_owned()
-                });
+                page.notice = query
+                    .notice()
+                    .map(|key| visit.texts().get(key).into_owned());
                 page.problems = problems_of(local.as_ref());
                 page.frame.has_problems = !page.problems.is_empty();
                 show(
@@ -162,19 +176,18 @@ impl Pages {
         }
     }
 
-    fn going_page(
+    pub(super) fn going_page(
         &self,
         visit: &Visit,
         provider: &ProviderChoice,
-        return_to: &ReturnTo,
-        another: bool,
+        (text, href): (&str, String),
     ) -> GoingPage {
         let texts = visit.texts();
         let values = [("provider", provider.name.as_str())];
         GoingPage {
             frame: self.frame(visit, texts.get_with("going-title", &values)),
-            text: texts.get("going-text").into_owned(),
-            href: start_link(&provider.id, return_to, another),
+            text: texts.get_with(text, &values).into_owned(),
+            href,
             action: texts.get_with("going-continue", &values).into_owned(),
             by_itself: true,
         }
@@ -213,6 +226,9 @@ impl Pages {
         only_get(visit)?;
         let (login, client) = (&self.parts.login, &visit.client);
         let return_to = query.return_to(visit);
+        if let Some(rule) = &query.step_up {
+            return self.begin_step_up(visit, rule, return_to).await;
+        }
         let begun = if query.another.is_some() {
             login
                 .begin_as_another(client, provider, return_to, &visit.cookies)

@@ -33,6 +33,7 @@ mod registration_view;
 mod response_headers;
 mod self_registration;
 mod sentences;
+mod step_up;
 mod stop;
 mod submission;
 #[cfg(test)]

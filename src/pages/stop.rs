@@ -16,9 +16,10 @@ use super::held_back::Waiting;
 use super::problem::Problem;
 use super::views::Way;
 use super::visit::Visit;
-use crate::login::{Finished, LoginError, ProviderRefusal, Retry};
+use crate::login::{Finished, LoginError, ProviderRefusal, Retry, StepUpProblem};
 use crate::onboarding::{OnboardingError, TurnedAway};
 use crate::paths;
+use crate::policy::step_up::Shortfall;
 
 /// After how long to ask again where a store or the platform is down.
 pub(super) const PAUSE: Duration = Duration::from_secs(3);
@@ -163,6 +164,7 @@ impl Pages {
     fn login_text(&self, error: &LoginError, visit: &Visit) -> ErrorText {
         let text = match error {
             LoginError::TurnedAway { reason, .. } => turned_away(reason, visit),
+            LoginError::NotSteppedUp { problem, .. } => not_stepped_up(*problem),
             LoginError::AttemptLost { .. } | LoginError::UnknownState | LoginError::Callback(_) => {
                 ErrorText::keyed("refused-cancelled-title", "login-again")
             }
@@ -202,7 +204,14 @@ impl Stop {
 }
 
 fn way_on(error: &LoginError, visit: &Visit) -> Way {
-    let is_turned_away = matches!(error, LoginError::TurnedAway { .. });
+    let is_turned_away = matches!(
+        error,
+        LoginError::TurnedAway { .. }
+            | LoginError::NotSteppedUp {
+                problem: StepUpProblem::NoProvider,
+                ..
+            }
+    );
     let key = if is_turned_away {
         "refused-other-account"
     } else {
@@ -254,6 +263,17 @@ fn turned_away(reason: &TurnedAway, visit: &Visit) -> ErrorText {
             }
         }
     }
+}
+
+/// The texts for somebody who has not signed in as a rule asks.
+fn not_stepped_up(problem: StepUpProblem) -> ErrorText {
+    let text = match problem {
+        StepUpProblem::Lacking(Shortfall::Class) => "step-up-class",
+        StepUpProblem::Lacking(Shortfall::Age) => "step-up-age",
+        StepUpProblem::SomebodyElse => "step-up-somebody-else",
+        StepUpProblem::NoProvider => "step-up-no-provider",
+    };
+    ErrorText::keyed("step-up-title", text)
 }
 
 fn problem_of(stop: &Stop, visit: &Visit) -> Problem {

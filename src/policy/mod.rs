@@ -15,6 +15,7 @@ pub mod place;
 mod public_mail;
 pub mod route;
 pub mod signup_form;
+pub mod step_up;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use crate::rate_limit::Limit;
 pub use compile::{Surroundings, compile};
 pub use joining::{ApprovalPolicy, PartnerPolicy};
 pub use onboarding::OnboardingPolicy;
-pub use route::{Access, HandOff, Rule, Rules, TokenDemands};
+pub use route::{Access, HandOff, Rule, RuleHeaders, Rules, TokenDemands};
 pub use signup_form::{Agreement, Brand, Field, FieldKind, SignupForm};
+pub use step_up::StepUp;
 
 /// Everything that the operator decided, compiled and ready to be asked.
 #[derive(Debug)]

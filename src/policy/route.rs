@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
+
 use super::place::{PathPattern, Placed, Places};
+use super::step_up::StepUp;
 use crate::expression::Condition;
 use crate::identity::ProviderId;
 use crate::rate_limit::Limit;
@@ -98,6 +101,8 @@ pub struct Rule {
     pub tokens: TokenDemands,
     /// What must hold besides (CEL): false forbids, an error refuses.
     pub require: Option<Condition>,
+    /// How somebody must have signed in; none where any way will do.
+    pub step_up: Option<StepUp>,
     /// The limit drawn from.
     pub limit: Option<Arc<Limit>>,
     /// Whether encoded slashes pass (`%2F`).
@@ -108,9 +113,43 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// By what the upstream learns who it is; none for all that the upstream has.
     pub hand_off: Option<Vec<HandOff>>,
+    /// What is set in heads, or taken out.
+    pub headers: RuleHeaders,
 }
 
+/// Fields that a rule sets, whatever was sent, or takes out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct RuleHeaders {
+    /// Of requests, as the upstream gets them.
+    pub request: Vec<SetField>,
+    /// Of the upstream's responses, as the client gets them.
+    pub response: Vec<SetField>,
+}
+
+/// A field's name, and its value; none takes it out.
+pub type SetField = (HeaderName, Option<HeaderValue>);
+
 impl Rule {
+    /// A rule for all hosts and methods that asks for no more than `access` says.
+    pub fn new(name: impl Into<String>, path: PathPattern, access: Access) -> Self {
+        Self {
+            name: name.into(),
+            host: None,
+            path,
+            methods: Vec::new(),
+            access,
+            tokens: TokenDemands::default(),
+            require: None,
+            step_up: None,
+            limit: None,
+            allow_encoded_slash: false,
+            allow_semicolon: false,
+            max_body: None,
+            hand_off: None,
+            headers: RuleHeaders::default(),
+        }
+    }
+
     /// Whether the upstream learns by this who it is.
     pub fn hands_off(&self, by: HandOff) -> bool {
         self.hand_off
@@ -145,20 +184,11 @@ impl Rules {
     pub fn new(rules: Vec<Rule>) -> Self {
         Self {
             declared: Places::new(rules),
-            default: Arc::new(Rule {
-                name: "default".to_owned(),
-                host: None,
-                path: PathPattern::everything(),
-                methods: Vec::new(),
-                access: Access::Login,
-                tokens: TokenDemands::default(),
-                require: None,
-                limit: None,
-                allow_encoded_slash: false,
-                allow_semicolon: false,
-                max_body: None,
-                hand_off: None,
-            }),
+            default: Arc::new(Rule::new(
+                "default",
+                PathPattern::everything(),
+                Access::Login,
+            )),
         }
     }
 
@@ -166,6 +196,11 @@ impl Rules {
     pub fn choose(&self, host: &str, path: &str, method: &str) -> &Arc<Rule> {
         let declared = self.declared.choose(host, path, method);
         declared.unwrap_or(&self.default)
+    }
+
+    /// The declared rule of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Rule>> {
+        self.all().iter().find(|rule| rule.name == name)
     }
 
     /// All declared rules, the most specific first.

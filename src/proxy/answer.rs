@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::context::Outcome;
+use super::onward::{page_of, step_up_page, step_up_page_back_to, url_back_to};
 use crate::access::path::PathProblem;
-use crate::access::{Refusal, RequestKind, ReturnTo};
+use crate::access::{Refusal, RequestKind, ReturnTo, StepUpDemand};
 use crate::paths;
 use crate::policy::duties::Duty;
 
@@ -34,13 +34,6 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
         ),
     ),
 ];
-
-/// What stays unescaped in `return_to`.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_');
 
 /// How long clients wait before they ask again while the session store is down, seconds.
 const STORE_PAUSE: u64 = 2;
@@ -78,6 +71,8 @@ pub enum Problem {
     RegistrationRequired,
     /// Something has to be done first: 403.
     DutyFirst(Duty),
+    /// Somebody must sign in more strongly or anew: 401.
+    StepUpRequired(StepUpDemand),
     /// A rule forbids it: 403.
     Forbidden,
     /// The decision refuses it.
@@ -113,7 +108,9 @@ impl Problem {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::LoginRequired | Self::BadToken => StatusCode::UNAUTHORIZED,
+            Self::LoginRequired | Self::BadToken | Self::StepUpRequired(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::ScopeMissing(_)
             | Self::RegistrationRequired
             | Self::DutyFirst(_)
@@ -157,6 +154,7 @@ impl Problem {
             Self::RegistrationRequired => "registration_required",
             Self::DutyFirst(Duty::Accept) => "agreement_required",
             Self::DutyFirst(Duty::Verify) => "verification_required",
+            Self::StepUpRequired(_) => "insufficient_user_authentication",
             Self::Forbidden => "forbidden",
             Self::Refused(refusal) => match refusal {
                 Refusal::StoreDown => "session_store_down",
@@ -186,6 +184,7 @@ impl Problem {
             Self::LoginRequired | Self::BadToken => Outcome::Challenge,
             Self::RegistrationRequired => Outcome::Onboard,
             Self::DutyFirst(_) => Outcome::DoFirst,
+            Self::StepUpRequired(_) => Outcome::StepUp,
             Self::Forbidden | Self::AccountClosed | Self::ScopeMissing(_) => Outcome::Forbid,
             Self::Refused(_) | Self::UnfitClaim | Self::Internal => Outcome::Refuse,
             Self::SlowDown(_) | Self::Busy => Outcome::SlowDown,
@@ -197,6 +196,9 @@ impl Problem {
     /// What a person reads where no error pages are plugged in.
     pub(super) fn sentence(&self) -> &'static str {
         match self.status() {
+            StatusCode::UNAUTHORIZED if matches!(self, Self::StepUpRequired(_)) => {
+                "You need to sign in once more."
+            }
             StatusCode::UNAUTHORIZED => "You need to sign in.",
             StatusCode::FORBIDDEN => "You may not open this.",
             StatusCode::MISDIRECTED_REQUEST => "This address is not served here.",
@@ -287,6 +289,11 @@ impl Answer {
         Self::see_other(&url_back_to(paths::LOGIN, return_to))
     }
 
+    /// Sends a browser to sign in as a rule asks, and back to where it wanted to go.
+    pub(super) fn step_up(rule: &str, return_to: &ReturnTo) -> Self {
+        Self::see_other(&step_up_page_back_to(rule, return_to))
+    }
+
     /// Sends a browser to what has to be done first, and back to where it wanted to go.
     pub(super) fn do_first(duty: Duty, return_to: &ReturnTo) -> Self {
         Self::see_other(&url_back_to(page_of(duty), return_to))
@@ -338,22 +345,6 @@ impl Answer {
     }
 }
 
-/// The page where something is done that comes first.
-fn page_of(duty: Duty) -> &'static str {
-    match duty {
-        Duty::Accept => paths::ACCEPT,
-        Duty::Verify => paths::VERIFY,
-    }
-}
-
-/// A page's URL that leads back to where one wanted to go.
-fn url_back_to(page: &str, return_to: &ReturnTo) -> String {
-    format!(
-        "{page}?return_to={}",
-        utf8_percent_encode(return_to.as_str(), IN_QUERY)
-    )
-}
-
 /// Says what is wrong, to a person or to a program.
 pub(super) fn explain(page: &ErrorPage<'_>, kind: RequestKind, pages: &dyn ErrorPages) -> Answer {
     let problem = page.problem;
@@ -386,9 +377,10 @@ fn problem_details(problem: &Problem, reference: &str) -> String {
         "reference": reference,
     });
     let way_on = match problem {
-        Problem::LoginRequired => Some(paths::LOGIN),
-        Problem::RegistrationRequired => Some(paths::REGISTER),
-        Problem::DutyFirst(duty) => Some(page_of(*duty)),
+        Problem::LoginRequired => Some(paths::LOGIN.to_owned()),
+        Problem::StepUpRequired(demand) => Some(step_up_page(&demand.rule)),
+        Problem::RegistrationRequired => Some(paths::REGISTER.to_owned()),
+        Problem::DutyFirst(duty) => Some(page_of(*duty).to_owned()),
         _ => None,
     };
     if let (Some(way_on), Some(details)) = (way_on, details.as_object_mut()) {

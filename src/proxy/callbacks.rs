@@ -13,7 +13,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use super::answer::Problem;
 use super::context::RequestContext;
 use super::gateway::Gateway;
-use super::hand_off::{HandoffProblem, Told, clean};
+use super::hand_off::{HandoffProblem, Told, clean, dress};
 use super::respond::send;
 use crate::access::RequestKind;
 
@@ -145,7 +145,11 @@ impl ProxyHttp for Shared {
         if response.status == 401 {
             self.token_was_refused(ctx);
         }
-        clean(response)
+        clean(response)?;
+        match &ctx.permit {
+            Some(permit) => dress(response, permit.rule()),
+            None => Ok(()),
+        }
     }
 
     fn fail_to_connect(

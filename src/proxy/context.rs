@@ -25,6 +25,7 @@ pub(super) enum Outcome {
     Challenge,
     Onboard,
     DoFirst,
+    StepUp,
     Forbid,
     Refuse,
     SlowDown,
@@ -34,12 +35,13 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Forward,
         Self::LogIn,
         Self::Challenge,
         Self::Onboard,
         Self::DoFirst,
+        Self::StepUp,
         Self::Forbid,
         Self::Refuse,
         Self::SlowDown,
@@ -55,6 +57,7 @@ impl Outcome {
             Self::Challenge => "challenge",
             Self::Onboard => "onboard",
             Self::DoFirst => "do_first",
+            Self::StepUp => "step_up",
             Self::Forbid => "forbid",
             Self::Refuse => "refuse",
             Self::SlowDown => "slow_down",

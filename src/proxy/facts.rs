@@ -12,6 +12,7 @@ use super::head::folds_to_framing;
 use super::settings::{HostSettings, Hosts};
 use crate::access::path::{CanonicalPath, PathProblem};
 use crate::access::{RequestFacts, RequestKind};
+use crate::clock::Timestamp;
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -28,7 +29,7 @@ const PURPOSES: [HeaderName; 3] = [
 pub(super) fn take<'a>(
     request: &RequestHeader,
     hosts: &'a Hosts,
-    (client, kind): (IpAddr, RequestKind),
+    (client, kind, at): (IpAddr, RequestKind, Timestamp),
 ) -> Result<(RequestFacts, &'a Arc<HostSettings>), Problem> {
     let authority = authority(request)?;
     let host = find_host(hosts, authority).ok_or(Problem::UnknownHost)?;
@@ -41,6 +42,7 @@ pub(super) fn take<'a>(
         query: query.map(canonical_query).transpose()?,
         kind,
         client,
+        at,
         origin: text(&request.headers, header::ORIGIN).map(str::to_owned),
     };
     Ok((facts, host))
@@ -265,8 +267,9 @@ mod tests {
         request
     }
 
-    fn somebody() -> (IpAddr, RequestKind) {
-        (IpAddr::from([192, 0, 2, 10]), RequestKind::Api)
+    fn somebody() -> (IpAddr, RequestKind, Timestamp) {
+        let at = Timestamp::from_millis(0);
+        (IpAddr::from([192, 0, 2, 10]), RequestKind::Api, at)
     }
 
     fn facts(target: &str, host: &str) -> Result<RequestFacts, Problem> {

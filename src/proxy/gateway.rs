@@ -28,6 +28,7 @@ use super::upstreams::Upstreams;
 use crate::access::{
     ClientContext, Permit, Refusal, RequestFacts, RequestKind, Standing, Verdict, decide, rule_for,
 };
+use crate::clock::SharedClock;
 use crate::paths;
 use crate::policy::{Limits, Policy};
 use crate::rate_limit::Network;
@@ -44,6 +45,7 @@ pub(super) struct Gateway {
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) counters: Arc<Counters>,
     pub(super) references: References,
+    pub(super) clock: SharedClock,
     /// Where sessions are looked up in the store.
     pub(super) lookups: MainRuntime,
     /// Where bearer tokens are judged: whoever vouches for them may be slow.
@@ -209,7 +211,8 @@ impl Gateway {
         ctx.method.clone_from(&request.method);
         ctx.kind = facts::kind(request);
         facts::check_fields(&request.headers, self.limits.fields)?;
-        let (facts, host) = facts::take(request, &self.hosts, (client, ctx.kind))?;
+        let asked = (client, ctx.kind, self.clock.now());
+        let (facts, host) = facts::take(request, &self.hosts, asked)?;
         let host = Arc::clone(host);
         ctx.host = Some(Arc::clone(&host));
         if request.method == Method::TRACE {
@@ -264,6 +267,11 @@ impl Gateway {
                 Ok(Next::Answer(Answer::do_first(duty, &return_to)))
             }
             Verdict::DoFirst(duty, _) => Err(Problem::DutyFirst(duty)),
+            Verdict::StepUp(demand, return_to) if ctx.kind == RequestKind::Page => {
+                ctx.outcome = Outcome::StepUp;
+                Ok(Next::Answer(Answer::step_up(&demand.rule, &return_to)))
+            }
+            Verdict::StepUp(demand, _) => Err(Problem::StepUpRequired(demand)),
             Verdict::Challenge => Err(Problem::LoginRequired),
             Verdict::RefuseToken => Err(Problem::BadToken),
             Verdict::WidenScope(rule) => Err(Problem::ScopeMissing(rule.tokens.scopes.clone())),

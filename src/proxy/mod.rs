@@ -25,6 +25,7 @@ mod http2;
 mod limits;
 mod listeners;
 mod main_runtime;
+mod onward;
 mod patience;
 mod resource_metadata;
 mod respond;
@@ -183,6 +184,7 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         upstreams,
         counters: Arc::new(counters::Counters::of(&parts.metrics)),
         references: context::References::from_start(random()),
+        clock: Arc::clone(&parts.clock),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
         proving: MainRuntime::current(PROVING.0, PROVING.1),
         fetching: MainRuntime::current(FETCHING.0, FETCHING.1),

@@ -264,6 +264,8 @@ pub(super) fn in_its_words(answer: &mut Answer, problem: &Problem) {
         return;
     };
     let number = match answer.status.as_u16() {
+        // A new token would not help.
+        401 if matches!(problem, Problem::StepUpRequired(_)) => code::FORBIDDEN,
         401 => code::EXPIRED,
         403 => code::FORBIDDEN,
         429 => code::TOO_MANY,

@@ -298,6 +298,13 @@ refused-forbidden-title = Sie haben keinen Zugang zu dieser Seite
 refused-forbidden-text = Sie sind angemeldet, aber Ihr Konto darf diese Seite nicht öffnen. Wenn Sie sie brauchen, fragen Sie { $operator }.
 refused-cancelled-title = Die Anmeldung ist nicht abgeschlossen
 refused-cancelled-text = Die Anmeldung wurde bei { $provider } abgebrochen. Sie können es noch einmal versuchen.
+step-up-title = Dafür müssen Sie sich noch einmal anmelden
+step-up-going = Diese Seite verlangt eine stärkere oder neuere Anmeldung. Sie bestätigen bei { $provider }, dass Sie es sind, und kommen gleich zurück.
+step-up-password = Diese Seite verlangt eine neuere Anmeldung. Geben Sie Ihr Passwort noch einmal ein, um fortzufahren.
+step-up-class = { $provider } hat nicht bestätigt, dass Sie sich so stark angemeldet haben, wie diese Seite es verlangt, zum Beispiel mit einem zweiten Faktor. Richten Sie ihn dort ein und versuchen Sie es noch einmal.
+step-up-age = { $provider } hat nicht bestätigt, dass Sie sich gerade eben angemeldet haben, wie diese Seite es verlangt. Bitte versuchen Sie es noch einmal.
+step-up-somebody-else = Sie haben sich mit einem anderen Konto angemeldet als dem, das Sie benutzen. Es hat sich nichts geändert. Versuchen Sie es mit demselben Konto noch einmal, oder melden Sie sich zuerst ab.
+step-up-no-provider = Diese Seite verlangt eine stärkere Anmeldung als mit Passwort. Benutzen Sie ein Konto, das sich über einen Identitätsanbieter anmeldet.
 refused-other-account = Anderes Konto verwenden
 refused-start-page = Zur Startseite
 

@@ -298,6 +298,13 @@ refused-forbidden-title = You do not have access to this page
 refused-forbidden-text = You are signed in, but your account may not open this page. If you need it, ask { $operator }.
 refused-cancelled-title = You did not finish signing in
 refused-cancelled-text = Signing in was stopped at { $provider }. You can try again.
+step-up-title = This needs another sign-in
+step-up-going = This page asks for a stronger or newer sign-in. You confirm at { $provider } that it is you, and come straight back.
+step-up-password = This page asks for a newer sign-in. Give your password once more to go on.
+step-up-class = { $provider } has not confirmed that you signed in as strongly as this page needs, for example with a second factor. Set one up there, and try again.
+step-up-age = { $provider } has not confirmed that you signed in a moment ago, as this page needs. Please try again.
+step-up-somebody-else = You signed in with another account than the one that you are using. Nothing has changed. Try again with the same account, or sign out first.
+step-up-no-provider = This page needs a stronger sign-in than by password. Use an account that signs in through an identity provider.
 refused-other-account = Use another account
 refused-start-page = Go to the start page
 

@@ -298,6 +298,13 @@ refused-forbidden-title = Non hai accesso a questa pagina
 refused-forbidden-text = Hai effettuato l’accesso, ma il tuo account non può aprire questa pagina. Se ti serve, chiedi a { $operator }.
 refused-cancelled-title = L’accesso non è stato completato
 refused-cancelled-text = L’accesso è stato interrotto su { $provider }. Puoi riprovare.
+step-up-title = Serve un nuovo accesso
+step-up-going = Questa pagina richiede un accesso più sicuro o più recente. Confermi la tua identità su { $provider } e torni subito qui.
+step-up-password = Questa pagina richiede un accesso più recente. Inserisci di nuovo la password per continuare.
+step-up-class = { $provider } non ha confermato un accesso sicuro quanto serve per questa pagina, per esempio con un secondo fattore. Configuralo lì e riprova.
+step-up-age = { $provider } non ha confermato che hai appena eseguito l'accesso, come richiede questa pagina. Riprova.
+step-up-somebody-else = Hai eseguito l'accesso con un account diverso da quello in uso. Non è cambiato nulla. Riprova con lo stesso account, oppure esci prima.
+step-up-no-provider = Questa pagina richiede un accesso più sicuro della password. Usa un account che accede tramite un provider di identità.
 refused-other-account = Usa un altro account
 refused-start-page = Vai alla pagina iniziale
 

@@ -68,6 +68,10 @@ mod path_policy;
 #[cfg(test)]
 mod request_smuggling;
 #[cfg(test)]
+mod rule_headers;
+#[cfg(test)]
+mod step_up;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod upstream_tls;

@@ -1,9 +1,10 @@
 // An OpenID provider by oidc-provider. A person logs in at its form with the login name that the test
-// gave them and any password; consent is given by itself.
+// gave them and any password; consent is given by itself. Whoever has a second factor shows it where
+// `acr_values` asks for `mfa`; everybody else signs in by password (`pwd`).
 
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+import { Provider, interactionPolicy } from 'oidc-provider';
 
 const PROFILE = [
   'name', 'given_name', 'family_name', 'nickname', 'preferred_username', 'locale', 'zoneinfo', 'updated_at',
@@ -30,6 +31,7 @@ const api = (audience, life) => ({
 export class Issuer {
   clients = [];
   people = new Map();
+  secondFactors = new Set();
   revoked = 0;
 
   static async start({
@@ -54,8 +56,9 @@ export class Issuer {
     this.build();
   }
 
-  addPerson({ login, claims }) {
+  addPerson({ login, claims, second_factor: secondFactor = false }) {
     this.people.set(login, { sub: login, ...claims });
+    if (secondFactor) this.secondFactors.add(login);
   }
 
   // The old key is gone at once, as after a compromise.
@@ -95,6 +98,8 @@ export class Issuer {
         address: ['address'],
       },
       pkce: { required: () => true },
+      acrValues: ['pwd', 'mfa'],
+      interactions: { policy: this.policy() },
       // A refresh token counts once; used again, it ends its grant with all tokens.
       rotateRefreshToken: true,
       issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
@@ -109,6 +114,12 @@ export class Issuer {
         Session: 3600, Interaction: 600, Grant: 3600, AccessToken: this.life, IdToken: 3600, RefreshToken: 3600,
       },
     });
+    const finish = this.provider.interactionFinished.bind(this.provider);
+    this.provider.interactionFinished = async (request, response, result, options) => {
+      const { params } = await this.provider.interactionDetails(request, response);
+      if (result.login) result.login.acr = this.classOf(result.login.accountId, params);
+      return finish(request, response, result, options);
+    };
     this.provider.use(async (context, next) => {
       await next();
       if (context.path === '/token/revocation' && context.status === 200) this.revoked += 1;
@@ -134,6 +145,22 @@ export class Issuer {
 
   async revoke({ token }) {
     await (await this.provider.AccessToken.find(token)).destroy();
+  }
+
+  // Whoever has a second factor and did not show it yet is asked for it.
+  policy() {
+    const policy = interactionPolicy.base();
+    const check = new interactionPolicy.Check('second_factor', 'A second factor is wanted', ({ oidc }) => {
+      const { accountId: login, acr } = oidc.session;
+      const lacks = acr !== 'mfa' && this.classOf(login, oidc.params) === 'mfa';
+      return lacks && !oidc.result?.login;
+    });
+    policy.get('login').checks.add(check);
+    return policy;
+  }
+
+  classOf(login, { acr_values: wanted = '' }) {
+    return wanted.split(' ').includes('mfa') && this.secondFactors.has(login) ? 'mfa' : 'pwd';
   }
 
   account(login) {

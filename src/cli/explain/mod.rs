@@ -13,20 +13,31 @@ use super::input::text_of;
 use super::say::say;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Settings};
-use crate::identity::{EmailAddress, Subject, VerifiedClaims, VerifiedIdentity};
+use crate::identity::{Account, EmailAddress, Subject, VerifiedClaims, VerifiedIdentity};
 use crate::operator_file::Problems;
 use crate::policy::{self, Policy};
+
+use passage::Caller;
 
 /// What to explain.
 #[derive(Debug, clap::Args)]
 pub struct Question {
     /// A JSON file with the claims of somebody who comes through an identity provider; `-` for
     /// standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    #[arg(
+        long,
+        visible_alias = "as",
+        value_name = "FILE",
+        required_unless_present = "request"
+    )]
     claims: Option<PathBuf>,
     /// A request: `GET /devices/7`.
     #[arg(long, value_name = "METHOD PATH")]
     request: Option<String>,
+    /// A JSON file with the platform's user that rules may speak of as `account`:
+    /// `{"platform": "main", "user": "7", "customer": "12", "account_type": "business"}`.
+    #[arg(long, value_name = "FILE", requires = "request", requires = "claims")]
+    account: Option<PathBuf>,
     /// The identity provider that the claims come from. Default: the first.
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
@@ -50,7 +61,9 @@ pub fn run(config: &Path, question: &Question) -> anyhow::Result<ExitCode> {
         None => None,
     };
     if let Some(request) = &question.request {
-        say(&passage::explain(&ground, request, identity.as_ref())?)?;
+        let account = question.account.as_deref().map(account).transpose()?;
+        let caller = identity.map(|identity| Caller { identity, account });
+        say(&passage::explain(&ground, request, caller.as_ref())?)?;
     } else if let Some(identity) = identity {
         let runtime = super::serve::runtime()?;
         say(&runtime.block_on(newcomer::explain(ground, identity)))?;
@@ -95,6 +108,11 @@ fn policy_of(settings: &Settings, host: &str, problems: &mut Problems) -> Option
 fn claims(path: &Path) -> anyhow::Result<Map<String, Value>> {
     serde_json::from_str(&text_of(path)?)
         .context("claims are one JSON object, such as {\"sub\": \"7\"}")
+}
+
+fn account(path: &Path) -> anyhow::Result<Account> {
+    serde_json::from_str(&text_of(path)?)
+        .context("an account is one JSON object, such as {\"platform\": \"main\", \"user\": \"7\"}")
 }
 
 fn identity(
@@ -150,6 +168,20 @@ mod tests {
             name = 'administration'
             path = '/admin/**'
             require = \"'ops' in identity.groups\"
+            [[rule]]
+            name = 'keys'
+            path = '/admin/keys'
+            methods = ['GET', 'HEAD']
+            step_up = { acr = ['mfa', 'phr'], max_age = '5m' }
+            headers = { response = { Server = '' } }
+            [[rule]]
+            name = 'acme'
+            path = '/acme'
+            require = \"account.customer == 'acme'\"
+            [[rule]]
+            name = 'home'
+            path = '/things@home'
+            access = 'public'
         ";
         std::fs::write(&config, installation).unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
@@ -188,6 +220,7 @@ mod tests {
         Question {
             claims: None,
             request: None,
+            account: None,
             provider: None,
             host: None,
         }

@@ -14,10 +14,11 @@ use openidconnect::core::{
     CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret,
-    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, ExtraTokenFields, IdToken, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
+    AdditionalClaims, AsyncHttpClient, AuthType, AuthenticationContextClass, AuthorizationCode,
+    Client, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, IdToken, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -149,8 +150,19 @@ impl Conversation<'_> {
                     .map(|scope| Scope::new(scope.clone())),
             )
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-        if let Some(max_age) = self.settings.max_age {
+        let step_up = request.step_up.as_ref();
+        let max_ages = [
+            self.settings.max_age,
+            step_up.and_then(|wanted| wanted.max_age),
+        ];
+        if let Some(max_age) = max_ages.into_iter().flatten().min() {
             asking = asking.set_max_age(max_age);
+        }
+        let acr = step_up
+            .map(|wanted| wanted.acr.as_slice())
+            .unwrap_or_default();
+        for class in acr {
+            asking = asking.add_auth_context_value(AuthenticationContextClass::new(class.clone()));
         }
         let own_prompt = request
             .another_account
@@ -159,7 +171,9 @@ impl Conversation<'_> {
             asking = asking.add_extra_param("prompt", prompt);
         }
         for (name, value) in &self.settings.parameters {
-            if own_prompt.is_none() || name != "prompt" {
+            let is_ours = (own_prompt.is_some() && name == "prompt")
+                || (!acr.is_empty() && name == "acr_values");
+            if !is_ours {
                 asking = asking.add_extra_param(name.clone(), value.clone());
             }
         }

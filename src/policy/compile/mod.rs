@@ -7,13 +7,17 @@ mod hooks;
 mod joining;
 mod limits;
 mod onboarding;
+mod overlaps;
+mod rule_headers;
 mod rules;
 mod signup;
+mod step_up;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -38,6 +42,8 @@ pub struct Surroundings {
     pub has_roles: Option<bool>,
     /// By what upstreams learn who somebody is; none when not known.
     pub hand_offs: Option<Vec<HandOff>>,
+    /// The fields by which they do, which no rule sets.
+    pub hand_off_fields: Vec<HeaderName>,
     /// The issuers of bearer tokens; none when not known.
     pub api_issuers: Option<Vec<ProviderId>>,
 }

@@ -1,13 +1,13 @@
 //! `access.toml` to [`Rules`].
 
 use crate::identity::ProviderId;
-use crate::operator_file::{At, Findings, Octets};
+use crate::operator_file::{At, Findings, Octets, Span};
 use crate::policy::Limits;
 use crate::policy::document::{AccessFile, AccessWord, AccountWord, HandOffWord, RuleShape};
 use crate::policy::place::PathPattern;
 use crate::policy::route::{Access, HandOff, Rule, Rules, TokenDemands};
 
-use super::{Surroundings, limits};
+use super::{Surroundings, limits, overlaps, rule_headers, step_up};
 
 pub fn compile(
     file: &AccessFile,
@@ -17,12 +17,12 @@ pub fn compile(
 ) -> Rules {
     let AccessFile { rule } = file;
     findings.no_doubles("rule", rule.iter().map(|rule| &rule.name));
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules: Vec<(Span, Rule)> = Vec::new();
     for shape in rule {
         if let Some(host) = &shape.host {
             around.check_host(host, findings);
         }
-        let Some(one) = compile_rule(shape, known, findings) else {
+        let Some(one) = compile_rule(shape, (known, around), findings) else {
             continue;
         };
         if let Some(issuers) = &shape.issuers {
@@ -31,25 +31,15 @@ pub fn compile(
         if let (Some(at), Some(chosen)) = (&shape.hand_off, &one.hand_off) {
             around.check_hand_off(at, chosen, findings);
         }
-        if let Some(rival) = rules.iter().find(|other| is_same_place(other, &one)) {
-            let message = format!(
-                "`{}` and `{}` are for the same requests, so that one never decides",
-                rival.name, one.name
-            );
-            findings.error(
-                &shape.path.span,
-                message,
-                "make one of them, or tell them apart",
-            );
-        }
-        rules.push(one);
+        rules.push((shape.path.span.clone(), one));
     }
-    Rules::new(rules)
+    overlaps::report(&rules, &around.hosts, findings);
+    Rules::new(rules.into_iter().map(|(_, rule)| rule).collect())
 }
 
 fn compile_rule(
     shape: &RuleShape,
-    known: Option<&Limits>,
+    (known, around): (Option<&Limits>, &Surroundings),
     findings: &mut Findings<'_>,
 ) -> Option<Rule> {
     let RuleShape {
@@ -62,11 +52,13 @@ fn compile_rule(
         account: _,
         issuers: _,
         require,
+        step_up,
         limit,
         allow_encoded_slash,
         allow_semicolon,
         max_body,
         hand_off,
+        headers,
     } = shape;
     let pattern = pattern(path, findings);
     let methods = methods.iter().map(|word| method(word, findings)).collect();
@@ -94,6 +86,7 @@ fn compile_rule(
         },
         tokens: tokens(shape, findings),
         require: condition,
+        step_up: step_up::compile(step_up.as_ref(), *access, findings),
         limit,
         allow_encoded_slash: *allow_encoded_slash,
         allow_semicolon: *allow_semicolon,
@@ -101,6 +94,7 @@ fn compile_rule(
         hand_off: hand_off
             .as_ref()
             .map(|chosen| chosen.iter().copied().map(means).collect()),
+        headers: rule_headers::compile(headers, around, findings),
     };
     advise(&rule, path, findings);
     Some(rule)
@@ -171,6 +165,23 @@ fn advise(rule: &Rule, path: &At<String>, findings: &mut Findings<'_>) {
         );
         findings.warning(&path.span, message, "add \"HEAD\" to `methods`");
     }
+    for (is_refused, what, key) in [
+        (
+            path.contains("%2F") && !rule.allow_encoded_slash,
+            "an encoded slash",
+            "allow_encoded_slash",
+        ),
+        (
+            path.contains(';') && !rule.allow_semicolon,
+            "a `;`",
+            "allow_semicolon",
+        ),
+    ] {
+        if is_refused {
+            let message = format!("`{}` refuses what it is for: {what}", rule.name);
+            findings.warning(&path.span, message, format!("add `{key} = true`"));
+        }
+    }
 }
 
 fn method(word: &At<String>, findings: &mut Findings<'_>) -> String {
@@ -189,10 +200,4 @@ fn pattern(path: &At<String>, findings: &mut Findings<'_>) -> Option<PathPattern
     parsed
         .map_err(|problem| findings.error(&path.span, problem.to_string(), problem.advice()))
         .ok()
-}
-
-fn is_same_place(left: &Rule, right: &Rule) -> bool {
-    let share_method = left.methods.is_empty() == right.methods.is_empty()
-        && (left.methods.is_empty() || left.methods.iter().any(|own| right.methods.contains(own)));
-    left.path == right.path && left.host == right.host && share_method
 }

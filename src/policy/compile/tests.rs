@@ -13,6 +13,7 @@ fn around() -> Surroundings {
         captchas: Some(vec!["turnstile".to_owned()]),
         has_roles: Some(true),
         hand_offs: Some(vec![HandOff::Headers, HandOff::Assertion]),
+        hand_off_fields: vec![HeaderName::from_static("x-user")],
         api_issuers: Some(vec![ProviderId::new("corp")]),
     }
 }
@@ -453,4 +454,115 @@ fn only_rules_for_programs_say_which_tokens_they_want() {
         let said = compiled(&[("access.toml", &text)]).unwrap_err();
         assert!(said.contains(told), "{keys}: {said}");
     }
+}
+
+/// `access.toml` of rules, each with a name, a path and what else it says, one line for each.
+fn rules(all: &[(&str, &str, &str)]) -> String {
+    let line = |(name, path, further): &(&str, &str, &str)| {
+        format!("[[rule]]\nname='{name}'\npath='{path}'\n{further}\n")
+    };
+    all.iter().map(line).collect()
+}
+
+/// What `check` says about rules.
+fn said_of(all: &[(&str, &str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("access.toml"), rules(all)).unwrap();
+    let mut problems = Problems::default();
+    let _ = compile(folder.path(), &around(), &mut problems);
+    let said = problems.to_string();
+    said.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn a_rule_that_never_decides_is_found() {
+    let said = said_of(&[
+        (
+            "reads",
+            "/a/**",
+            "methods=['GET','HEAD']\nhost='app.example.com'",
+        ),
+        ("app", "/a/**", "host='app.example.com'"),
+        ("iot", "/a/**", "host='iot.acme.example'"),
+        ("head", "/a/**", "methods=['HEAD']\nhost='app.example.com'"),
+        ("rest", "/a/**", ""),
+        ("posts", "/a/**", "methods=['POST']"),
+        ("below", "/a/b/**", ""),
+        ("twin", "/a/b/**", ""),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn rules_of_which_none_is_more_specific_are_told_apart() {
+    let said = said_of(&[
+        ("some", "/a", "methods=['PUT','POST']"),
+        ("other", "/a", "methods=['POST','PATCH']"),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_rule_that_loses_requests_to_one_that_asks_for_less_is_found() {
+    let said = said_of(&[
+        (
+            "deleting",
+            "/api/**",
+            "methods=['DELETE']\nrequire=\"'ops' in identity.groups\"",
+        ),
+        ("things", "/api/things/**", ""),
+        (
+            "health",
+            "/api/health",
+            "access='public'\nmethods=['GET','HEAD']",
+        ),
+        ("host", "/**", "host='iot.acme.example'"),
+        ("assets", "/assets/**", "access='public'"),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn nested_rules_are_nobodys_mistake() {
+    let said = said_of(&[
+        ("all", "/**", "require='identity.staff'"),
+        ("public", "/public/**", "access='public'"),
+        (
+            "reads",
+            "/api/**",
+            "methods=['GET','HEAD']\naccess='public'",
+        ),
+        ("admin", "/api/admin/**", "require='identity.admin'"),
+    ]);
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_rule_that_refuses_all_that_it_is_for_is_found() {
+    let said = said_of(&[("slash", "/a%2Fb", ""), ("parameters", "/a;b", "")]);
+    assert_eq!(said.matches("refuses what it is for").count(), 2, "{said}");
+}
+
+#[test]
+fn a_rule_sets_fields_and_takes_them_out_but_not_the_gateways() {
+    let text = "headers.request = { X-Tenant = 'acme' }\nheaders.response = { Server = '' }";
+    let policy = compiled(&[("access.toml", &rules(&[("a", "/a", text)]))]).unwrap();
+    let headers = &policy.rules.choose("app.example.com", "/a", "GET").headers;
+    assert_eq!(headers.request[0].1.as_ref().unwrap(), "acme");
+    assert_eq!(headers.response[0], (http::header::SERVER, None));
+    for field in [
+        "Host",
+        "X-Vestibule-User",
+        "X_User",
+        "Cookie",
+        "Content-Length",
+        "a b",
+    ] {
+        let text = format!("headers.request = {{ '{field}' = 'x' }}");
+        let said = compiled(&[("access.toml", &rules(&[("a", "/a", &text)]))]).unwrap_err();
+        assert!(said.contains("access.toml:4:"), "{field}: {said}");
+    }
+    let text = "headers.response = { Set-Cookie = 'a=b', X-A = \"a\\nb\" }";
+    let said = compiled(&[("access.toml", &rules(&[("a", "/a", text)]))]).unwrap_err();
+    assert_eq!(said.matches("error").count(), 2, "{said}");
 }

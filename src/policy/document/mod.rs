@@ -6,6 +6,7 @@ mod addresses;
 mod attributes;
 mod hooks;
 mod joining;
+mod rule;
 mod signup;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use addresses::{Addresses, Welcome};
 pub use attributes::{AttributeShape, RoleRuleShape, WriteWord};
 pub use hooks::{HookShape, WhenDown};
 pub use joining::{ApprovalShape, PartnerShape};
+pub use rule::{RuleHeadersShape, StepUpShape};
 pub use signup::{
     AccountTypeShape, AgreementChoice, BrandShape, DefaultDashboardShape, FieldShape,
     HomeDashboardShape, Kind, LinkShape, Localised, NotifyShape, OptionShape, PlatformShape,
@@ -69,6 +71,8 @@ pub struct RuleShape {
     /// 403; so is a condition that cannot be evaluated. Use `has(identity.x)` for what may be
     /// missing.
     pub require: Option<Parsed<Condition>>,
+    /// How somebody must have signed in: `{ acr = "mfa", max_age = "5m" }`. Default: in any way.
+    pub step_up: Option<At<StepUpShape>>,
     /// A limit of `limits.toml` to draw from.
     pub limit: Option<At<String>>,
     /// Whether paths with an encoded slash (`%2F`) pass. Default: `false`.
@@ -83,6 +87,10 @@ pub struct RuleShape {
     /// `thingsboard`, of those that `[upstream.hand_off]` sets up; `[]` for nothing at all, as
     /// devices have it. Default: all that the upstream has.
     pub hand_off: Option<At<Vec<HandOffWord>>>,
+    /// Fields that are set in heads, or taken out:
+    /// `headers.response = { "X-Frame-Options" = "DENY", "Server" = "" }`.
+    #[serde(default)]
+    pub headers: RuleHeadersShape,
 }
 
 /// By what an upstream learns who somebody is.

@@ -103,6 +103,12 @@ impl Browser {
         self.jar().clear();
     }
 
+    /// Forgets the cookies of one host.
+    pub fn forget_at(&self, address: &str) {
+        let url = Url::parse(address).expect("an address");
+        self.jar().clear_at(url.host_str().unwrap_or_default());
+    }
+
     /// A request as a script of a page at `home` sends it; redirects are not followed.
     pub async fn fetch(&self, method: &str, address: &str, body: Option<String>) -> Page {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");

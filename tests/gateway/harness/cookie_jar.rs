@@ -56,6 +56,10 @@ impl CookieJar {
     pub fn clear(&mut self) {
         self.cookies.clear();
     }
+
+    pub fn clear_at(&mut self, host: &str) {
+        self.cookies.retain(|cookie| cookie.host != host);
+    }
 }
 
 impl Cookie {

@@ -370,32 +370,15 @@ fn pages() -> Router {
         .route("/auth/echo", any(|body: String| async move { body }))
 }
 
-fn rule(name: &str, path: PathPattern, access: Access) -> Rule {
-    Rule {
-        name: name.to_owned(),
-        host: None,
-        path,
-        methods: vec![],
-        access,
-        require: None,
-        limit: None,
-        tokens: vestibule::policy::TokenDemands::default(),
-        allow_encoded_slash: false,
-        allow_semicolon: false,
-        max_body: None,
-        hand_off: None,
-    }
-}
-
 /// `/public` open, `/admin` for group `adm`, `/small` takes 1 KiB, `/slow-down` one request a
 /// minute, `/ws` and everything else behind login.
 fn policy(limits: Limits) -> Policy {
     let below = |path: &str| PathPattern::Below(path.to_owned());
-    let mut admin = rule("admin", below("/admin"), Access::Login);
+    let mut admin = Rule::new("admin", below("/admin"), Access::Login);
     admin.require = Some(Condition::compile("'adm' in identity.groups").expect("a condition"));
-    let mut small = rule("small", below("/small"), Access::Public);
+    let mut small = Rule::new("small", below("/small"), Access::Public);
     small.max_body = Some(1024);
-    let mut limited = rule("limited", below("/slow-down"), Access::Public);
+    let mut limited = Rule::new("limited", below("/slow-down"), Access::Public);
     limited.limit = Some(Arc::new(Limit {
         name: "careful".to_owned(),
         requests: 1,
@@ -407,7 +390,7 @@ fn policy(limits: Limits) -> Policy {
     Policy {
         version: "test".to_owned(),
         rules: Rules::new(vec![
-            rule("public", below("/public"), Access::Public),
+            Rule::new("public", below("/public"), Access::Public),
             admin,
             small,
             limited,

@@ -73,6 +73,13 @@ impl OidcProvider {
         self
     }
 
+    /// Adds somebody with a second factor, who shows it when it is asked for.
+    pub async fn person_with_second_factor(&self, login: &str, claims: Value) -> &Self {
+        let person = json!({ "login": login, "claims": claims, "second_factor": true });
+        self.order("people", &person).await;
+        self
+    }
+
     /// Registers a program, which asks for tokens by itself and about those of others.
     pub async fn program(&self, client_id: &str) -> &Self {
         let client = json!({

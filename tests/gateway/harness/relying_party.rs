@@ -88,6 +88,7 @@ impl RelyingParty {
             nonce: vestibule::seal::random_token(),
             verifier: vestibule::seal::random_token().into(),
             another_account,
+            step_up: None,
         };
         let sent_to = self.provider.authorization_url(&request).await?;
         Ok(Trip { sent_to, request })
