@@ -19,6 +19,7 @@ pub mod operator_file;
 pub mod outbound;
 pub mod outbox;
 pub mod paths;
+pub mod redis_link;
 pub mod seal;
 pub mod telemetry;
 

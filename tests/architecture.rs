@@ -24,6 +24,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (0, "operator_file", "the other words"),
     (0, "outbound", "the other words"),
     (0, "outbox", "the other words"),
+    (0, "redis_link", "the other words"),
     (0, "telemetry", "the other words"),
     // A limit is what policy names and the limiter draws from.
     (1, "policy", "rate_limit"),
@@ -62,7 +63,7 @@ const HOMES: &[(&str, &str)] = &[
     ("pingora_proxy", "proxy cli/serve"),
     ("axum", "pages admin proxy/bridge demo"),
     ("aws_lc_rs", "platform/handoff demo"),
-    ("redis", "session/redis rate_limit/cluster"),
+    ("redis", "redis_link session/redis rate_limit/cluster"),
     (
         "sqlx",
         "database session/sql onboarding/sql outbox/kept platform/builtin audit roster/sql",

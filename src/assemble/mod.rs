@@ -37,9 +37,9 @@ use crate::platform::handoff::CannotSign;
 use crate::platform::{scim, thingsboard};
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts, UpstreamSettings};
+use crate::redis_link::{Link, NotARedisAddress};
 use crate::roster::Roster;
 use crate::seal::KeyRing;
-use crate::session::redis::NotARedisAddress;
 use crate::telemetry::Readiness;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::TraceProblem;
@@ -181,7 +181,13 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let api_issuers = use_cases::api_issuers(settings.api_issuers, &clock)?;
     let shared = Shared {
         hosts: proxy.hosts.clone(),
-        redis: settings.store.redis,
+        redis: settings
+            .store
+            .redis
+            .as_ref()
+            .map(Link::to)
+            .transpose()?
+            .map(Arc::new),
         lifetimes: settings.lifetimes,
         login_attempt: settings.login_attempt,
         hooks: settings.hooks,

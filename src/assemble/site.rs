@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +34,7 @@ use crate::platform::UserTokens;
 use crate::policy::PolicySource;
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{HostSettings, SiteParts, UpstreamSettings};
+use crate::redis_link::Link;
 use crate::roster::Roster;
 use crate::session::{Lifetimes, Sessions};
 
@@ -44,7 +44,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// What all sites share.
 pub(super) struct Shared {
     pub(super) hosts: Vec<HostSettings>,
-    pub(super) redis: Option<SecretString>,
+    pub(super) redis: Option<Arc<Link>>,
     pub(super) lifetimes: Lifetimes,
     pub(super) login_attempt: Duration,
     pub(super) hooks: Option<HookSettings>,
@@ -118,7 +118,7 @@ impl Laid {
             user_tokens,
         } = self;
         let redis = shared.redis.as_ref();
-        let sessions = base.sessions((redis, part.as_deref()), shared.lifetimes)?;
+        let sessions = base.sessions((redis, part.as_deref()), shared.lifetimes);
         let (courier, hooks) = (shared.courier.clone(), shared.hooks.clone());
         let writing = base.correspondence((courier, hooks), &shared.node)?;
         let onboarding = Arc::new(base.onboarding(Office {

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::correspondence::Hooks;
 use super::foundation::Foundation;
 use crate::admin::scim::{ScimParts, ScimSource};
@@ -27,9 +25,10 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::outbox::Outbox;
 use crate::platform::Platform;
 use crate::proxy::HostSettings;
+use crate::redis_link::Link;
 use crate::roster::Roster;
 use crate::roster::sql::SqlRoster;
-use crate::session::redis::{NotARedisAddress, RedisSessionStore};
+use crate::session::redis::RedisSessionStore;
 use crate::session::sql::SqlSessionStore;
 use crate::session::{Lifetimes, SessionStore, Sessions};
 
@@ -47,20 +46,15 @@ pub(super) struct Office<'a> {
 impl Foundation {
     pub(super) fn sessions(
         &self,
-        (redis, part): (Option<&SecretString>, Option<&str>),
+        (redis, part): (Option<&Arc<Link>>, Option<&str>),
         lifetimes: Lifetimes,
-    ) -> Result<Arc<Sessions>, NotARedisAddress> {
+    ) -> Arc<Sessions> {
         let store: Arc<dyn SessionStore> = match redis {
-            Some(url) => Arc::new(RedisSessionStore::connect(url.expose_secret(), part)?),
+            Some(link) => Arc::new(RedisSessionStore::new(Arc::clone(link), part)),
             None => Arc::new(SqlSessionStore::new(self.database.clone())),
         };
         let keys = Arc::clone(&self.keys);
-        Ok(Arc::new(Sessions::new(
-            store,
-            keys,
-            self.clock(),
-            lifetimes,
-        )))
+        Arc::new(Sessions::new(store, keys, self.clock(), lifetimes))
     }
 
     pub(super) fn onboarding(&self, office: Office<'_>) -> Onboarding {

@@ -24,6 +24,7 @@ use crate::platform::PlatformSettings;
 use crate::platform::rest::RestFile;
 use crate::policy::{HandOff, Surroundings};
 use crate::proxy::{ListenerSettings, ProxySettings};
+use crate::redis_link::RedisAddress;
 use crate::seal::KeyRing;
 use crate::session::Lifetimes;
 use crate::telemetry::logs::LogSettings;
@@ -172,8 +173,8 @@ pub struct AdminSettings {
 pub struct StoreSettings {
     /// The database.
     pub database: DatabaseAddress,
-    /// Redis, if sessions live there; with its password filled in.
-    pub redis: Option<SecretString>,
+    /// Redis, if sessions live there; with its passwords filled in.
+    pub redis: Option<RedisAddress>,
 }
 
 /// Where the keys come from.

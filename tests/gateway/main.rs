@@ -104,6 +104,7 @@ mod funnel;
 #[cfg(test)]
 mod local_login;
 #[cfg(test)]
+mod redis_groups;
 mod registration;
 #[cfg(test)]
 mod registration_attacks;

@@ -226,6 +226,7 @@ async fn dump(place: &Place) -> String {
             }
             all
         }
+        Place::Cluster(_) => panic!("a Cluster keeps what a server keeps"),
     }
 }
 

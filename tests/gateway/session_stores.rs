@@ -12,15 +12,15 @@ use vestibule::identity::{
     Account, AgreementPrint, Cleared, Issuer, PlatformId, ProviderId, Subject, UserId,
     VerifiedClaims, VerifiedIdentity,
 };
+use vestibule::redis_link::RedisAddress;
 use vestibule::seal::{KeyRing, SealKey, random_token};
-use vestibule::session::redis::RedisSessionStore;
 use vestibule::session::sql::SqlSessionStore;
 use vestibule::session::{
     Beginning, IdpTokens, Lifetimes, SessionId, SessionIndex, SessionKey, SessionStanding,
     SessionStore, Sessions, Stage, StoredSession,
 };
 
-use crate::harness::{Postgres, Redis};
+use crate::harness::{Postgres, Redis, RedisCluster, store_at};
 
 pub const HOST: &str = "app.example.com";
 
@@ -29,6 +29,7 @@ pub enum Place {
     Sqlite(Database, tempfile::TempDir),
     Postgres(Database),
     Redis(String),
+    Cluster(String),
 }
 
 impl Place {
@@ -57,19 +58,30 @@ impl Place {
         Self::Redis(Redis::shared().url(number))
     }
 
+    #[expect(clippy::unused_async, reason = "a store like the others")]
+    pub async fn cluster() -> Self {
+        static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self::Cluster(format!("part-{number}"))
+    }
+
     /// The store as one node opens it.
     pub fn open(&self) -> Arc<dyn SessionStore> {
         match self {
             Self::Sqlite(database, _) | Self::Postgres(database) => {
                 Arc::new(SqlSessionStore::new(database.clone()))
             }
-            Self::Redis(url) => Arc::new(RedisSessionStore::connect(url, None).unwrap()),
+            Self::Redis(url) => {
+                let address = RedisAddress::Server(url.as_str().into());
+                Arc::new(store_at(address, None))
+            }
+            Self::Cluster(part) => Arc::new(store_at(RedisCluster::shared().address(), Some(part))),
         }
     }
 }
 
 macro_rules! over_every_store {
-    ($($name:ident),+ $(,)?) => { over!([sqlite, postgres, redis] $($name),+); };
+    ($($name:ident),+ $(,)?) => { over!([sqlite, postgres, redis, cluster] $($name),+); };
 }
 macro_rules! over {
     ([$($place:ident),+] $name:ident $(, $more:ident)* $(,)?) => {
@@ -104,7 +116,7 @@ over_every_store!(
     sessions_end_absolutely,
     one_person_has_so_many_sessions,
 );
-over!([postgres, redis]
+over!([postgres, redis, cluster]
     an_end_is_known_on_every_node_within_a_second,
     what_was_done_first_is_known_on_every_node_within_a_second,
     an_end_by_subject_is_known_on_every_node_within_a_second,

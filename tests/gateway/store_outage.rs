@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch::{self, Receiver};
 use tokio::task::JoinSet;
-use vestibule::session::redis::RedisSessionStore;
 
 use super::first_login::{giulia, registers};
 use super::harness::{
@@ -21,7 +20,7 @@ const TRUST: Duration = Duration::from_millis(2500);
 const RECOVERY: Duration = Duration::from_secs(3);
 
 async fn front_over(redis: &Redis) -> Front {
-    let store = RedisSessionStore::connect(&redis.url(0), None).unwrap();
+    let store = redis.store(0);
     Front::with(FrontSettings {
         session_store: Some(Arc::new(store)),
         ..FrontSettings::default()

@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::{Finding, with_causes};
 use crate::config::{self, KeySettings};
 use crate::database::{Changes, Database, DatabaseAddress, DatabaseError};
-use crate::session::SessionStore as _;
-use crate::session::redis::RedisSessionStore;
+use crate::redis_link::{Link, RedisAddress};
 
 /// A key file that is not there yet is made at the first start, and not here.
 pub(super) fn keys(settings: &KeySettings) -> Finding {
@@ -74,14 +71,22 @@ fn kind(address: &DatabaseAddress) -> String {
     }
 }
 
-pub(super) async fn redis(url: &SecretString) -> Finding {
+pub(super) async fn redis(address: &RedisAddress) -> Finding {
     let fix = "see whether Redis runs, and `[store] sessions` with its password";
-    let store = match RedisSessionStore::connect(url.expose_secret(), None) {
-        Ok(store) => store,
+    let link = match Link::to(address) {
+        Ok(link) => link,
         Err(problem) => return Finding::wrong("sessions", with_causes(&problem), fix),
     };
-    match store.ping().await {
-        Ok(()) => Finding::fine("sessions", "Redis answers"),
+    let masters = match link.masters().await {
+        Ok(masters) => masters.len(),
+        Err(error) => return Finding::wrong("sessions", with_causes(&error), fix),
+    };
+    match link.ping().await {
+        Ok(()) if masters == 1 => Finding::fine("sessions", "Redis answers"),
+        Ok(()) => Finding::fine(
+            "sessions",
+            format!("a Redis Cluster of {masters} masters answers"),
+        ),
         Err(error) => Finding::wrong("sessions", with_causes(&error), fix),
     }
 }

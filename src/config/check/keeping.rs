@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{Check, Sound};
@@ -21,24 +21,13 @@ const LONGEST_SESSION: Duration = Duration::from_hours(90 * 24);
 impl Check<'_> {
     /// The stores, and whether another node may share them.
     pub(super) fn store(&mut self, store: &Store) -> (Sound<StoreSettings>, bool) {
+        let (redis, is_redis_sound) = self.redis(store);
         let Store {
             database,
             database_password,
             sessions,
-            sessions_password,
+            ..
         } = store;
-        let redis = sessions
-            .as_ref()
-            .and_then(|address| self.redis(address, sessions_password.as_ref()));
-        let is_redis_sound = redis.is_some() || sessions.is_none();
-        if let (None, Some(password)) = (sessions, sessions_password) {
-            let advice = "add `sessions`, or remove the password";
-            self.findings.error(
-                &password.span,
-                "a password for sessions without `sessions`",
-                advice,
-            );
-        }
         let database = self.database(database.as_ref(), database_password.as_ref());
         let is_shared =
             sessions.is_some() || matches!(database, Some(DatabaseAddress::Postgres(_)));
@@ -73,17 +62,7 @@ impl Check<'_> {
         Some(DatabaseAddress::Postgres(url.into()))
     }
 
-    fn redis(
-        &mut self,
-        address: &At<String>,
-        password: Option<&At<SecretReference>>,
-    ) -> Sound<SecretString> {
-        let advice = "write `redis://cache:6379` or `rediss://cache:6379`";
-        let url = self.store_url(address, (&["redis", "rediss"], advice), password)?;
-        Some(SecretString::from(String::from(url)))
-    }
-
-    fn store_url(
+    pub(super) fn store_url(
         &mut self,
         address: &At<String>,
         (schemes, advice): (&[&str], &str),
@@ -91,7 +70,7 @@ impl Check<'_> {
     ) -> Sound<Url> {
         let url = Url::parse(address).ok();
         let url = url.filter(|url| schemes.contains(&url.scheme()) && url.has_host());
-        let Some(mut url) = url else {
+        let Some(url) = url else {
             let scheme = address.split("://").next().unwrap_or_default();
             let message = format!("this is no address of a store (`{scheme}`)");
             self.findings.error(&address.span, message, advice);
@@ -103,11 +82,20 @@ impl Check<'_> {
             self.findings.error(&address.span, message, advice);
             return None;
         }
-        if let Some(password) = password {
-            let password = self.secret(password, 1)?;
-            // Only an address without a host refuses a password.
-            url.set_password(Some(password.expose_secret())).ok()?;
+        match password {
+            Some(password) => self.with_password(url, password),
+            None => Some(url),
         }
+    }
+
+    pub(super) fn with_password(
+        &mut self,
+        mut url: Url,
+        password: &At<SecretReference>,
+    ) -> Sound<Url> {
+        let password = self.secret(password, 1)?;
+        // Only an address without a host refuses a password.
+        url.set_password(Some(password.expose_secret())).ok()?;
         Some(url)
     }
 

@@ -9,6 +9,7 @@ mod hooks;
 mod keeping;
 mod parties;
 mod platform;
+mod redis;
 mod rest;
 mod roster;
 mod scim;

@@ -5,6 +5,7 @@ mod api_issuer;
 mod captcha;
 mod door;
 mod platform;
+mod sessions;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use door::{
     Sizes, ThingsBoardTable, Tls, Upstream, Waits,
 };
 pub use platform::{Platform, PlatformWord};
+pub use sessions::{Sessions, SessionsTable};
 pub use traces::Traces;
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
@@ -98,10 +100,15 @@ pub struct Store {
     pub database: Option<At<String>>,
     /// The password of the PostgreSQL user.
     pub database_password: Option<At<SecretReference>>,
-    /// `redis://host:6379` or `rediss://host:6379` (TLS). Default: the database.
-    pub sessions: Option<At<String>>,
+    /// Redis: `"redis://host:6379"`, or with TLS `"rediss://host:6379"`; the master that sentinels
+    /// name, `{ sentinels = ["redis://a:26379", "redis://b:26379"], master = "sessions" }`; or a
+    /// Cluster, by some of its nodes: `{ cluster = ["redis://a:6379", "redis://b:6379"] }`.
+    /// Default: the database.
+    pub sessions: Option<At<Sessions>>,
     /// The password for Redis.
     pub sessions_password: Option<At<SecretReference>>,
+    /// The password for the sentinels, where they want one.
+    pub sentinels_password: Option<At<SecretReference>>,
 }
 
 /// The key ring.

@@ -1,26 +1,32 @@
 //! Sessions in Redis, shared by several nodes (adapter).
 //!
 //! Keys carry digests, values are sealed but for the index fields. The idle end of a session is
-//! the expiry of its key, so that it runs on the store's time. Scripts reach keys that they find
-//! in an index, which a single server or Sentinel allows.
+//! the expiry of its key, so that it runs on the store's time.
+//!
+//! A session and its tokens share a slot of a Cluster; the index of its subject is in another one.
+//! What touches both is therefore done in an order that holds wherever it stops: a session is in
+//! its index before anybody gets its cookie, and leaves it after it has ended. An index may name
+//! sessions that are gone, never the other way round.
 
-mod link;
 mod push;
 mod scripts;
+mod value;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Client, Pipeline};
-use serde::{Deserialize, Serialize};
+use futures_util::future::try_join_all;
+use redis::Pipeline;
 
-use super::{RecentSessions, SessionIndex, SessionKey, SessionStore, StoreDown, StoredSession};
+use super::{RecentSessions, SessionKey, SessionStore, StoreDown, StoredSession};
 use crate::clock::Timestamp;
 use crate::identity::{Issuer, Subject};
+use crate::redis_link::{Link, NoAnswer, question, script, start_of_keys};
 use crate::seal;
 
-use link::Link;
+use value::{from_value, subject_key, to_value};
 
 /// Sessions in Redis.
 pub struct RedisSessionStore {
@@ -37,13 +43,8 @@ struct KeyNames {
 }
 
 impl KeyNames {
-    /// Those of a part of the installation, or of the installation. No name of the one begins with
-    /// one of the other.
     fn of(part: Option<&str>) -> Self {
-        let start = match part {
-            None => "vestibule:".to_owned(),
-            Some(part) => format!("vestibule/{part}:"),
-        };
+        let start = start_of_keys(part);
         Self {
             session: format!("{start}session:"),
             tokens: format!("{start}tokens:"),
@@ -59,107 +60,106 @@ impl std::fmt::Debug for RedisSessionStore {
     }
 }
 
-/// The value of a session's key.
-#[derive(Serialize, Deserialize)]
-struct Value {
-    sealed: String,
-    issuer: String,
-    subject: String,
-    /// The end of the key of the subject's index.
-    subject_key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idp_sid: Option<String>,
-    host: String,
-    account: Option<String>,
-    device: String,
-    created_at: Timestamp,
-    ends_at: Timestamp,
+/// What became of a session that was to end.
+#[derive(PartialEq, Eq)]
+enum Fate {
+    Gone,
+    Stays,
+    Ended,
 }
 
-/// An address that is no Redis URL.
-#[derive(Debug, thiserror::Error)]
-#[error("not a Redis address: write redis://host:port or rediss://host:port")]
-pub struct NotARedisAddress(#[source] redis::RedisError);
-
 impl RedisSessionStore {
-    /// At `redis://…` or `rediss://…`, for the installation or a part of it. Connects when it is
-    /// first asked, so that a gateway starts while Redis is down.
-    pub fn connect(url: &str, part: Option<&str>) -> Result<Self, NotARedisAddress> {
-        let client = Client::open(url).map_err(NotARedisAddress)?;
-        Ok(Self {
-            link: Arc::new(Link::new(client)),
+    /// Over this link, for the installation or a part of it.
+    pub fn new(link: Arc<Link>, part: Option<&str>) -> Self {
+        Self {
+            link,
             keys: KeyNames::of(part),
-        })
+        }
+    }
+
+    /// Ends a session, unless it has another sid than this; the index still names it. The second
+    /// value is the end of the index's key, where the session was there.
+    async fn end(
+        &self,
+        digest: &str,
+        sid: Option<&str>,
+        is_repeatable: bool,
+    ) -> Result<(Fate, String), StoreDown> {
+        let keys = [
+            key_of(&self.keys.session, digest),
+            key_of(&self.keys.tokens, digest),
+        ];
+        let mut ending = script(scripts::END, &keys);
+        if let Some(sid) = sid {
+            ending.arg(sid);
+        }
+        let ((word, subject),): ((String, String),) = if is_repeatable {
+            self.link.ask(&ending).await?
+        } else {
+            self.link.ask_once(&ending).await?
+        };
+        let fate = match word.as_str() {
+            "ended" => Fate::Ended,
+            "stays" => Fate::Stays,
+            _ => Fate::Gone,
+        };
+        Ok((fate, subject))
+    }
+
+    /// The sessions that an index names, the newest first, without the first ones.
+    async fn noted(&self, index: &str, beyond: u32) -> Result<Vec<String>, StoreDown> {
+        let mut asking = question("ZREVRANGE");
+        let (digests,) = self.link.ask(asking.arg(index).arg(beyond).arg(-1)).await?;
+        Ok(digests)
+    }
+
+    /// Takes sessions out of an index.
+    async fn strike(&self, index: &str, digests: &[String]) -> Result<(), StoreDown> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let mut striking = question("ZREM");
+        let striking = striking.arg(index).arg(digests).ignore();
+        Ok(self.link.ask(striking).await?)
+    }
+
+    /// Ends what an index names, as [`Self::end`] does; gives what was ended.
+    async fn end_noted(
+        &self,
+        index: &str,
+        digests: &[String],
+        sid: Option<&str>,
+    ) -> Result<Vec<String>, StoreDown> {
+        let ending = digests.iter().map(|digest| self.end(digest, sid, true));
+        let fates = try_join_all(ending).await?;
+        let with_fates = digests.iter().zip(fates);
+        let (mut over, mut ended) = (Vec::new(), Vec::new());
+        for (digest, (fate, _)) in with_fates {
+            if fate != Fate::Stays {
+                over.push(digest.clone());
+            }
+            if fate == Fate::Ended {
+                ended.push(digest.clone());
+            }
+        }
+        self.strike(index, &over).await?;
+        Ok(ended)
     }
 }
 
-fn key_of(start: &str, key: &SessionKey) -> String {
-    format!("{start}{}", key.as_str())
+impl From<NoAnswer> for StoreDown {
+    fn from(cause: NoAnswer) -> Self {
+        Self::because(cause)
+    }
 }
 
-/// Issuer and subject by digest: they are of any length, and a key is not for reading. A length
-/// keeps the two apart.
-fn subject_key(issuer: &Issuer, subject: &Subject) -> String {
-    let (issuer, subject) = (issuer.as_str(), subject.as_str());
-    seal::digest(format!("{}:{issuer}{subject}", issuer.len()).as_bytes())
+/// The braces name what a Cluster goes by.
+fn key_of(start: &str, digest: &str) -> String {
+    format!("{start}{{{digest}}}")
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-fn question(command: &str) -> Pipeline {
-    let mut pipeline = Pipeline::new();
-    pipeline.cmd(command);
-    pipeline
-}
-
-/// A pipeline of one EVAL; keys and further arguments are added by the caller.
-fn script(text: &str, keys: &[String]) -> Pipeline {
-    let mut pipeline = question("EVAL");
-    pipeline.arg(text).arg(keys.len()).arg(keys);
-    pipeline
-}
-
-fn to_value(session: &StoredSession) -> Result<String, StoreDown> {
-    let StoredSession {
-        sealed,
-        index,
-        ends_at,
-        ..
-    } = session;
-    let value = Value {
-        sealed: sealed.clone(),
-        issuer: index.issuer.as_str().to_owned(),
-        subject: index.subject.as_str().to_owned(),
-        subject_key: subject_key(&index.issuer, &index.subject),
-        idp_sid: index.idp_sid.clone(),
-        host: index.host.clone(),
-        account: index.account.clone(),
-        device: index.device.clone(),
-        created_at: index.created_at,
-        ends_at: *ends_at,
-    };
-    serde_json::to_string(&value).map_err(StoreDown::because)
-}
-
-fn from_value(key: &SessionKey, text: &str, idle_until: Timestamp) -> Option<StoredSession> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    Some(StoredSession {
-        key: key.clone(),
-        sealed: value.sealed,
-        index: SessionIndex {
-            issuer: Issuer::new(value.issuer),
-            subject: Subject::new(value.subject),
-            idp_sid: value.idp_sid,
-            host: value.host,
-            account: value.account,
-            device: value.device,
-            created_at: value.created_at,
-        },
-        idle_until: idle_until.min(value.ends_at),
-        ends_at: value.ends_at,
-    })
 }
 
 fn to_keys(digests: Vec<String>) -> Vec<SessionKey> {
@@ -181,42 +181,41 @@ impl SessionStore for RedisSessionStore {
             ends_at,
             ..
         } = session;
-        let subject = format!(
-            "{}{}",
-            self.keys.subject,
-            subject_key(&index.issuer, &index.subject)
-        );
-        let mut keys = vec![
-            key_of(&self.keys.session, key),
-            key_of(&self.keys.tokens, key),
-            subject,
-        ];
-        keys.extend(replaces.iter().flat_map(|old| {
-            [
-                key_of(&self.keys.session, old),
-                key_of(&self.keys.tokens, old),
-            ]
-        }));
         let now = index.created_at;
-        let mut inserting = script(scripts::INSERT, &keys);
-        inserting
-            .arg(to_value(session)?)
-            .arg(tokens.unwrap_or_default())
-            .arg(millis(idle_until.since(now)))
-            .arg(millis(ends_at.since(now)))
-            .arg(key.as_str())
-            .arg(now.millis());
-        let (kept,): (i64,) = match replaces {
-            Some(old) => self.link.ask_once(inserting.arg(old.as_str())).await?,
-            None => self.link.ask(&inserting).await?,
-        };
-        Ok(kept == 1)
+        let left = millis(idle_until.since(now));
+        let mut keeping = Pipeline::new();
+        keeping.atomic();
+        let values = [
+            (&self.keys.session, Some(to_value(session)?)),
+            (&self.keys.tokens, tokens.map(str::to_owned)),
+        ];
+        for (start, value) in values {
+            let Some(value) = value else { continue };
+            let set = keeping.cmd("SET").arg(key_of(start, key.as_str()));
+            set.arg(value).arg("PX").arg(left).ignore();
+        }
+        let () = self.link.ask(&keeping).await?;
+        let subject = subject_key(&index.issuer, &index.subject);
+        let subject = format!("{}{subject}", self.keys.subject);
+        let mut noting = script(scripts::NOTE, std::slice::from_ref(&subject));
+        noting.arg(key.as_str()).arg(now.millis());
+        let noting = noting.arg(millis(ends_at.since(now)));
+        let () = self.link.ask(noting.ignore()).await?;
+        let Some(old) = replaces else { return Ok(true) };
+        let (fate, of) = self.end(old.as_str(), None, false).await?;
+        if fate == Fate::Ended {
+            let index = format!("{}{of}", self.keys.subject);
+            self.strike(&index, &[old.as_str().to_owned()]).await?;
+            return Ok(true);
+        }
+        self.delete(key).await?;
+        Ok(false)
     }
 
     async fn reseal(&self, session: &StoredSession) -> Result<bool, StoreDown> {
         let mut resealing = question("SET");
         resealing
-            .arg(key_of(&self.keys.session, &session.key))
+            .arg(key_of(&self.keys.session, session.key.as_str()))
             .arg(to_value(session)?)
             .arg("XX")
             .arg("KEEPTTL");
@@ -229,7 +228,7 @@ impl SessionStore for RedisSessionStore {
         key: &SessionKey,
         now: Timestamp,
     ) -> Result<Option<StoredSession>, StoreDown> {
-        let name = key_of(&self.keys.session, key);
+        let name = key_of(&self.keys.session, key.as_str());
         let mut loading = Pipeline::new();
         loading.atomic().get(&name).pttl(&name);
         let (text, left): (Option<String>, i64) = self.link.ask(&loading).await?;
@@ -245,7 +244,7 @@ impl SessionStore for RedisSessionStore {
         let mut loading = question("GET");
         let (tokens,) = self
             .link
-            .ask(loading.arg(key_of(&self.keys.tokens, key)))
+            .ask(loading.arg(key_of(&self.keys.tokens, key.as_str())))
             .await?;
         Ok(tokens)
     }
@@ -253,7 +252,7 @@ impl SessionStore for RedisSessionStore {
     async fn keep_tokens(&self, key: &SessionKey, tokens: &str) -> Result<bool, StoreDown> {
         let mut keeping = question("SET");
         keeping
-            .arg(key_of(&self.keys.tokens, key))
+            .arg(key_of(&self.keys.tokens, key.as_str()))
             .arg(tokens)
             .arg("XX")
             .arg("KEEPTTL");
@@ -272,22 +271,20 @@ impl SessionStore for RedisSessionStore {
         for start in [&self.keys.session, &self.keys.tokens] {
             touching
                 .cmd("PEXPIRE")
-                .arg(key_of(start, key))
+                .arg(key_of(start, key.as_str()))
                 .arg(left)
                 .ignore();
         }
-        self.link.ask(&touching).await
+        Ok(self.link.ask(&touching).await?)
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), StoreDown> {
-        let keys = [
-            key_of(&self.keys.session, key),
-            key_of(&self.keys.tokens, key),
-        ];
-        let mut deleting = script(scripts::DELETE, &keys);
-        self.link
-            .ask(deleting.arg(key.as_str()).arg(&self.keys.subject).ignore())
-            .await
+        let (fate, subject) = self.end(key.as_str(), None, true).await?;
+        if fate != Fate::Ended {
+            return Ok(());
+        }
+        let index = format!("{}{subject}", self.keys.subject);
+        self.strike(&index, &[key.as_str().to_owned()]).await
     }
 
     async fn delete_of(
@@ -297,13 +294,17 @@ impl SessionStore for RedisSessionStore {
         idp_sid: Option<&str>,
     ) -> Result<Vec<SessionKey>, StoreDown> {
         let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
-        let mut deleting = script(scripts::DELETE_OF, &[index]);
-        deleting.arg(&self.keys.session).arg(&self.keys.tokens);
-        if let Some(sid) = idp_sid {
-            deleting.arg(sid);
+        let (mut seen, mut ended) = (BTreeSet::new(), Vec::new());
+        // A session that takes another's place is noted before that one ends: it shows here at
+        // the latest when the other one has.
+        loop {
+            let noted = self.noted(&index, 0).await?.into_iter();
+            let fresh: Vec<String> = noted.filter(|one| seen.insert(one.clone())).collect();
+            if fresh.is_empty() {
+                return Ok(to_keys(ended));
+            }
+            ended.extend(self.end_noted(&index, &fresh, idp_sid).await?);
         }
-        let (digests,) = self.link.ask(&deleting).await?;
-        Ok(to_keys(digests))
     }
 
     async fn evict(
@@ -313,17 +314,9 @@ impl SessionStore for RedisSessionStore {
         keep: u32,
     ) -> Result<Vec<SessionKey>, StoreDown> {
         let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
-        let mut evicting = script(scripts::EVICT, &[index]);
-        let (digests,) = self
-            .link
-            .ask(
-                evicting
-                    .arg(&self.keys.session)
-                    .arg(&self.keys.tokens)
-                    .arg(keep),
-            )
-            .await?;
-        Ok(to_keys(digests))
+        let oldest = self.noted(&index, keep).await?;
+        let ended = self.end_noted(&index, &oldest, None).await?;
+        Ok(to_keys(ended))
     }
 
     async fn consume_attempt(
@@ -345,7 +338,7 @@ impl SessionStore for RedisSessionStore {
     }
 
     async fn ping(&self) -> Result<(), StoreDown> {
-        self.link.ask(question("PING").ignore()).await
+        Ok(self.link.ping().await?)
     }
 
     fn announce_to(&self, recent: &Arc<RecentSessions>) {

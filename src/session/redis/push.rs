@@ -1,25 +1,40 @@
-//! The push channel of Redis: `CLIENT TRACKING` in broadcasting mode over a connection of its own,
-//! with a PING about once a second.
+//! The push channel of Redis: `CLIENT TRACKING` in broadcasting mode over connections of its own,
+//! one to each master, asked for its role about once a second.
 //!
 //! Redis tells of every key that is written, deleted, or expires, whoever did it. Its messages and
-//! the reply to PING come in order on one connection, and are handled in that order as they are
-//! read: once a PING is answered, everything that ended before it was sent is known.
+//! the answers come in order on one connection, and are handled in that order as they are
+//! read: once every master has answered, everything that ended before it was asked is known.
+//! A channel ends when a server is no master any more, or when masters come or go.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind,
-    RedisError, Value,
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo,
+    PushKind, RedisError, Value,
 };
 
-use super::link::Link;
+use crate::redis_link::{Link, NoAnswer};
 use crate::session::{RecentSessions, SessionKey};
 
 const HEARTBEAT: Duration = Duration::from_millis(800);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const RECONNECT_AFTER: Duration = Duration::from_millis(250);
+
+/// Why a channel ended.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Down(#[from] NoAnswer),
+    #[error("a server does not answer")]
+    Engine(#[from] RedisError),
+    #[error("a server is no master any more")]
+    Demoted,
+    #[error("masters came or went")]
+    OtherMasters,
+}
 
 /// Tells `recent` what ends until it is dropped; the names of sessions begin with `keys`.
 pub(super) fn follow(link: Arc<Link>, keys: String, recent: Weak<RecentSessions>) {
@@ -27,8 +42,7 @@ pub(super) fn follow(link: Arc<Link>, keys: String, recent: Weak<RecentSessions>
         let keys: Arc<str> = keys.into();
         let mut is_told = false;
         while recent.strong_count() > 0 {
-            let Err(error) = follow_once(link.client(), (&keys, &recent), &mut is_told).await
-            else {
+            let Err(error) = follow_once(&link, (&keys, &recent), &mut is_told).await else {
                 return;
             };
             if is_told {
@@ -47,19 +61,29 @@ pub(super) fn follow(link: Arc<Link>, keys: String, recent: Weak<RecentSessions>
     });
 }
 
-/// Follows one connection until it breaks, or nobody listens any more.
+/// Follows the masters until one breaks, or nobody listens any more.
 async fn follow_once(
-    client: &Client,
+    link: &Link,
     (keys, recent): (&Arc<str>, &Weak<RecentSessions>),
     is_told: &mut bool,
-) -> Result<(), RedisError> {
-    let mut connection = connect(client, Arc::clone(keys), recent.clone()).await?;
-    let mut tracking = redis::cmd("CLIENT");
-    tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", keys]);
-    let () = tracking.query_async(&mut connection).await?;
+) -> Result<(), Broken> {
+    let masters = link.masters().await?;
+    let connecting = masters.iter().map(|master| track(master, keys, recent));
+    let mut channels = try_join_all(connecting).await?;
+    let mut map = None;
     loop {
         let asked_at = Instant::now();
-        let () = redis::cmd("PING").query_async(&mut connection).await?;
+        let beats = channels
+            .iter_mut()
+            .map(|channel| beat(channel, link.is_cluster()));
+        let seen = try_join_all(beats).await?;
+        match &map {
+            None if addresses(&link.masters().await?) != addresses(&masters) => {
+                return Err(Broken::OtherMasters);
+            }
+            Some(known) if *known != seen => return Err(Broken::OtherMasters),
+            _ => map = Some(seen),
+        }
         let Some(recent) = recent.upgrade() else {
             return Ok(());
         };
@@ -72,6 +96,44 @@ async fn follow_once(
         drop(recent);
         tokio::time::sleep(HEARTBEAT).await;
     }
+}
+
+fn addresses(servers: &[Client]) -> Vec<String> {
+    let address = |server: &Client| server.get_connection_info().addr().to_string();
+    servers.iter().map(address).collect()
+}
+
+/// Asks a server whether it is still a master, and in a Cluster, who has which keys. The reply
+/// comes after every message that was sent before it.
+async fn beat(channel: &mut MultiplexedConnection, is_cluster: bool) -> Result<Value, Broken> {
+    let mut asking = Pipeline::new();
+    asking.cmd("ROLE");
+    if is_cluster {
+        asking.cmd("CLUSTER").arg("SLOTS");
+    }
+    let mut answers: Vec<Value> = asking.query_async(channel).await?;
+    let map = answers.split_off(1).pop().unwrap_or(Value::Nil);
+    let is_master = match answers.first() {
+        Some(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"master".to_vec())),
+        _ => false,
+    };
+    if is_master {
+        Ok(map)
+    } else {
+        Err(Broken::Demoted)
+    }
+}
+
+async fn track(
+    server: &Client,
+    keys: &Arc<str>,
+    recent: &Weak<RecentSessions>,
+) -> Result<MultiplexedConnection, RedisError> {
+    let mut channel = connect(server, Arc::clone(keys), recent.clone()).await?;
+    let mut tracking = redis::cmd("CLIENT");
+    tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", keys]);
+    let () = tracking.query_async(&mut channel).await?;
+    Ok(channel)
 }
 
 async fn connect(
@@ -127,6 +189,8 @@ fn session_key(key: &Value, start: &str) -> Option<SessionKey> {
     };
     std::str::from_utf8(octets)
         .ok()?
-        .strip_prefix(start)
+        .strip_prefix(start)?
+        .strip_prefix('{')?
+        .strip_suffix('}')
         .map(SessionKey::from_store)
 }

@@ -51,6 +51,8 @@ pub struct GatewayBuilder<'a> {
 
 enum Stores<'a> {
     Embedded,
+    /// PostgreSQL, and sessions as this setting says.
+    With(String),
     Distributed(&'a Redis, &'a Postgres),
 }
 
@@ -68,6 +70,11 @@ impl TestGateway {
     /// PostgreSQL, and a Redis of one's own, to break.
     pub fn distributed_over(redis: &Redis) -> GatewayBuilder<'_> {
         GatewayBuilder::over(Stores::Distributed(redis, Postgres::shared()))
+    }
+
+    /// PostgreSQL, and the Redis that a value of `[store] sessions` names.
+    pub fn distributed_with<'a>(sessions: String) -> GatewayBuilder<'a> {
+        GatewayBuilder::over(Stores::With(sessions))
     }
 
     /// Redis for sessions, and a PostgreSQL of one's own, to break.
@@ -443,14 +450,18 @@ impl<'a> GatewayBuilder<'a> {
 
     async fn choose_stores(&mut self, folder: &Path) {
         static NEXT_REDIS_DATABASE: AtomicU16 = AtomicU16::new(1);
-        match self.stores {
+        match &self.stores {
+            Stores::With(sessions) => {
+                self.files.database = Postgres::shared().fresh_database().await;
+                self.files.sessions = Some(sessions.clone());
+            }
             Stores::Embedded => {
                 self.files.database = format!("sqlite://{}/vestibule.db", folder.display());
             }
             Stores::Distributed(redis, postgres) => {
                 self.files.database = postgres.fresh_database().await;
                 let number = NEXT_REDIS_DATABASE.fetch_add(1, Ordering::Relaxed);
-                self.files.sessions = Some(redis.url(number));
+                self.files.sessions = Some(format!("{:?}", redis.url(number)));
             }
         }
     }

@@ -115,7 +115,7 @@ impl Files {
              [store]\ndatabase = \"{database}\"\n"
         );
         if let Some(sessions) = &self.sessions {
-            let _ = writeln!(text, "sessions = \"{sessions}\"");
+            let _ = writeln!(text, "sessions = {sessions}");
         }
         if let Some(smtp) = &self.mail {
             let _ = writeln!(

@@ -4,10 +4,19 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
+use vestibule::redis_link::{Link, RedisAddress};
+use vestibule::session::redis::RedisSessionStore;
+
 use super::child::{ServerProcess, free_port, new_folder, wait_until};
+
+/// A store of sessions.
+pub fn store_at(address: RedisAddress, part: Option<&str>) -> RedisSessionStore {
+    let link = Link::to(&address).expect("an address");
+    RedisSessionStore::new(Arc::new(link), part)
+}
 
 /// One Redis server.
 pub struct Redis {
@@ -47,6 +56,11 @@ impl Redis {
     /// Address for `[store] sessions`. Each test takes a number of its own below 512.
     pub fn url(&self, database: u16) -> String {
         format!("redis://127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A store of sessions there.
+    pub fn store(&self, database: u16) -> RedisSessionStore {
+        store_at(RedisAddress::Server(self.url(database).into()), None)
     }
 
     /// Kills the server; what it held is lost, as after a crash without persistence, unless it is
