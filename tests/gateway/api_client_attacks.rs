@@ -112,17 +112,34 @@ fn lies() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
+/// Tokens with another form than tokens have, made of an honest one.
+fn odd_forms(honest: &str) -> Vec<String> {
+    let (start, signature) = honest.rsplit_once('.').expect("a signature");
+    let (header, _) = start.split_once('.').expect("a header");
+    let deep = URL_SAFE_NO_PAD.encode("[".repeat(5000));
+    vec![
+        start.to_owned(),
+        format!("{honest}="),
+        format!("{start}.{}", signature.get(..20).expect("its beginning")),
+        format!("{honest}.a.b"),
+        format!("{honest}x"),
+        format!("{header}.{deep}.{signature}"),
+        ".".repeat(10_000),
+        "a.b.c".to_owned(),
+        "opaque".to_owned(),
+    ]
+}
+
 #[tokio::test]
 async fn a_forged_token_passes_nowhere() {
     let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
     let gateway = gateway(&[("first", &issuer.issuer, "")], &upstream).await;
-    let honest = issuer.access_token(API, |_| {});
     let refused = async |token: &str, what: &str| {
         let status = status(&gateway, "/api/x", &format!("Bearer {token}")).await;
-        assert_eq!(status, 401, "{what}");
+        assert_eq!(status, 401, "{what:.80}");
     };
     for (place, name, value) in lies() {
-        let what = format!("{place} {name}: {value:.60}");
+        let what = format!("{place} {name}: {value}");
         refused(&issuer.access_token(API, set(place, name, value)), &what).await;
     }
     for signing in [
@@ -140,37 +157,25 @@ async fn a_forged_token_passes_nowhere() {
             refused(&forged, &format!("{signing:?} {algorithm}")).await;
         }
     }
-    let (start, signature) = honest.rsplit_once('.').expect("a signature");
-    let (header, _) = start.split_once('.').expect("a header");
-    let deep = URL_SAFE_NO_PAD.encode("[".repeat(5000));
-    for odd in [
-        start.to_owned(),
-        format!("{honest}="),
-        format!("{start}.{}", signature.get(..20).expect("its beginning")),
-        format!("{honest}.a.b"),
-        format!("{honest}x"),
-        format!("{header}.{deep}.{signature}"),
-        ".".repeat(10_000),
-        "a.b.c".to_owned(),
-        "opaque".to_owned(),
-    ] {
-        refused(&odd, &odd.chars().take(80).collect::<String>()).await;
+    for odd in odd_forms(&issuer.access_token(API, |_| {})) {
+        refused(&odd, &odd).await;
     }
     assert!(upstream.requests().is_empty(), "{:#?}", upstream.requests());
+}
 
+#[tokio::test]
+async fn an_honest_token_passes_and_keys_inside_it_are_ignored() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let gateway = gateway(&[("first", &issuer.issuer, "")], &upstream).await;
+    let honest = issuer.access_token(API, |_| {});
     for scheme in ["Bearer", "bearer"] {
-        assert_eq!(
-            status(&gateway, "/api/x", &format!("{scheme} {honest}")).await,
-            200
-        );
+        let shown = format!("{scheme} {honest}");
+        assert_eq!(status(&gateway, "/api/x", &shown).await, 200);
     }
     for key in ["jwk", "jku", "x5u", "x5c"] {
         let ignored = issuer.access_token(API, set("header", key, json!("https://evil.example")));
-        assert_eq!(
-            status(&gateway, "/api/x", &format!("Bearer {ignored}")).await,
-            200,
-            "{key}"
-        );
+        let shown = format!("Bearer {ignored}");
+        assert_eq!(status(&gateway, "/api/x", &shown).await, 200, "{key}");
     }
     for malformed in ["Bearer", "Bearer ", "Bearer a b", "Bearer \"a\""] {
         assert_eq!(

@@ -38,7 +38,8 @@ pub struct Question {
     /// `{"platform": "main", "user": "7", "customer": "12", "account_type": "business"}`.
     #[arg(long, value_name = "FILE", requires = "request", requires = "claims")]
     account: Option<PathBuf>,
-    /// The identity provider that the claims come from. Default: the first.
+    /// The identity provider that the claims come from, or the `[[api_issuer]]`. Default: the first
+    /// identity provider.
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
     /// The host that it is about. Default: the first.
@@ -120,22 +121,31 @@ fn identity(
     ground: &Ground,
     claims: Map<String, Value>,
 ) -> anyhow::Result<VerifiedIdentity> {
-    let provider = ground.settings.provider(question.provider.as_deref());
-    let provider = provider.with_context(|| {
-        let all = ground.settings.providers.iter();
-        let all: Vec<&str> = all.map(|provider| provider.id.as_str()).collect();
-        let named = question.provider.as_deref().unwrap_or_default();
-        format!("there is no identity provider `{named}`; there are {all:?}")
-    })?;
+    let named = question.provider.as_deref();
     let subject = claims.get("sub").and_then(Value::as_str);
     let subject = subject.unwrap_or("(no sub given)").to_owned();
     let email = claims.get("email").and_then(Value::as_str);
     let email = email.and_then(|text| EmailAddress::parse(text).ok());
+    let settings = &ground.settings;
+    let (provider, issuer, email_trusted) = if let Some(provider) = settings.provider(named) {
+        let is_trusted = provider.email_trust.covers(email.as_ref());
+        (&provider.id, &provider.issuer, is_trusted)
+    } else {
+        let mut issuers = settings.api_issuers.iter();
+        let issuer = issuers.find(|one| Some(one.id.as_str()) == named);
+        let issuer = issuer.with_context(|| {
+            let all = settings.providers.iter();
+            let all: Vec<&str> = all.map(|provider| provider.id.as_str()).collect();
+            let named = named.unwrap_or_default();
+            format!("there is no identity provider `{named}`; there are {all:?}")
+        })?;
+        (&issuer.id, &issuer.issuer, false)
+    };
     Ok(VerifiedIdentity::from_verified(VerifiedClaims {
-        provider: provider.id.clone(),
-        issuer: provider.issuer.clone(),
+        provider: provider.clone(),
+        issuer: issuer.clone(),
         subject: Subject::new(subject),
-        email_trusted: provider.email_trust.covers(email.as_ref()),
+        email_trusted,
         claims,
         authenticated_at: SystemClock.now(),
     }))

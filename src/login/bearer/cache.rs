@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
@@ -75,7 +76,8 @@ impl Known {
 
 /// Tokens that were judged.
 pub struct KnownTokens {
-    good: Cache<TokenKey, Arc<Known>>,
+    /// Keys are digests of good tokens, which nobody can choose.
+    good: Cache<TokenKey, Arc<Known>, RandomState>,
     bad: Cache<TokenKey, Arc<Known>>,
     turns: Cache<TokenKey, Arc<Mutex<()>>>,
 }
@@ -87,7 +89,7 @@ impl Default for KnownTokens {
                 .max_capacity(CAPACITY)
                 .weigher(|_, known: &Arc<Known>| known.weight())
                 .time_to_live(BELIEVED_FOR)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             bad: Cache::builder()
                 .max_capacity(MOST_BAD)
                 .time_to_live(REFUSED_FOR)
