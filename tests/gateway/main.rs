@@ -105,6 +105,7 @@ mod funnel;
 mod local_login;
 #[cfg(test)]
 mod redis_groups;
+#[cfg(test)]
 mod registration;
 #[cfg(test)]
 mod registration_attacks;

@@ -73,9 +73,11 @@ impl Place {
             }
             Self::Redis(url) => {
                 let address = RedisAddress::Server(url.as_str().into());
-                Arc::new(store_at(address, None))
+                Arc::new(store_at(&address, None))
             }
-            Self::Cluster(part) => Arc::new(store_at(RedisCluster::shared().address(), Some(part))),
+            Self::Cluster(part) => {
+                Arc::new(store_at(&RedisCluster::shared().address(), Some(part)))
+            }
         }
     }
 }

@@ -13,8 +13,8 @@ use vestibule::session::redis::RedisSessionStore;
 use super::child::{ServerProcess, free_port, new_folder, wait_until};
 
 /// A store of sessions.
-pub fn store_at(address: RedisAddress, part: Option<&str>) -> RedisSessionStore {
-    let link = Link::to(&address).expect("an address");
+pub fn store_at(address: &RedisAddress, part: Option<&str>) -> RedisSessionStore {
+    let link = Link::to(address).expect("an address");
     RedisSessionStore::new(Arc::new(link), part)
 }
 
@@ -60,7 +60,7 @@ impl Redis {
 
     /// A store of sessions there.
     pub fn store(&self, database: u16) -> RedisSessionStore {
-        store_at(RedisAddress::Server(self.url(database).into()), None)
+        store_at(&RedisAddress::Server(self.url(database).into()), None)
     }
 
     /// Kills the server; what it held is lost, as after a crash without persistence, unless it is
