@@ -3,12 +3,10 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::attempt::{self, Attempt, State};
+use super::attempt::{Attempt, State};
 use super::callback::{Answer, CallbackQuery};
-use super::provider::{Proven, ProviderError, Redemption};
-use super::{
-    CarryOn, Cookies, Finished, Login, LoginError, Retry, StepUpProblem, Wish, own_address,
-};
+use super::provider::{ProviderError, Redemption};
+use super::{CarryOn, Cookies, Finished, Login, LoginError, Retry, Wish, own_address};
 use crate::access::{ClientContext, RequestKind, ReturnTo};
 use crate::audit::{Event, EventKind};
 use crate::identity::{Account, Cleared, VerifiedIdentity};
@@ -91,31 +89,6 @@ impl Login {
                 Err(LoginError::NotProven { cause, retry })
             }
         }
-    }
-
-    /// Admits whoever an attempt has proven; who was to sign in once more must have done so as a
-    /// rule asks.
-    async fn take_in(
-        &self,
-        client: &ClientContext,
-        (attempt, retry): (&Attempt, Retry),
-        Proven { identity, tokens }: Proven,
-        cookies: &Cookies,
-    ) -> Result<Finished, LoginError> {
-        if let Some(stepping) = &attempt.step_up
-            && let Err(problem) = stepping.judge(&identity, self.parts.clock.now())
-        {
-            let refused = self.not_stepped_up(client, &identity, (problem, retry));
-            return Err(refused.await);
-        }
-        let admission = Admission {
-            identity,
-            tokens: Some(tokens),
-            return_to: retry.return_to,
-        };
-        let mut finished = self.admit(client, admission, cookies).await?;
-        finished.set_cookies.push(attempt::forget(&attempt.id));
-        Ok(finished)
     }
 
     /// An answer to an attempt that is not under way in this browser. Whoever is signed in goes
@@ -215,19 +188,6 @@ impl Login {
         self.record(client, event).await;
         let set_cookies = vec![cookie::session_cookie(&id)];
         Ok(Finished { go_to, set_cookies })
-    }
-
-    /// The answer to somebody who has not signed in as a rule asks; the refusal is kept.
-    async fn not_stepped_up(
-        &self,
-        client: &ClientContext,
-        identity: &VerifiedIdentity,
-        (problem, retry): (StepUpProblem, Retry),
-    ) -> LoginError {
-        let mut event = self.event(EventKind::LoginRefused, identity);
-        give_reason(&mut event, problem.as_str());
-        self.record(client, event).await;
-        LoginError::NotSteppedUp { problem, retry }
     }
 
     /// The answer to somebody who is not let in; the refusal is kept.
@@ -409,7 +369,7 @@ fn refused(mut event: Event, reason: &TurnedAway) -> Event {
     event
 }
 
-fn give_reason(event: &mut Event, word: &str) {
+pub(super) fn give_reason(event: &mut Event, word: &str) {
     if let Some(detail) = event.detail.as_object_mut() {
         detail.insert("reason".to_owned(), json!(word));
     }

@@ -21,6 +21,7 @@ pub mod provider;
 mod recheck;
 mod roster;
 mod step_up;
+mod taking_in;
 
 use std::sync::Arc;
 use std::time::Duration;

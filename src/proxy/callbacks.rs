@@ -13,8 +13,9 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use super::answer::Problem;
 use super::context::RequestContext;
 use super::gateway::Gateway;
-use super::hand_off::{HandoffProblem, Told, clean, dress};
+use super::hand_off::{HandoffProblem, Told, clean};
 use super::respond::send;
+use super::rule_fields::dress;
 use crate::access::RequestKind;
 
 /// A request whose claims do not fit into fields.

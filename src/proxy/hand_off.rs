@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use secrecy::ExposeSecret as _;
 
+use super::rule_fields::set_for;
 use super::settings::{ClosedWays, HandoffSettings, HostSettings, UpstreamSettings};
 use crate::access::header_hygiene::{
-    ForwardedCookies, ManagedNames, UnfitValue, are_alike, claim_value, clean_response,
-    forwarded_cookies,
+    ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
 };
 use crate::access::{Caller, Permit};
 use crate::clock::SharedClock;
@@ -211,9 +211,7 @@ impl Handoff {
         }
         forward_cookies(headers)?;
         headers.reserve(MOST_HANDED_OFF + rule.headers.request.len());
-        for (name, value) in &rule.headers.request {
-            set(headers, name, value.as_ref());
-        }
+        set_for(rule, headers);
         if headers.get(header::HOST) != Some(&host.authority) {
             headers.insert(header::HOST, host.authority.clone());
         }
@@ -377,38 +375,6 @@ fn forward_cookies(headers: &mut HeaderMap) -> Result<(), UnfitValue> {
         ForwardedCookies::Merged(octets) => {
             let value = HeaderValue::from_bytes(&octets).map_err(|_| UnfitValue::Control)?;
             headers.insert(header::COOKIE, value);
-        }
-    }
-    Ok(())
-}
-
-/// Sets a field, or takes it out, in whatever spelling it came.
-fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<&HeaderValue>) {
-    let spellings: Vec<HeaderName> = headers
-        .keys()
-        .filter(|own| are_alike(own.as_str(), name.as_str()))
-        .cloned()
-        .collect();
-    for spelling in spellings {
-        headers.remove(&spelling);
-    }
-    if let Some(value) = value {
-        headers.insert(name, value.clone());
-    }
-}
-
-/// Sets in a final response what the rule wants set.
-pub(super) fn dress(
-    response: &mut ResponseHeader,
-    rule: &Rule,
-) -> Result<(), Box<pingora_core::Error>> {
-    if response.status.is_informational() {
-        return Ok(());
-    }
-    for (name, value) in &rule.headers.response {
-        match value {
-            Some(value) => response.insert_header(name, value)?,
-            None => drop(response.remove_header(name)),
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ mod onward;
 mod patience;
 mod resource_metadata;
 mod respond;
+mod rule_fields;
 mod settings;
 mod site;
 mod streams;

@@ -566,3 +566,26 @@ fn a_rule_sets_fields_and_takes_them_out_but_not_the_gateways() {
     let said = compiled(&[("access.toml", &rules(&[("a", "/a", text)]))]).unwrap_err();
     assert_eq!(said.matches("error").count(), 2, "{said}");
 }
+
+#[test]
+fn a_step_up_says_what_it_wants_of_those_who_are_signed_in() {
+    let text = rules(&[("a", "/a", "step_up={acr=['mfa','phr'], max_age='5m'}")]);
+    let policy = compiled(&[("access.toml", &text)]).unwrap();
+    let wanted = policy.rules.named("a").unwrap().step_up.clone().unwrap();
+    assert_eq!(wanted.acr, ["mfa", "phr"]);
+    assert_eq!(wanted.max_age, Some(std::time::Duration::from_mins(5)));
+    for (keys, told) in [
+        (
+            "access='public'\nstep_up={acr='mfa'}",
+            "this rule is public",
+        ),
+        ("step_up={}", "`step_up` says nothing"),
+        ("step_up={acr='a b'}", "no authentication context class"),
+        ("step_up={acr='a\"b'}", "no authentication context class"),
+        ("step_up={max_age='soon'}", "span of time"),
+    ] {
+        let text = rules(&[("a", "/a", keys)]);
+        let said = compiled(&[("access.toml", &text)]).unwrap_err();
+        assert!(said.contains(told), "{keys}: {said}");
+    }
+}
