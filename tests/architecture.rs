@@ -63,6 +63,8 @@ const HOMES: &[(&str, &str)] = &[
     ("pingora_proxy", "proxy cli/serve"),
     ("axum", "pages admin proxy/bridge demo"),
     ("aws_lc_rs", "platform/handoff demo"),
+    ("rustix", "assemble/handover cli/systemd"),
+    ("listenfd", "assemble/sockets"),
     ("redis", "redis_link session/redis rate_limit/cluster"),
     (
         "sqlx",

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "tests say what is wrong by failing"
 )]
@@ -23,7 +24,7 @@ mod an_example_installation {
     use super::shipped;
 
     /// Puts an example into a folder, with the secrets and the certificate that it names.
-    fn installed(folder: &Path, example: &str) {
+    pub(super) fn installed(folder: &Path, example: &str) {
         let secrets = folder.join("secrets");
         let example = shipped(example);
         let here = example.replace("/run/secrets", &secrets.to_string_lossy());
@@ -233,6 +234,143 @@ mod the_compose_file {
     }
 }
 
+/// The manifests for Kubernetes.
+mod the_kubernetes_manifests {
+    use std::{fs, process::Command};
+
+    use serde_yaml::Value;
+    use vestibule::config;
+
+    use super::{an_example_installation::installed, shipped};
+
+    fn manifest(name: &str) -> Value {
+        let text = shipped(&format!("deploy/kubernetes/{name}.yaml"));
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    fn gateway() -> Value {
+        manifest("deployment")["spec"]["template"]["spec"]["containers"][0].clone()
+    }
+
+    fn seconds(value: &Value) -> u64 {
+        value.as_u64().unwrap()
+    }
+
+    #[test]
+    fn configure_a_sound_installation() {
+        let folder = tempfile::tempdir().unwrap();
+        installed(folder.path(), "deploy/kubernetes/vestibule.toml");
+        let file = folder.path().join("vestibule.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let here = |mounted: &str, name: &str| (mounted.to_owned(), folder.path().join(name));
+        let folders = [
+            here("/etc/vestibule-policies", "policies"),
+            here("/etc/vestibule-tls", "tls"),
+        ];
+        let text = folders.iter().fold(text, |text, (mounted, path)| {
+            text.replace(mounted, &path.to_string_lossy())
+        });
+        fs::write(&file, text).unwrap();
+        let policy = shipped("deploy/kubernetes/policies/access.toml");
+        fs::write(folder.path().join("policies/access.toml"), policy).unwrap();
+
+        let loaded = config::examine(&file);
+        let settings = loaded.settings.expect("settings");
+        let problems = loaded.problems.to_string();
+        let expected = "the admin listener answers on every address of this machine";
+        assert!(
+            problems.contains(expected) && problems.matches("warning").count() == 1,
+            "{problems}"
+        );
+        assert!(!problems.contains("error"), "{problems}");
+
+        let grace =
+            manifest("deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+                .clone();
+        let before = seconds(&gateway()["lifecycle"]["preStop"]["sleep"]["seconds"]);
+        let drain = settings.proxy.grace.as_secs();
+        assert!(
+            seconds(&grace) > before + drain,
+            "a pod is cut off while it drains"
+        );
+    }
+
+    #[test]
+    fn name_ports_and_mounts_as_the_configuration_does() {
+        let text = shipped("deploy/kubernetes/vestibule.toml");
+        let gateway = gateway();
+        let port = |name: &str| {
+            let ports = gateway["ports"].as_sequence().unwrap();
+            let named = ports.iter().find(|port| port["name"] == name).unwrap();
+            seconds(&named["containerPort"])
+        };
+        for (key, name) in [
+            ("address", "https"),
+            ("redirect", "http"),
+            ("admin", "admin"),
+        ] {
+            let line = format!("{key} = \"0.0.0.0:{}\"", port(name));
+            assert!(text.contains(&line), "{line}");
+        }
+        for mount in gateway["volumeMounts"].as_sequence().unwrap() {
+            let path = mount["mountPath"].as_str().unwrap();
+            assert!(text.contains(path) || path == "/etc/vestibule", "{path}");
+            assert_eq!(mount["readOnly"], Value::Bool(true), "{path}");
+        }
+    }
+
+    #[test]
+    fn allow_the_gateway_little() {
+        let pod = &manifest("deployment")["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], Value::Bool(true));
+        assert_eq!(pod["automountServiceAccountToken"], Value::Bool(false));
+        let own = &gateway()["securityContext"];
+        assert_eq!(own["allowPrivilegeEscalation"], Value::Bool(false));
+        assert_eq!(own["readOnlyRootFilesystem"], Value::Bool(true));
+        assert_eq!(own["capabilities"]["drop"][0], Value::from("ALL"));
+    }
+
+    /// Where there is a kubectl: what it would apply, with names and selectors filled in.
+    #[test]
+    fn are_put_together_by_kustomize() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kubernetes");
+        let Ok(built) = Command::new("kubectl").args(["kustomize", folder]).output() else {
+            return;
+        };
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        let text = String::from_utf8(built.stdout).unwrap();
+        let all: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
+            .map(|one| serde::Deserialize::deserialize(one).unwrap())
+            .collect();
+        let of_kind = |kind: &str| {
+            all.iter()
+                .filter(|one| one["kind"] == kind)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of_kind("Deployment").len(), 1);
+        let labels = &of_kind("Deployment")[0]["spec"]["template"]["metadata"]["labels"];
+        for service in of_kind("Service") {
+            let selector = service["spec"]["selector"].as_mapping().unwrap();
+            assert!(selector.iter().all(|(name, value)| &labels[name] == value));
+        }
+        let volumes = &of_kind("Deployment")[0]["spec"]["template"]["spec"]["volumes"];
+        let named = |name: &str| {
+            of_kind("ConfigMap")
+                .iter()
+                .any(|map| map["metadata"]["name"] == name)
+        };
+        for volume in volumes.as_sequence().unwrap() {
+            if let Some(name) = volume["configMap"]["name"].as_str() {
+                assert!(named(name), "{name}");
+            }
+        }
+    }
+}
+
 /// The unit for hosts without containers.
 mod the_systemd_unit {
     use super::shipped;
@@ -269,8 +407,19 @@ mod the_systemd_unit {
     }
 
     #[test]
+    fn waits_for_the_gateway_and_follows_it_to_a_successor() {
+        holds("Type=notify");
+        holds("NotifyAccess=all");
+    }
+
+    #[test]
     fn has_settings_in_sections_only() {
-        let unit = shipped("deploy/systemd/vestibule.service");
+        for unit in ["vestibule.service", "vestibule.socket"] {
+            settings_are_in_sections(&shipped(&format!("deploy/systemd/{unit}")));
+        }
+    }
+
+    fn settings_are_in_sections(unit: &str) {
         let lines = unit
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -279,7 +428,7 @@ mod the_systemd_unit {
             if line.starts_with('[') {
                 section = line;
                 assert!(
-                    matches!(section, "[Unit]" | "[Service]" | "[Install]"),
+                    matches!(section, "[Unit]" | "[Service]" | "[Socket]" | "[Install]"),
                     "{section}"
                 );
                 continue;

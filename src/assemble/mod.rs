@@ -8,24 +8,25 @@ mod correspondence;
 pub mod doctor;
 mod error_pages;
 mod foundation;
+mod handover;
 mod node;
 mod platforms;
 mod probes;
+mod reload;
+mod running;
 mod site;
+mod sockets;
 mod use_cases;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminParts, AdminTokens};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{AdminSettings, KeyFileProblem, Settings, SiteSettings};
+use crate::config::{AdminSettings, KeyFileProblem, Settings, SiteSettings, StoreSettings};
 use crate::database::{DatabaseError, Node};
 use crate::login::openid::{ApiIssuer, OpenIdProvider};
 use crate::mail::NoCourier;
@@ -35,8 +36,7 @@ use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
 use crate::platform::handoff::CannotSign;
 use crate::platform::{scim, thingsboard};
-use crate::policy::folder::PolicyFolder;
-use crate::proxy::{self, Certificates, ListenProblem, Listener, ProxyParts, UpstreamSettings};
+use crate::proxy::{self, ListenProblem, Listener, ListenerSettings, ProxyParts, UpstreamSettings};
 use crate::redis_link::{Link, NotARedisAddress};
 use crate::roster::Roster;
 use crate::seal::KeyRing;
@@ -49,12 +49,12 @@ pub use collector::start_traces;
 use correspondence::Hooks;
 pub use correspondence::courier;
 use foundation::{Foundation, Ground, key_ring};
-use node::{node, take_over};
+use handover::Predecessor;
+use node::node;
+pub use reload::Reload;
 use site::{Laid, Shared, Site};
+pub use sockets::Sockets;
 use use_cases::Office;
-
-/// How long what runs beside the traffic may take to finish at the end.
-const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,9 @@ pub enum AssemblyProblem {
     /// The traffic's address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenProblem),
+    /// The service manager passes on a socket that the configuration does not name.
+    #[error("the service manager listens on {0}, which is no address of `[listen]`")]
+    Unasked(SocketAddr),
     /// The admin listener's address cannot be listened on.
     #[error("cannot listen on {address}, the admin listener")]
     Admin {
@@ -109,70 +112,44 @@ pub enum AssemblyProblem {
 /// A gateway that is put together and bound to its addresses, and does not run yet.
 pub struct Gateway {
     proxy: ProxyParts,
-    listener: Listener,
+    /// The first is for traffic.
+    listeners: Vec<Listener>,
+    /// The address for traffic as it is configured.
+    configured: SocketAddr,
+    predecessor: Option<Predecessor>,
     admin: TcpListener,
     admin_parts: AdminParts,
     sites: Arc<[Site]>,
     providers: Vec<Arc<OpenIdProvider>>,
     api_issuers: Vec<Arc<ApiIssuer>>,
+    /// Folders and files that are read again while it runs.
+    sources: Arc<[PathBuf]>,
 }
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway")
-            .field("address", &self.listener.local_address())
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }
 
-/// Reads again what may change while the gateway runs.
-#[derive(Clone)]
-pub struct Reload {
-    policies: Vec<Arc<PolicyFolder>>,
-    certificates: Option<Arc<Certificates>>,
-}
-
-impl std::fmt::Debug for Reload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reload(…)")
-    }
-}
-
-impl Reload {
-    /// Reads policies and certificates; what is broken changes nothing, and is logged.
-    pub fn reload(&self) {
-        self.policies.iter().for_each(|policy| policy.reload());
-        if let Some(certificates) = &self.certificates {
-            reload_certificate(certificates);
-        }
-    }
-}
-
-fn reload_certificate(certificates: &Certificates) {
-    match certificates.reload() {
-        Ok(()) => tracing::info!("the certificate is loaded again"),
-        Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(
-                error,
-                "the certificate cannot be used; the old one stays in use"
-            );
-        }
-    }
-}
-
-/// Puts a gateway together. To be called on the runtime that it will run on.
-pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
-    let grounds = grounds(&settings, true)?;
+/// Puts a gateway together, with the sockets that are open already. To be called on the runtime
+/// that it will run on.
+pub async fn assemble(
+    settings: Settings,
+    mut sockets: Sockets,
+) -> Result<Gateway, AssemblyProblem> {
+    let sources = sources(&settings);
     let Grounds {
         keys,
         metrics,
         each,
-    } = grounds;
+    } = grounds(&settings, true)?;
     let proxy = settings.proxy;
     let laid = lay(settings.sites, each, &proxy.upstreams).await?;
     let clock: SharedClock = Arc::new(SystemClock);
-    let listener = Listener::bind(&settings.listener)?;
+    let listeners = listeners(&settings.listener, settings.redirect, &mut sockets)?;
     let assertions = assertions::all(&keys, &proxy.upstreams)?;
     let roster = laid.first().ok_or(AssemblyProblem::NoSuchSite)?;
     let roster = roster.roster(&settings.admin.scim);
@@ -181,13 +158,7 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
     let api_issuers = use_cases::api_issuers(settings.api_issuers, &clock)?;
     let shared = Shared {
         hosts: proxy.hosts.clone(),
-        redis: settings
-            .store
-            .redis
-            .as_ref()
-            .map(Link::to)
-            .transpose()?
-            .map(Arc::new),
+        redis: redis_link(&settings.store)?,
         lifetimes: settings.lifetimes,
         login_attempt: settings.login_attempt,
         hooks: settings.hooks,
@@ -199,13 +170,13 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
         roster: Arc::clone(&roster),
         key_set: assertions::key_set(&assertions),
         keeps_access_tokens: proxy.upstreams.iter().any(wants_access_token),
-        node: node(listener.local_address()),
+        node: node(address_of(&listeners, settings.listener.address)),
     };
     let sites = laid.into_iter().map(|site| site.open(&shared));
     let sites: Arc<[Site]> = sites.collect::<Result<_, _>>()?;
     let readiness = probes::all(&sites, &providers, &api_issuers);
-    let (admin, admin_parts) =
-        admin_door(settings.admin, (&*sites, &roster), (readiness, &metrics)).await?;
+    let admin = admin_socket(settings.admin.address, &mut sockets)?;
+    let admin_parts = admin_parts(settings.admin, (&*sites, &roster), (readiness, &metrics))?;
     Ok(Gateway {
         proxy: ProxyParts {
             settings: proxy,
@@ -214,13 +185,62 @@ pub async fn assemble(settings: Settings) -> Result<Gateway, AssemblyProblem> {
             clock,
             metrics,
         },
-        listener,
+        listeners,
+        configured: settings.listener.address,
+        predecessor: sockets.predecessor().map_err(AssemblyProblem::Unasked)?,
         admin,
         admin_parts,
         sites,
         providers,
         api_issuers,
+        sources,
     })
+}
+
+/// The way to Redis, where there is one.
+fn redis_link(store: &StoreSettings) -> Result<Option<Arc<Link>>, NotARedisAddress> {
+    let link = store.redis.as_ref().map(Link::to).transpose()?;
+    Ok(link.map(Arc::new))
+}
+
+/// What the policies and the certificates are read from.
+fn sources(settings: &Settings) -> Arc<[PathBuf]> {
+    let policies = settings.sites.iter().map(|site| &site.policies);
+    let certificates = settings.listener.tls.iter();
+    let files = certificates.flat_map(|files| [&files.certificate, &files.key]);
+    policies.chain(files).cloned().collect()
+}
+
+fn listeners(
+    traffic: &ListenerSettings,
+    redirect: Option<SocketAddr>,
+    sockets: &mut Sockets,
+) -> Result<Vec<Listener>, ListenProblem> {
+    let mut socket = |address| {
+        let opened = sockets.at(address).map_or_else(|| proxy::open(address), Ok);
+        opened.map_err(|cause| ListenProblem::Address { address, cause })
+    };
+    let mut all = vec![Listener::on(socket(traffic.address)?, traffic)?];
+    if let Some(address) = redirect {
+        let listener = Listener::redirecting(socket(address)?);
+        all.push(listener.map_err(|cause| ListenProblem::Address { address, cause })?);
+    }
+    Ok(all)
+}
+
+/// Unlike those for traffic, its address is one process's at a time, or several would be asked for
+/// the health of one.
+fn admin_socket(
+    address: SocketAddr,
+    sockets: &mut Sockets,
+) -> Result<TcpListener, AssemblyProblem> {
+    let opened = sockets.at(address);
+    let opened = opened.map_or_else(|| std::net::TcpListener::bind(address), Ok);
+    let listener = opened.and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    });
+    listener.map_err(|cause| AssemblyProblem::Admin { address, cause })
 }
 
 fn wants_access_token(upstream: &UpstreamSettings) -> bool {
@@ -290,75 +310,43 @@ pub async fn for_questions(settings: Settings, site: usize) -> Result<Onboarding
     }))
 }
 
-async fn admin_door(
+fn admin_parts(
     settings: AdminSettings,
     (sites, roster): (&[Site], &Arc<Roster>),
     (readiness, metrics): (Readiness, &Metrics),
-) -> Result<(TcpListener, AdminParts), AssemblyProblem> {
+) -> Result<AdminParts, AssemblyProblem> {
     let AdminSettings {
-        address,
+        address: _,
         tokens,
         scim,
     } = settings;
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.map_err(|cause| AssemblyProblem::Admin { address, cause })?;
-    let parts = AdminParts {
+    Ok(AdminParts {
         readiness,
         metrics: metrics.registry(),
         tokens: AdminTokens::new(&tokens),
         scim: admin::scim::router(site::scim(scim, roster, sites)?),
-    };
-    Ok((listener, parts))
+    })
 }
 
 impl Gateway {
-    /// Where traffic comes in, with the port that the system chose.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.local_address()
-    }
-
     /// What to ask for a reload while the gateway runs.
     pub fn reload(&self) -> Reload {
         Reload {
             policies: self.sites.iter().map(Site::policies).collect(),
-            certificates: self.listener.certificates(),
+            certificates: self.listeners.first().and_then(Listener::certificates),
+            metrics: self.proxy.metrics.clone(),
+            sources: Arc::clone(&self.sources),
         }
     }
 
-    /// Runs until `shutdown` says true; then stops accepting, lets what is in flight finish, and
-    /// returns. Fails when the threads that carry connections cannot be started.
-    pub async fn run(self, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
-        let address = self.listener.local_address();
-        tracing::info!(%address, "listening");
-        let stop = CancellationToken::new();
-        let guarded = admin::together(self.sites.iter().map(Site::admin_api));
-        let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop.clone());
-        let mut finishing = vec![tokio::spawn(admin)];
-        let mut endless = vec![tokio::spawn(take_over(address, Arc::clone(&self.sites)))];
-        for site in self.sites.iter() {
-            finishing.extend(site.finishing(&stop));
-            endless.extend(site.endless());
-        }
-        let providers = self.providers.into_iter();
-        endless.extend(providers.map(|one| tokio::spawn(one.keep_up())));
-        let issuers = self.api_issuers.into_iter();
-        endless.extend(issuers.map(|one| tokio::spawn(one.keep_up())));
-        let served = proxy::serve(self.proxy, vec![self.listener], shutdown).await;
-        stop.cancel();
-        finish(finishing).await;
-        endless.iter().for_each(JoinHandle::abort);
-        for site in self.sites.iter() {
-            site.close().await;
-        }
-        tracing::info!("stopped");
-        served
+    /// Where traffic comes in, with the port that the system chose.
+    pub fn address(&self) -> SocketAddr {
+        address_of(&self.listeners, self.configured)
     }
 }
 
-/// Lets tasks end; whoever holds the admin listener's connections open does not hold up the end.
-async fn finish(tasks: Vec<JoinHandle<()>>) {
-    let finished = futures_util::future::join_all(tasks);
-    if tokio::time::timeout(FINISH_WITHIN, finished).await.is_err() {
-        tracing::warn!("what was under way beside the traffic did not finish in time");
-    }
+/// The address of the listener for traffic, with the port that the system chose.
+fn address_of(listeners: &[Listener], configured: SocketAddr) -> SocketAddr {
+    let traffic = listeners.first();
+    traffic.map_or(configured, Listener::local_address)
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::say::{complain, say};
-use crate::assemble::assemble;
+use crate::assemble::{Sockets, assemble};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config;
 use crate::demo::{Demo, Stores, Wishes};
@@ -63,9 +63,9 @@ async fn run_gateway(demo: &Demo, signals: Signals) -> anyhow::Result<()> {
         anyhow::bail!("the demo's configuration has mistakes");
     };
     let _writing = logs::start(&settings.log)?;
-    let gateway = assemble(settings).await?;
+    let gateway = assemble(settings, Sockets::default()).await?;
     let (reload, (stop, stopping)) = (gateway.reload(), watch::channel(false));
-    let running = tokio::spawn(gateway.run(stopping));
+    let running = tokio::spawn(gateway.run(stopping, || ()));
     tell(&demo.welcome());
     tokio::select! {
         () = signals.come() => tell("\nStopping.\n"),

@@ -16,6 +16,7 @@ mod registrations;
 mod say;
 mod schema;
 mod serve;
+mod systemd;
 mod table;
 
 use std::path::PathBuf;
@@ -37,8 +38,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway. SIGTERM lets requests in flight finish, SIGHUP reads the policies again.
-    Serve,
+    /// Run the gateway. SIGTERM lets requests in flight finish, SIGHUP reads policies and certificates
+    /// again, SIGUSR2 has a new process take over.
+    Serve(serve::Choice),
     /// Try it: run the gateway between a demo identity provider and a demo platform.
     Demo(demo::Choice),
     /// Say everything that is wrong with the configuration and the policies. Needs no network.
@@ -109,7 +111,7 @@ pub fn run() -> ExitCode {
         Command::Doctor => doctor::run(config),
         Command::Platform(choice) => platform::run(&installation, &choice),
         Command::Demo(choice) => demo::run(choice),
-        Command::Serve => serve::run(config),
+        Command::Serve(choice) => serve::run(config, &choice),
         Command::Explain(question) => explain::run(config, &question),
         Command::Mail(question) => mail::run(&installation, &question),
         Command::Agreements(choice) => agreements::run(&installation, &choice),

@@ -1,20 +1,37 @@
 //! `vestibule serve`: runs the gateway. SIGTERM and SIGINT let requests in flight finish; SIGHUP
-//! reads policies and certificates again.
+//! reads policies and certificates again; SIGUSR2 starts a successor, to which this process leaves
+//! its listening sockets.
 
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::thread;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::say::complain;
-use crate::assemble::{Reload, assemble, start_traces};
+use super::systemd;
+use crate::assemble::{Reload, Sockets, assemble, start_traces};
 use crate::config::{self, Settings};
 use crate::telemetry::{logs, traces};
 
+/// How the gateway starts.
+#[derive(Debug, clap::Args)]
+pub(super) struct Choice {
+    /// Take the listening sockets of the process that serves this address now, and have it stop once
+    /// this one accepts connections. No connection is lost.
+    #[arg(long)]
+    replace: bool,
+}
+
+/// The argument for that.
+const REPLACE: &str = "--replace";
+
 /// Runs until it is told to stop.
-pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+pub(super) fn run(path: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
     let loaded = config::examine(path);
     let Some(settings) = loaded.settings else {
         complain(&loaded.problems.to_string());
@@ -24,7 +41,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     for warning in loaded.problems.all() {
         tracing::warn!(advice = warning.advice, "{}", warning.message);
     }
-    runtime()?.block_on(serve(settings))?;
+    runtime()?.block_on(serve(settings, choice.replace))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -36,23 +53,42 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the runtime cannot be set up")
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(settings: Settings, replaces: bool) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     start_traces(settings.traces.as_ref())?;
-    let gateway = assemble(settings).await?;
+    let sockets = sockets(&settings, replaces).await?;
+    let watches = settings.watch;
+    let gateway = assemble(settings, sockets).await?;
     let (stop, stopping) = watch::channel(false);
-    let listening_to_signals = tokio::spawn(signals.heed(gateway.reload(), stop));
-    let ran = gateway.run(stopping).await;
-    listening_to_signals.abort();
+    let mut beside = vec![tokio::spawn(signals.heed(gateway.reload(), stop))];
+    if watches {
+        beside.push(tokio::spawn(gateway.reload().when_files_change()));
+    }
+    let ran = gateway.run(stopping, systemd::ready).await;
+    beside.iter().for_each(JoinHandle::abort);
     // It waits for the collector, which is asked on this runtime.
     let _ = tokio::task::spawn_blocking(traces::stop).await;
     ran.context("the threads that carry connections cannot be started")
+}
+
+async fn sockets(settings: &Settings, replaces: bool) -> anyhow::Result<Sockets> {
+    let mut sockets = Sockets::from_service_manager()
+        .context("what the service manager passes on is no listening socket")?;
+    if replaces {
+        let address = settings.listener.address;
+        let taken = sockets.take_over(address).await;
+        if !taken.context("the process that serves now does not hand over its sockets")? {
+            tracing::info!(%address, "nobody serves there; there is nothing to take over");
+        }
+    }
+    Ok(sockets)
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    succession: Signal,
 }
 
 impl Signals {
@@ -63,6 +99,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            succession: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -71,14 +108,49 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hang_up.recv() => {
-                    let reload = reload.clone();
-                    // Files are read there, so that no request waits for a disk.
-                    let _ = tokio::task::spawn_blocking(move || reload.reload()).await;
-                }
+                _ = self.hang_up.recv() => read_again(&reload).await,
+                _ = self.succession.recv() => start_successor(),
             }
         }
         tracing::info!("stopping; requests in flight may finish");
+        systemd::stopping();
         let _ = stop.send(true);
+    }
+}
+
+async fn read_again(reload: &Reload) {
+    systemd::reloading();
+    let reload = reload.clone();
+    // Files are read there, so that no request waits for a disk.
+    let _ = tokio::task::spawn_blocking(move || reload.reload()).await;
+    systemd::ready();
+}
+
+/// Starts this program again, as it is installed now, to take over from this process.
+fn start_successor() {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if !arguments.iter().any(|argument| argument == REPLACE) {
+        arguments.push(REPLACE.into());
+    }
+    let Some((program, arguments)) = arguments.split_first() else {
+        return;
+    };
+    // What the service manager passed on was for this process.
+    let started = Command::new(program)
+        .args(arguments)
+        .env_remove("LISTEN_PID")
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_FDNAMES")
+        .spawn();
+    match started {
+        Ok(mut successor) => {
+            tracing::info!(process = successor.id(), "started a successor");
+            // Waits for it, so that one that fails leaves nothing behind.
+            thread::spawn(move || successor.wait());
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "a successor cannot be started; this process goes on");
+        }
     }
 }

@@ -37,8 +37,12 @@ pub use secret::{KeyFileProblem, key_file};
 pub struct Settings {
     /// Where traffic comes in.
     pub listener: ListenerSettings,
+    /// Where plain HTTP is sent on to https.
+    pub redirect: Option<SocketAddr>,
     /// The data plane.
     pub proxy: ProxySettings,
+    /// Whether policies and certificates are read again when their files change.
+    pub watch: bool,
     /// The admin listener.
     pub admin: AdminSettings,
     /// Where things are kept.

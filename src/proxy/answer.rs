@@ -284,6 +284,14 @@ impl Answer {
         answer
     }
 
+    /// Sends everybody on to the same place by https; with the same method and body.
+    pub(super) fn moved(place: &str) -> Self {
+        Self {
+            status: StatusCode::PERMANENT_REDIRECT,
+            ..Self::see_other(place)
+        }
+    }
+
     /// Sends a browser to the login, and back to where it wanted to go.
     pub(super) fn log_in(return_to: &ReturnTo) -> Self {
         Self::see_other(&url_back_to(paths::LOGIN, return_to))

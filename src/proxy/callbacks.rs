@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -147,10 +148,15 @@ impl ProxyHttp for Shared {
             self.token_was_refused(ctx);
         }
         clean(response)?;
-        match &ctx.permit {
-            Some(permit) => dress(response, permit.rule()),
-            None => Ok(()),
+        if let Some(permit) = &ctx.permit {
+            dress(response, permit.rule())?;
         }
+        if let Some(value) = ctx.transport_security()
+            && !response.headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            response.insert_header(STRICT_TRANSPORT_SECURITY, value.clone())?;
+        }
+        Ok(())
     }
 
     fn fail_to_connect(
@@ -184,7 +190,7 @@ impl ProxyHttp for Shared {
             session.set_keepalive(None);
             let answer = self.error_answer(problem, session, ctx);
             // The client may be gone; there is nobody else to tell.
-            let _ = send(session, answer).await;
+            let _ = send(session, answer, ctx).await;
         }
         let error_code = problem.map_or(0, |problem| problem.status().as_u16());
         FailToProxy {

@@ -1,28 +1,31 @@
-//! One client connection, from accept to close: TLS, then HTTP/1 or HTTP/2, every request with a
-//! deadline for its head.
+//! One client connection, from accept to close: what a balancer says of it, TLS, then HTTP/1 or
+//! HTTP/2, every request with a deadline for its head.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream as StdStream};
 use std::os::fd::AsRawFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
 use super::guard::{Admission, Caps};
 use super::head::{HeadLimits, HeadProblem};
 use super::head_reader::HeadReader;
-use super::listeners::{Listener, Tls};
+use super::listeners::{BACKLOG, Entrance, Listener, Tls};
 use super::patience::Patience;
+use super::proxy_header::read_proxy_header;
 use super::settings::DoorLimits;
 use super::streams::RequestScope;
 use super::wire::Wire;
@@ -44,6 +47,8 @@ pub(super) struct Connection {
     pub(super) peer: IpAddr,
     /// Whether the peer is a configured proxy.
     pub(super) is_trusted: bool,
+    /// Whether its requests are sent on to https.
+    pub(super) is_redirected: bool,
     /// The peer's address for `X-Forwarded-For`.
     field: HeaderValue,
     /// The worker that carries it.
@@ -51,15 +56,6 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(peer: IpAddr, is_trusted: bool, seat: Seat) -> Self {
-        Self {
-            peer,
-            is_trusted,
-            field: address_field(peer),
-            seat,
-        }
-    }
-
     /// The network whose caps a client draws from; none for whoever comes through a configured
     /// proxy that does not say for whom.
     pub(super) fn network_of(&self, client: IpAddr) -> Option<Network> {
@@ -81,11 +77,24 @@ fn address_field(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
+/// A connection that was accepted, before it is known whose it is.
+struct Arrival {
+    peer: IpAddr,
+    is_trusted: bool,
+    entrance: Entrance,
+    seat: Seat,
+    open: OpenConnection,
+}
+
 /// What all connections share.
 pub(super) struct Door {
     pub(super) workers: Workers,
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: DoorLimits,
+    /// Whether connections of configured proxies begin with a PROXY header.
+    pub(super) proxy_protocol: bool,
+    /// How long an idle connection may still bring a request after the stop.
+    pub(super) goodbye: Duration,
     pub(super) stopping: CancellationToken,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) tracker: TaskTracker,
@@ -111,25 +120,44 @@ impl Door {
     pub(super) async fn accept_from(self: Arc<Self>, listener: Listener) {
         let Listener {
             socket,
-            tls,
+            entrance,
             address,
         } = listener;
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = self.stopping.cancelled() => return,
+                () = self.stopping.cancelled() => break,
             };
+            let accepted = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer, tls.clone()),
+                Ok((stream, peer)) => self.admit(stream, peer, entrance.clone()),
                 Err(cause) => {
                     tracing::error!(%address, %cause, "cannot accept connections");
                     tokio::time::sleep(PAUSE_AFTER_FAILED_ACCEPT).await;
                 }
             }
         }
+        self.admit_waiting(socket, &entrance);
     }
 
-    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, tls: Option<Tls>) {
+    /// Takes in who waits to be accepted when the gateway stops: as far as they know, they are
+    /// connected, and closing the socket would reset them.
+    fn admit_waiting(self: &Arc<Self>, socket: TcpListener, entrance: &Entrance) {
+        let Ok(socket) = socket.into_std() else {
+            return;
+        };
+        for _ in 0..BACKLOG {
+            match socket.accept() {
+                Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => {
+                    self.admit(stream, peer, entrance.clone());
+                }
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, socket: StdStream, peer: SocketAddr, entrance: Entrance) {
         let address = peer.ip().to_canonical();
         let network = (!self.gateway.trusts(address)).then(|| Network::of(address));
         let Some(admission) = self.caps.admit(network) else {
@@ -137,20 +165,77 @@ impl Door {
             return;
         };
         let open = OpenConnection::new(&self.gateway.counters.connections, admission);
-        let (Some(seat), Ok(socket)) = (self.workers.seat(), stream.into_std()) else {
+        let Some(seat) = self.workers.seat() else {
             return;
         };
         let runtime = seat.runtime().clone();
-        let connection = Connection::new(address, network.is_none(), seat);
+        let arrival = Arrival {
+            peer: address,
+            is_trusted: network.is_none(),
+            entrance,
+            seat,
+            open,
+        };
         let door = Arc::clone(self);
         let carrying = async move {
-            let _open = open;
             // What cannot be registered is closed.
             if let Ok(socket) = TcpStream::from_std(socket) {
-                door.serve(socket, Arc::new(connection), tls).await;
+                door.receive(socket, arrival).await;
             }
         };
         self.tracker.spawn_on(carrying, &runtime);
+    }
+
+    async fn receive(self: Arc<Self>, mut socket: TcpStream, mut arrival: Arrival) {
+        let deadline = Instant::now() + self.limits.head_time;
+        if self.proxy_protocol && arrival.is_trusted {
+            // Boxed, so that other connections do not carry the room for it.
+            let introduced = Box::pin(self.introduce(&mut socket, &mut arrival, deadline));
+            if !introduced.await {
+                self.gateway.counters.connections_refused.inc();
+                return;
+            }
+        }
+        let Arrival {
+            peer,
+            is_trusted,
+            entrance,
+            seat,
+            open: _open,
+        } = arrival;
+        let connection = Arc::new(Connection {
+            peer,
+            is_trusted,
+            is_redirected: matches!(entrance, Entrance::Redirect),
+            field: address_field(peer),
+            seat,
+        });
+        self.serve(socket, connection, (entrance, deadline)).await;
+    }
+
+    /// Takes from a configured proxy whom it passes the connection on for; says whether it did so
+    /// in time, and whether there is room for that client.
+    async fn introduce(
+        &self,
+        socket: &mut TcpStream,
+        arrival: &mut Arrival,
+        deadline: Instant,
+    ) -> bool {
+        let reading = tokio::time::timeout_at(deadline, read_proxy_header(socket));
+        match reading.await {
+            Ok(Ok(Some(client))) => {
+                arrival.peer = client;
+                arrival.is_trusted = self.gateway.trusts(client);
+                arrival.is_trusted || arrival.open.admission.is_of(Network::of(client))
+            }
+            Ok(Ok(None)) => true,
+            Ok(Err(cause)) => {
+                let proxy = arrival.peer;
+                tracing::info!(%proxy, %cause, "refused a connection of a balancer");
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     /// Serves one accepted connection until it closes.
@@ -158,13 +243,12 @@ impl Door {
         self: Arc<Self>,
         socket: TcpStream,
         connection: Arc<Connection>,
-        tls: Option<Tls>,
+        (entrance, deadline): (Entrance, Instant),
     ) {
-        let deadline = Instant::now() + self.limits.head_time;
         let id = socket.as_raw_fd();
         // Answers leave at once; where this fails they leave a little later.
         let _ = socket.set_nodelay(true);
-        let Some(tls) = tls else {
+        let Entrance::Secure(tls) = entrance else {
             let stream: Stream = Box::new(Wire::new(socket, id));
             return self.serve_http1(stream, deadline, connection).await;
         };
@@ -190,17 +274,13 @@ impl Door {
         let stopping = self.stopping.cancelled();
         tokio::pin!(stopping);
         loop {
-            let mut reader = HeadReader {
+            let reader = HeadReader {
                 stream: &mut stream,
                 patience: &mut patience,
                 limits: self.head_limits(),
                 head_time: self.limits.head_time,
             };
-            let head = tokio::select! {
-                biased;
-                head = reader.read() => head,
-                () = &mut stopping => return,
-            };
+            let head = next_head(reader, stopping.as_mut(), self.goodbye).await;
             let head = match head {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
@@ -238,6 +318,25 @@ impl Door {
     }
 }
 
+/// The head of the next request; after the stop, of one that is on its way by then.
+async fn next_head(
+    mut reader: HeadReader<'_>,
+    stopping: Pin<&mut WaitForCancellationFuture<'_>>,
+    goodbye: Duration,
+) -> Result<Option<BytesMut>, HeadProblem> {
+    let reading = reader.read();
+    tokio::pin!(reading);
+    tokio::select! {
+        biased;
+        head = &mut reading => head,
+        // The client does not know yet. What it sends is answered, as the last.
+        () = stopping => {
+            let last = Box::pin(tokio::time::timeout(goodbye, reading));
+            last.await.unwrap_or(Ok(None))
+        }
+    }
+}
+
 /// Does the TLS handshake; says whether HTTP/2 was agreed on.
 async fn secure(socket: TcpStream, id: i32, tls: Tls, deadline: Instant) -> Option<(Stream, bool)> {
     let handshake = tls.acceptor.accept(socket);
@@ -252,7 +351,7 @@ async fn secure(socket: TcpStream, id: i32, tls: Tls, deadline: Instant) -> Opti
 /// An open connection; dropping it closes it for the metrics and the caps.
 struct OpenConnection {
     gauge: Gauge,
-    _admission: Admission,
+    admission: Admission,
 }
 
 impl OpenConnection {
@@ -260,7 +359,7 @@ impl OpenConnection {
         gauge.inc();
         Self {
             gauge: gauge.clone(),
-            _admission: admission,
+            admission,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::counters::Counters;
@@ -30,12 +30,13 @@ pub(super) enum Outcome {
     Refuse,
     SlowDown,
     Page,
+    Redirect,
     Malformed,
 }
 
 impl Outcome {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Forward,
         Self::LogIn,
         Self::Challenge,
@@ -46,6 +47,7 @@ impl Outcome {
         Self::Refuse,
         Self::SlowDown,
         Self::Page,
+        Self::Redirect,
         Self::Malformed,
     ];
 
@@ -62,6 +64,7 @@ impl Outcome {
             Self::Refuse => "refuse",
             Self::SlowDown => "slow_down",
             Self::Page => "page",
+            Self::Redirect => "redirect",
             Self::Malformed => "malformed",
         }
     }
@@ -193,6 +196,20 @@ impl RequestContext {
     pub(super) fn network(&self) -> Option<Network> {
         let connection = self.scope.as_ref()?.connection();
         connection.network_of(self.client.unwrap_or(connection.peer))
+    }
+
+    /// Whether it came in where everybody is sent on to https.
+    pub(super) fn is_redirected(&self) -> bool {
+        let scope = self.scope.as_ref();
+        scope.is_some_and(|scope| scope.connection().is_redirected)
+    }
+
+    /// What answers say for their host to be asked by https only, where that is wanted; plain
+    /// answers may not say it (RFC 6797, section 7.2).
+    pub(super) fn transport_security(&self) -> Option<&HeaderValue> {
+        let host = self.host.as_ref()?;
+        let said = host.transport_security.as_ref();
+        said.filter(|_| !self.is_redirected())
     }
 
     /// The path without query, as decided on or, where nothing was permitted, as sent.

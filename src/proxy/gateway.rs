@@ -142,10 +142,11 @@ impl Gateway {
             Ok(Next::Page(context, target)) => {
                 self.answer_page(session, ctx, *context, &target).await?;
             }
-            Ok(Next::Answer(answer)) => send(session, answer).await?,
+            Ok(Next::Answer(answer)) => send(session, answer, ctx).await?,
             Err(problem) => {
                 ctx.outcome = problem.outcome();
-                send(session, self.error_answer(&problem, session, ctx)).await?;
+                let answer = self.error_answer(&problem, session, ctx);
+                send(session, answer, ctx).await?;
             }
         }
         Ok(true)
@@ -154,6 +155,9 @@ impl Gateway {
     async fn next(&self, session: &Session, ctx: &mut RequestContext) -> Result<Next, Problem> {
         let request = session.req_header();
         let (mut facts, host) = self.take_facts(request, ctx)?;
+        if ctx.is_redirected() {
+            return to_https(&facts, &host, ctx);
+        }
         let site = self.site(&host)?;
         if paths::is_ours(facts.path.as_str()) {
             return site.page(request, (&facts, facts.path.as_str()), ctx);
@@ -329,16 +333,40 @@ impl Gateway {
             Err(problem) => Err(problem),
         };
         match answered {
-            Ok(response) => bridge::write(session, response).await,
+            Ok(mut response) => {
+                if let Some(value) = ctx.transport_security() {
+                    let headers = response.headers_mut();
+                    headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+                }
+                bridge::write(session, response).await
+            }
             Err(problem) => {
                 if problem == Problem::Internal {
                     tracing::error!(reference = %ctx.reference, "a page panicked");
                 }
                 let answer = self.error_answer(&problem, session, ctx);
-                send(session, answer).await
+                send(session, answer, ctx).await
             }
         }
     }
+}
+
+/// Sends a request that came in by plain HTTP to the same place of the same host by https.
+fn to_https(
+    facts: &RequestFacts,
+    host: &HostSettings,
+    ctx: &mut RequestContext,
+) -> Result<Next, Problem> {
+    if host.scheme != "https" {
+        return Err(Problem::UnknownHost);
+    }
+    ctx.outcome = Outcome::Redirect;
+    let (origin, path) = (&host.origin, facts.path.as_str());
+    let place = match &facts.query {
+        Some(query) => format!("{origin}{path}?{query}"),
+        None => format!("{origin}{path}"),
+    };
+    Ok(Next::Answer(Answer::moved(&place)))
 }
 
 fn refused(refusal: Refusal, ctx: &RequestContext) -> Problem {

@@ -57,6 +57,25 @@ pub(super) struct Admission {
     network: Option<Network>,
 }
 
+impl Admission {
+    /// Counts for a network that was not known when this was let in, too; says whether there is
+    /// room.
+    pub(super) fn is_of(&mut self, network: Network) -> bool {
+        let mut open = self
+            .caps
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_network = open.by_network.entry(network).or_default();
+        if *of_network >= self.caps.per_network {
+            return false;
+        }
+        *of_network += 1;
+        self.network = Some(network);
+        true
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut open = self
@@ -96,6 +115,20 @@ mod tests {
         drop(first);
         assert!(caps.admit(network("192.0.2.1")).is_some());
         assert_eq!(caps.open.lock().unwrap().by_network.len(), 2);
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_counts_for_a_network_of_their_own() {
+        let caps = Arc::new(Caps::new(9, 1));
+        let client = Network::of("192.0.2.1".parse().unwrap());
+        let mut first = caps.admit(None).unwrap();
+        let mut second = caps.admit(None).unwrap();
+        assert!(first.is_of(client));
+        assert!(!second.is_of(client));
+        drop(first);
+        assert!(second.is_of(client));
+        drop(second);
+        assert!(caps.open.lock().unwrap().by_network.is_empty());
     }
 
     #[test]

@@ -1,23 +1,20 @@
-//! Listening sockets and certificates.
+//! Listening sockets, and TLS on them.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
-use rustls::sign::CertifiedKey;
+use rustls::server::{ResolvesServerCert, ServerConfig};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificates::{CertificateProblem, Certificates};
 use super::settings::{CertificateFiles, ListenerSettings};
 
 /// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: u16 = 1024;
 
 /// Why the gateway cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -36,46 +33,23 @@ pub enum ListenProblem {
     Certificate(#[from] CertificateProblem),
 }
 
-/// Why a certificate cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CertificateProblem {
-    /// A file cannot be read, or holds something else.
-    #[error("{} is not a readable PEM file with a {wanted}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// A certificate or a private key.
-        wanted: &'static str,
-        /// Why.
-        #[source]
-        cause: rustls::pki_types::pem::Error,
-    },
-    /// The chain holds no certificate.
-    #[error("{} holds no certificate", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key does not belong to the certificate, or is of a kind that is not supported.
-    #[error("the key in {} cannot be used with its certificate", path.display())]
-    UnfitKey {
-        /// The file of the key.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: rustls::Error,
-    },
-    /// TLS itself cannot be set up.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-}
-
 /// A bound listener.
 #[derive(Debug)]
 pub struct Listener {
     pub(super) socket: TcpListener,
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<Tls>,
+    pub(super) entrance: Entrance,
+}
+
+/// What is said on the connections of a listener.
+#[derive(Debug, Clone)]
+pub(super) enum Entrance {
+    /// HTTP/1.1.
+    Plain,
+    /// TLS, and in it HTTP/1.1 or HTTP/2.
+    Secure(Tls),
+    /// HTTP/1.1, every request of which is sent on to https.
+    Redirect,
 }
 
 /// TLS on a listener.
@@ -87,29 +61,40 @@ pub(super) struct Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tls({})", self.certificates.files.certificate.display())
+        write!(f, "Tls({:?})", self.certificates)
     }
 }
 
 impl Listener {
     /// Binds an address; must be called on the runtime.
-    ///
-    /// Several processes may share it (`SO_REUSEPORT`), so that a new one can take over before
-    /// the old one stops.
     pub fn bind(settings: &ListenerSettings) -> Result<Self, ListenProblem> {
-        let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
-        let taken = |cause| ListenProblem::Address {
-            address: settings.address,
-            cause,
+        let socket = open(settings.address);
+        Self::on(socket.map_err(settings.unusable())?, settings)
+    }
+
+    /// Listens on a socket that is open already; must be called on the runtime.
+    pub fn on(socket: StdListener, settings: &ListenerSettings) -> Result<Self, ListenProblem> {
+        let entrance = match settings.tls.as_slice() {
+            [] => Entrance::Plain,
+            files => Entrance::Secure(Tls::new(files)?),
         };
-        let socket = open(settings.address)
-            .and_then(TcpListener::from_std)
-            .map_err(taken)?;
-        let address = socket.local_addr().map_err(taken)?;
+        Self::with(socket, entrance).map_err(settings.unusable())
+    }
+
+    /// Listens on a socket that is open already, and sends everybody on to https; must be called on
+    /// the runtime.
+    pub fn redirecting(socket: StdListener) -> std::io::Result<Self> {
+        Self::with(socket, Entrance::Redirect)
+    }
+
+    fn with(socket: StdListener, entrance: Entrance) -> std::io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
+        let address = socket.local_addr()?;
         Ok(Self {
             socket,
             address,
-            tls,
+            entrance,
         })
     }
 
@@ -118,13 +103,32 @@ impl Listener {
         self.address
     }
 
-    /// What to ask for a reload of the certificate; none for plain HTTP.
+    /// The socket, for whoever takes it over.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// What to ask for a reload of the certificates; none for plain HTTP.
     pub fn certificates(&self) -> Option<Arc<Certificates>> {
-        self.tls.as_ref().map(|tls| Arc::clone(&tls.certificates))
+        match &self.entrance {
+            Entrance::Secure(tls) => Some(Arc::clone(&tls.certificates)),
+            Entrance::Plain | Entrance::Redirect => None,
+        }
     }
 }
 
-fn open(address: SocketAddr) -> std::io::Result<StdListener> {
+impl ListenerSettings {
+    fn unusable(&self) -> impl Fn(std::io::Error) -> ListenProblem {
+        let address = self.address;
+        move |cause| ListenProblem::Address { address, cause }
+    }
+}
+
+/// Opens a listening socket.
+///
+/// Several processes may share the address (`SO_REUSEPORT`), so that a new one can be there before
+/// the old one stops.
+pub fn open(address: SocketAddr) -> std::io::Result<StdListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -134,16 +138,13 @@ fn open(address: SocketAddr) -> std::io::Result<StdListener> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     Ok(socket.into())
 }
 
 impl Tls {
-    fn new(files: &CertificateFiles) -> Result<Self, CertificateProblem> {
-        let certificates = Arc::new(Certificates {
-            files: files.clone(),
-            current: ArcSwap::from(load(files)?),
-        });
+    fn new(files: &[CertificateFiles]) -> Result<Self, CertificateProblem> {
+        let certificates = Arc::new(Certificates::open(files)?);
         let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
             .map_err(CertificateProblem::Tls)?
@@ -157,124 +158,23 @@ impl Tls {
     }
 }
 
-impl CertificateFiles {
-    /// Whether a listener could use them.
-    pub fn check(&self) -> Result<(), CertificateProblem> {
-        load(self).map(|_| ())
-    }
-}
-
-/// The certificate in use, exchanged without dropping a connection.
-#[derive(Debug)]
-pub struct Certificates {
-    files: CertificateFiles,
-    current: ArcSwap<CertifiedKey>,
-}
-
-impl Certificates {
-    /// Reads the files again; the old certificate stays in use if they cannot be used.
-    pub fn reload(&self) -> Result<(), CertificateProblem> {
-        self.current.store(load(&self.files)?);
-        Ok(())
-    }
-}
-
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
-    }
-}
-
-fn load(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateProblem> {
-    let unreadable = |path: &Path, wanted| {
-        let path = path.to_owned();
-        move |cause| CertificateProblem::Unreadable {
-            path,
-            wanted,
-            cause,
-        }
-    };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(&files.certificate, "certificate"))?;
-    if chain.is_empty() {
-        return Err(CertificateProblem::Empty {
-            path: files.certificate.clone(),
-        });
-    }
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key, "private key"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .map(Arc::new)
-        .map_err(|cause| CertificateProblem::UnfitKey {
-            path: files.key.clone(),
-            cause,
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn files(folder: &Path) -> CertificateFiles {
-        CertificateFiles {
-            certificate: folder.join("tls.crt"),
-            key: folder.join("tls.key"),
-        }
-    }
-
-    fn write(files: &CertificateFiles, name: &str) -> Vec<u8> {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        made.cert.der().to_vec()
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_certificate_is_said_with_its_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = files(folder.path());
-        let problem = |files: &CertificateFiles| load(files).unwrap_err().to_string();
-        assert!(problem(&files).contains("tls.crt is not a readable PEM file"));
-        std::fs::write(&files.certificate, "").unwrap();
-        std::fs::write(&files.key, "").unwrap();
-        assert!(problem(&files).contains("tls.crt holds no certificate"));
-        write(&files, "one.example");
-        let certificate = std::fs::read(&files.certificate).unwrap();
-        std::fs::write(&files.key, "no key").unwrap();
-        assert!(problem(&files).contains("tls.key is not a readable PEM file"));
-        write(&files, "other.example");
-        std::fs::write(&files.certificate, certificate).unwrap();
-        assert!(
-            problem(&files).contains("the key in"),
-            "of another certificate"
-        );
-    }
-
-    #[test]
-    fn a_reload_takes_the_new_certificate_and_a_broken_one_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = files(folder.path());
-        write(&files, "one.example");
-        let tls = Tls::new(&files).unwrap();
-        let in_use = || tls.certificates.current.load().cert[0].to_vec();
-        let second = write(&files, "two.example");
-        tls.certificates.reload().unwrap();
-        assert_eq!(in_use(), second);
-        std::fs::write(&files.key, "broken").unwrap();
-        assert!(tls.certificates.reload().is_err());
-        assert_eq!(in_use(), second);
-    }
-
     #[tokio::test]
     async fn any_free_port_is_told() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = Listener::bind(&ListenerSettings { address, tls: None }).unwrap();
+        let listener = Listener::bind(&ListenerSettings {
+            address,
+            tls: vec![],
+        })
+        .unwrap();
         assert_ne!(listener.local_address().port(), 0);
         let foreign = SocketAddr::from(([192, 0, 2, 1], 1));
         let problem = Listener::bind(&ListenerSettings {
             address: foreign,
-            tls: None,
+            tls: vec![],
         });
         assert_eq!(
             problem.unwrap_err().to_string(),

@@ -10,6 +10,7 @@ mod authorities;
 mod bearer;
 mod bridge;
 mod callbacks;
+mod certificates;
 mod challenge;
 mod connection;
 mod context;
@@ -27,6 +28,7 @@ mod listeners;
 mod main_runtime;
 mod onward;
 mod patience;
+mod proxy_header;
 mod resource_metadata;
 mod respond;
 mod rule_fields;
@@ -41,6 +43,7 @@ mod wire;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
@@ -64,7 +67,9 @@ use crate::telemetry::metrics::Metrics;
 pub use answer::{ErrorPage, ErrorPages, PlainErrorPages, Problem};
 pub use authorities::{Authorities, AuthoritiesProblem};
 pub use bridge::Pages;
-pub use listeners::{CertificateProblem, Certificates, ListenProblem, Listener};
+pub use certificates::{CertificateProblem, Certificates};
+pub use listeners::{ListenProblem, Listener, open};
+pub use proxy_header::{ProxyHeaderProblem, read_proxy_header};
 pub use settings::{
     CertificateFiles, ClosedWays, DoorLimits, HandoffSettings, HostProblem, HostSettings,
     ListenerSettings, ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
@@ -118,45 +123,74 @@ pub struct SiteParts {
     pub bearers: Option<Arc<Bearers>>,
 }
 
-/// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for as
-/// long as the settings say, and cuts off what is left. Fails when no thread can be started.
-pub async fn serve(
+/// The data plane, ready to accept connections.
+pub struct DataPlane {
+    door: Arc<connection::Door>,
+    grace: Duration,
+}
+
+/// Starts the threads that carry connections; fails when there can be none. `shutdown` ends
+/// everything when it says true.
+pub async fn prepare(
     parts: ProxyParts,
-    listeners: Vec<Listener>,
-    mut shutdown: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let grace = parts.settings.grace;
-    let stopping = CancellationToken::new();
-    let tracker = TaskTracker::new();
+    shutdown: watch::Receiver<bool>,
+) -> std::io::Result<DataPlane> {
     let gateway = gateway_of(&parts).await;
     let workers = Workers::start(|count| proxy_of(&gateway, count))?;
-    let caps = Arc::new(guard::Caps::new(
-        parts.settings.limits.connections,
-        parts.settings.limits.connections_per_network,
-    ));
+    let ProxySettings {
+        limits,
+        proxy_protocol,
+        grace,
+        goodbye,
+        ..
+    } = parts.settings;
+    let caps = guard::Caps::new(limits.connections, limits.connections_per_network);
     let door = Arc::new(connection::Door {
         workers,
         gateway,
-        limits: parts.settings.limits,
-        stopping: stopping.clone(),
-        shutdown: shutdown.clone(),
-        tracker: tracker.clone(),
-        caps,
+        limits,
+        proxy_protocol,
+        goodbye,
+        stopping: CancellationToken::new(),
+        shutdown,
+        tracker: TaskTracker::new(),
+        caps: Arc::new(caps),
     });
-    let upstreams = Arc::clone(&door.gateway.upstreams);
-    let looking_up = tokio::spawn(async move { upstreams.keep_looking_up().await });
-    for listener in listeners {
-        tracker.spawn(Arc::clone(&door).accept_from(listener));
+    Ok(DataPlane { door, grace })
+}
+
+impl DataPlane {
+    /// Serves until `shutdown` says true, then stops accepting, lets requests in flight finish for
+    /// as long as the settings say, and cuts off what is left.
+    pub async fn serve(self, listeners: Vec<Listener>) {
+        let Self { door, grace } = self;
+        let upstreams = Arc::clone(&door.gateway.upstreams);
+        let looking_up = tokio::spawn(async move { upstreams.keep_looking_up().await });
+        for listener in listeners {
+            door.tracker.spawn(Arc::clone(&door).accept_from(listener));
+        }
+        // An error means that whoever could say so is gone.
+        let _ = door.shutdown.clone().wait_for(|is_over| *is_over).await;
+        door.stopping.cancel();
+        looking_up.abort();
+        door.tracker.close();
+        if tokio::time::timeout(grace, door.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("cut off what did not finish in time");
+        }
+        door.workers.stop().await;
     }
-    // An error means that whoever could say so is gone.
-    let _ = shutdown.wait_for(|is_over| *is_over).await;
-    stopping.cancel();
-    looking_up.abort();
-    tracker.close();
-    if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
-        tracing::warn!("cut off what did not finish in time");
-    }
-    door.workers.stop().await;
+}
+
+/// [`prepare`]s a data plane, and has it serve.
+pub async fn serve(
+    parts: ProxyParts,
+    listeners: Vec<Listener>,
+    shutdown: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    prepare(parts, shutdown).await?.serve(listeners).await;
     Ok(())
 }
 
@@ -166,7 +200,9 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         trusted_proxies,
         upstreams,
         limits,
+        proxy_protocol: _,
         grace: _,
+        goodbye: _,
     } = parts.settings.clone();
     let clock = Arc::clone(&parts.clock);
     let upstreams = Arc::new(Upstreams::new(upstreams, &parts.assertions, clock));

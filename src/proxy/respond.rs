@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 
 use super::answer::Answer;
 use super::bridge::announced_length;
+use super::context::RequestContext;
 
 /// What of an unread request body is read and thrown away before an answer, so that the
 /// connection can go on, and for how long.
@@ -17,15 +18,22 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// Sends an answer of our own. What is left of the request is read first, up to a bound; where
 /// more is to come, the connection is closed after the answer.
-pub(super) async fn send(session: &mut Session, answer: Answer) -> Result<()> {
+pub(super) async fn send(
+    session: &mut Session,
+    answer: Answer,
+    ctx: &RequestContext,
+) -> Result<()> {
     let is_read = drain(session).await;
     if !is_read {
         session.set_keepalive(None);
     }
     let is_bodiless = session.req_header().method == Method::HEAD || answer.body.is_empty();
-    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 1))?;
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 2))?;
     for (name, value) in answer.headers {
         head.append_header(name, value)?;
+    }
+    if let Some(value) = ctx.transport_security() {
+        head.insert_header(header::STRICT_TRANSPORT_SECURITY, value.clone())?;
     }
     head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()))?;
     session

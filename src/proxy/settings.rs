@@ -22,12 +22,16 @@ pub struct ProxySettings {
     pub hosts: Vec<HostSettings>,
     /// Peers whose `X-Forwarded-For` counts; none by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections of those peers begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Where requests are forwarded to: for every host and path, one of these.
     pub upstreams: Vec<UpstreamSettings>,
     /// Bounds on what clients may send, and how long they may take.
     pub limits: DoorLimits,
     /// How long requests in flight may take when the gateway stops.
     pub grace: Duration,
+    /// How long an idle connection may then still bring a request, its last one.
+    pub goodbye: Duration,
 }
 
 /// A served host.
@@ -45,6 +49,8 @@ pub struct HostSettings {
     pub port: HeaderValue,
     /// The site that its people belong to, by its place among all.
     pub site: usize,
+    /// `Strict-Transport-Security` of its answers (RFC 6797); none to say nothing.
+    pub transport_security: Option<HeaderValue>,
 }
 
 /// An origin that no host can be made of.
@@ -77,6 +83,7 @@ impl HostSettings {
             port: url.port_or_known_default().unwrap_or_default().into(),
             origin: text.as_str().into(),
             site: 0,
+            transport_security: None,
         })
     }
 }
@@ -308,8 +315,9 @@ impl Default for DoorLimits {
 pub struct ListenerSettings {
     /// Address and port; port 0 takes any free one.
     pub address: SocketAddr,
-    /// The certificate; none for plain HTTP/1.1.
-    pub tls: Option<CertificateFiles>,
+    /// The certificates, the first for whoever asks for a name that none is for; empty for plain
+    /// HTTP/1.1.
+    pub tls: Vec<CertificateFiles>,
 }
 
 /// A certificate chain and its key, PEM.

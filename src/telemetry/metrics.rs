@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// What was decided: `forward`, `log_in`, `challenge`, `onboard`, `forbid`, `refuse`,
-    /// `slow_down`, `page`, `malformed`.
+    /// `slow_down`, `page`, `redirect`, `malformed`.
     pub verdict: &'static str,
     /// `1xx` to `5xx`.
     pub status: &'static str,
@@ -82,6 +82,8 @@ pub struct Metrics {
     pub attributes: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// Reloads of certificates: `loaded`, `refused`.
+    pub certificate_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
 }
 
 /// The histogram of upstream times, 1 ms to 30 s.
@@ -182,6 +184,11 @@ impl Metrics {
             "policy_loads",
             "Policy loads by outcome",
             self.policy_loads.clone(),
+        );
+        of.register(
+            "certificate_loads",
+            "Reloads of certificates by outcome",
+            self.certificate_loads.clone(),
         );
         Arc::new(registry)
     }

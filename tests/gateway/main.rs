@@ -8,6 +8,13 @@ mod harness;
 mod harness_works;
 
 #[cfg(test)]
+mod listeners;
+#[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
+mod restarts;
+
+#[cfg(test)]
 mod first_login;
 #[cfg(test)]
 mod in_a_real_browser;

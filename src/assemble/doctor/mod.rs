@@ -61,6 +61,8 @@ pub async fn examine(settings: Settings) -> Vec<Finding> {
         .collect();
     let Settings {
         listener: _,
+        redirect: _,
+        watch: _,
         proxy,
         admin,
         store,

@@ -7,36 +7,16 @@ use ipnet::IpNet;
 use url::{Host as UrlHost, Url};
 
 use super::{Check, Sound};
-use crate::config::file::{Connections, Host, Listen, Platform, Sizes, Tls, Waits};
+use crate::config::file::{Connections, Host, Listen, Platform, Sizes, Waits};
 use crate::operator_file::{At, Octets, Parsed};
-use crate::proxy::{
-    CertificateFiles, DoorLimits, HostSettings, ListenerSettings, ProxySettings, UpstreamSettings,
-};
+use crate::proxy::{DoorLimits, HostSettings, ListenerSettings, ProxySettings};
 
-/// What the section `[listen]` says.
+/// What the section `[listen]` says; upstreams are not its own.
 pub(super) struct Listening {
-    listener: ListenerSettings,
-    admin: SocketAddr,
-    trusted_proxies: Vec<IpNet>,
-    limits: DoorLimits,
-    grace: Duration,
-}
-
-impl Listening {
-    pub(super) fn with(
-        self,
-        hosts: Vec<HostSettings>,
-        upstreams: Vec<UpstreamSettings>,
-    ) -> (ProxySettings, ListenerSettings, SocketAddr) {
-        let proxy = ProxySettings {
-            hosts,
-            trusted_proxies: self.trusted_proxies,
-            upstreams,
-            limits: self.limits,
-            grace: self.grace,
-        };
-        (proxy, self.listener, self.admin)
-    }
+    pub(super) listener: ListenerSettings,
+    pub(super) redirect: Option<SocketAddr>,
+    pub(super) admin: SocketAddr,
+    pub(super) proxy: ProxySettings,
 }
 
 impl Check<'_> {
@@ -94,54 +74,52 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn listen(&mut self, listen: &Listen, hosts: &At<Vec<Host>>) -> Sound<Listening> {
+    pub(super) fn listen(&mut self, listen: &Listen, hosts: &[HostSettings]) -> Sound<Listening> {
         let Listen {
             address,
             tls,
+            redirect,
+            hsts,
             admin,
             trusted_proxies,
+            proxy_protocol,
             sizes,
             waits,
             connections,
         } = listen;
-        let tls = tls.as_ref().map(|tls| self.certificate(tls));
+        let tls = self.certificates(tls.as_ref(), hosts);
+        let hosts = self.told_to_stay_secure(hosts, hsts.as_ref());
         let trusted_proxies = self.trusted_proxies(trusted_proxies);
         let limits = self.limits(sizes, waits, connections);
         let grace = self.findings.take_optional(waits.drain.as_ref());
-        let admin = self.admin_address(admin.as_ref(), address);
+        let goodbye = self.findings.take_optional(waits.goodbye.as_ref());
+        let admin_address = self.admin_address(admin.as_ref(), address);
+        let redirect = self.redirect(redirect.as_ref(), (address, admin_address), &hosts);
         let taken = self.findings.take(address)?;
-        let is_https = hosts.iter().any(|host| host.origin.starts_with("https:"));
-        if tls.is_none() && is_https && !taken.ip().is_loopback() && trusted_proxies.is_empty() {
+        let is_https = hosts.iter().any(|host| host.scheme == "https");
+        if tls.is_empty() && is_https && !taken.ip().is_loopback() && trusted_proxies.is_empty() {
             let message = "plain HTTP on a public address, for hosts that are https";
             let advice = "add `tls`, or name the TLS proxy in `trusted_proxies`";
             self.findings.warning(&address.span, message, advice);
         }
+        let proxy_protocol = self.proxy_protocol(proxy_protocol.as_ref(), &trusted_proxies);
         Some(Listening {
             listener: ListenerSettings {
                 address: taken,
                 tls,
             },
-            admin: admin?,
-            trusted_proxies,
-            limits,
-            grace: grace.unwrap_or(Duration::from_secs(30)),
+            redirect,
+            admin: admin_address?,
+            proxy: ProxySettings {
+                hosts,
+                trusted_proxies,
+                proxy_protocol,
+                upstreams: Vec::new(),
+                limits,
+                grace: grace.unwrap_or(Duration::from_secs(30)),
+                goodbye: goodbye.unwrap_or(Duration::from_secs(3)),
+            },
         })
-    }
-
-    fn certificate(&mut self, tls: &At<Tls>) -> CertificateFiles {
-        let Tls { certificate, key } = &tls.value;
-        let files = CertificateFiles {
-            certificate: self.existing_file(certificate),
-            key: self.existing_file(key),
-        };
-        if files.certificate.is_file()
-            && files.key.is_file()
-            && let Err(problem) = files.check()
-        {
-            let advice = "name a PEM file with the chain, and the private key of its certificate";
-            self.findings.error(&tls.span, problem.to_string(), advice);
-        }
-        files
     }
 
     fn trusted_proxies(&mut self, networks: &[Parsed<IpNet>]) -> Vec<IpNet> {
@@ -169,14 +147,8 @@ impl Check<'_> {
             return Some(SocketAddr::from(([127, 0, 0, 1], 9090)));
         };
         let address = self.findings.take(parsed)?;
-        let is_same = traffic.outcome.as_ref().is_ok_and(|traffic| {
-            traffic.port() == address.port()
-                && address.port() != 0
-                && (traffic.ip() == address.ip()
-                    || traffic.ip().is_unspecified()
-                    || address.ip().is_unspecified())
-        });
-        if is_same {
+        let is_same = |traffic| excludes(address, traffic);
+        if traffic.outcome.as_ref().copied().is_ok_and(is_same) {
             let message = "the admin listener has the address of the traffic";
             let advice = "give it another port, such as `127.0.0.1:9090`";
             self.findings.error(&parsed.span, message, advice);
@@ -200,6 +172,7 @@ impl Check<'_> {
             body,
             keep_alive,
             drain: _,
+            goodbye: _,
         } = waits;
         self.set(head.as_ref(), &mut limits.head_time);
         self.set(body.as_ref(), &mut limits.body_time);
@@ -270,6 +243,12 @@ impl Check<'_> {
             *setting = span;
         }
     }
+}
+
+/// Whether only one of two addresses can be listened on.
+pub(super) fn excludes(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || is_wide)
 }
 
 fn is_local(origin: &str) -> bool {

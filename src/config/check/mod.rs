@@ -4,6 +4,7 @@
 mod api_issuers;
 mod captcha;
 mod door;
+mod entrance;
 mod hand_off;
 mod hooks;
 mod keeping;
@@ -17,13 +18,15 @@ mod sites;
 mod traces;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::Settings;
 use super::file::{SecretReference, VestibuleFile};
 use super::secret;
+use super::{AdminSettings, Settings};
+use crate::admin::scim::ScimSource;
 use crate::login::openid::OpenIdSettings;
 use crate::operator_file::{At, Findings, Problems, SourceFile, Span};
 use crate::proxy::UpstreamSettings;
@@ -59,6 +62,18 @@ fn keep_access_tokens(providers: &mut [OpenIdSettings], upstreams: Option<&[Upst
     }
 }
 
+fn admin_settings(
+    address: SocketAddr,
+    tokens: Vec<SecretString>,
+    scim: Vec<ScimSource>,
+) -> AdminSettings {
+    AdminSettings {
+        address,
+        tokens,
+        scim,
+    }
+}
+
 impl Check<'_> {
     fn installation(&mut self, file: &VestibuleFile) -> Sound<Settings> {
         let VestibuleFile {
@@ -78,11 +93,12 @@ impl Check<'_> {
             log,
             traces,
             policies,
+            watch,
         } = file;
         let policies = self.policies(policies.as_ref());
         let sites = self.platforms(platform.as_deref(), &policies);
         let hosts = self.hosts(host, platform.as_deref());
-        let listening = self.listen(listen, host);
+        let listening = self.listen(listen, &hosts);
         let upstreams = self.upstreams(upstream, &hosts);
         self.token_makers(upstream, &hosts, sites.as_deref().unwrap_or_default());
         let (store, is_shared) = self.store(store);
@@ -90,24 +106,20 @@ impl Check<'_> {
         let mut providers = self.providers(identity_provider);
         keep_access_tokens(&mut providers, upstreams.as_deref());
         let api_issuers = self.api_issuers(api_issuer, &hosts, &providers);
-        let mail = self.mail(mail.as_ref());
-        let hooks = self.hooks(hooks.as_ref());
+        let (mail, hooks) = (self.mail(mail.as_ref()), self.hooks(hooks.as_ref()));
         let captchas = self.captchas(captcha);
-        let lifetimes = self.session(session);
-        let login_attempt = self.login_attempt(session);
+        let (lifetimes, login_attempt) = (self.session(session), self.login_attempt(session));
         let tokens = self.admin_tokens(admin);
         let scim = self.scim_sources(&admin.scim, (identity_provider, &providers), &tokens);
-        let log = self.log(log);
-        let traces = self.traces(traces.as_ref());
-        let (proxy, listener, admin_address) = listening?.with(hosts, upstreams?);
+        let (log, traces) = (self.log(log), self.traces(traces.as_ref()));
+        let mut listening = listening?;
+        listening.proxy.upstreams = upstreams?;
         Some(Settings {
-            listener,
-            proxy,
-            admin: super::AdminSettings {
-                address: admin_address,
-                tokens,
-                scim,
-            },
+            listener: listening.listener,
+            redirect: listening.redirect,
+            proxy: listening.proxy,
+            watch: *watch,
+            admin: admin_settings(listening.admin, tokens, scim),
             store: store?,
             keys: keys?,
             providers,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::operator_file::{At, Octets, Parsed};
+use crate::operator_file::{At, Octets, OneOrMany, Parsed};
 
 /// A host that is served.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,15 +28,25 @@ pub struct Host {
 pub struct Listen {
     /// Address and port for traffic.
     pub address: Parsed<SocketAddr>,
-    /// The certificate. Without it the gateway speaks plain HTTP, and something in front of it
-    /// has to speak TLS.
-    pub tls: Option<At<Tls>>,
+    /// The certificate, or a list of several: each host gets the first one that is for its name,
+    /// anybody else the first of all. Without one the gateway speaks plain HTTP, and something in
+    /// front of it has to speak TLS.
+    pub tls: Option<At<OneOrMany<Tls>>>,
+    /// Address and port for plain HTTP, where every request is sent on to https: `0.0.0.0:80`.
+    /// Default: none.
+    pub redirect: Option<Parsed<SocketAddr>>,
+    /// What https answers say for browsers to never ask by plain HTTP again (HSTS). Default: nothing.
+    pub hsts: Option<At<Hsts>>,
     /// Address and port for health, metrics and the admin API; never one that the public reaches.
     /// Default: `127.0.0.1:9090`.
     pub admin: Option<Parsed<SocketAddr>>,
     /// Networks of proxies in front of the gateway, whose `X-Forwarded-For` counts. Default: none.
     #[serde(default)]
     pub trusted_proxies: Vec<Parsed<IpNet>>,
+    /// Whether connections of those proxies begin with a PROXY header, version 1 or 2, which says
+    /// for whom they are; one that does not is closed. Others are taken as they come. Default:
+    /// `false`.
+    pub proxy_protocol: Option<At<bool>>,
     /// How large requests may be.
     #[serde(default)]
     pub sizes: Sizes,
@@ -48,7 +58,7 @@ pub struct Listen {
     pub connections: Connections,
 }
 
-/// A certificate chain and its key, PEM. Read again at SIGHUP.
+/// A certificate chain and its key, PEM. Read again at SIGHUP, and with `watch` when they change.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
@@ -56,6 +66,21 @@ pub struct Tls {
     pub certificate: At<PathBuf>,
     /// The file with the private key.
     pub key: At<PathBuf>,
+}
+
+/// `Strict-Transport-Security` (RFC 6797).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hsts {
+    /// How long browsers remember it: `365d`. It cannot be taken back sooner.
+    pub max_age: Parsed<Duration>,
+    /// Whether it is for all names below the host's as well. Default: `false`.
+    #[serde(default)]
+    pub subdomains: bool,
+    /// Whether browser vendors may build it in; they ask for `subdomains` and a year. Default:
+    /// `false`.
+    #[serde(default)]
+    pub preload: bool,
 }
 
 /// How large requests may be.
@@ -86,6 +111,9 @@ pub struct Waits {
     pub keep_alive: Option<Parsed<Duration>>,
     /// For requests in flight, when the gateway stops. Default: `30s`.
     pub drain: Option<Parsed<Duration>>,
+    /// For a request on an idle connection, when the gateway stops: it is answered as the last one
+    /// there. Default: `3s`.
+    pub goodbye: Option<Parsed<Duration>>,
 }
 
 /// How many connections there may be.

@@ -22,8 +22,8 @@ use crate::roster::MatchBy;
 pub use api_issuer::{ApiIssuer, Introspection, TokenTypeWord};
 pub use captcha::Captcha;
 pub use door::{
-    AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Listen, OwnWayIn,
-    Sizes, ThingsBoardTable, Tls, Upstream, Waits,
+    AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Hsts, Listen,
+    OwnWayIn, Sizes, ThingsBoardTable, Tls, Upstream, Waits,
 };
 pub use platform::{Platform, PlatformWord};
 pub use sessions::{Sessions, SessionsTable};
@@ -79,6 +79,10 @@ pub struct VestibuleFile {
     pub traces: Option<At<Traces>>,
     /// The folder with the policy files. Default: `policies`.
     pub policies: Option<At<PathBuf>>,
+    /// Whether policies and certificates are read again by themselves, a few seconds after their
+    /// files have changed. Default: `false`, at SIGHUP only.
+    #[serde(default)]
+    pub watch: bool,
 }
 
 /// A secret, kept elsewhere: exactly one of the two. White space around it is cut off.

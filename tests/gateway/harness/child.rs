@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
@@ -53,6 +54,22 @@ impl ServerProcess {
             .arg(program)
             .args(arguments)
             .envs(environment.iter().cloned());
+        Self::spawn(command)
+    }
+
+    /// Like [`ServerProcess::start_with`], with an open file in the place of standard error.
+    pub fn start_on(
+        file: OwnedFd,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
+        let mut command = watcher(OsStr::new(""));
+        command
+            .arg(program)
+            .args(arguments)
+            .envs(environment.iter().cloned())
+            .stderr(file);
         Self::spawn(command)
     }
 

@@ -59,6 +59,7 @@ pub struct Front {
 pub struct FrontSettings {
     pub limits: DoorLimits,
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    pub proxy_protocol: bool,
     pub policy_limits: Limits,
     pub more_upstreams: Vec<UpstreamServer>,
     pub only_upstream: Option<UpstreamServer>,
@@ -91,6 +92,7 @@ impl Default for FrontSettings {
         Self {
             limits: DoorLimits::default(),
             trusted_proxies: vec![],
+            proxy_protocol: false,
             policy_limits: Limits::default(),
             more_upstreams: vec![],
             only_upstream: None,
@@ -130,9 +132,11 @@ impl Front {
                     .map(|o| HostSettings::from_origin(o).expect("an origin"))
                     .into(),
                 trusted_proxies: settings.trusted_proxies,
+                proxy_protocol: settings.proxy_protocol,
                 upstreams: vec![to],
                 limits: settings.limits,
                 grace: settings.grace,
+                goodbye: Duration::from_millis(200),
             },
             sites: vec![SiteParts {
                 policy: Arc::new(FixedPolicy(Arc::new(policy(settings.policy_limits)))),
@@ -152,7 +156,7 @@ impl Front {
             let address = SocketAddr::from(([127, 0, 0, 1], 0));
             Listener::bind(&ListenerSettings { address, tls }).expect("a listener")
         };
-        let (plain, secure) = (listener(None), listener(Some(files)));
+        let (plain, secure) = (listener(vec![]), listener(vec![files]));
         let (address, secure_address) = (plain.local_address(), secure.local_address());
         let (stop, stopped) = watch::channel(false);
         let running = Some(tokio::spawn(serve(parts, vec![plain, secure], stopped)));

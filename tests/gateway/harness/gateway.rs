@@ -126,14 +126,25 @@ impl TestGateway {
         }
     }
 
-    /// Runs a command of `vestibule` on this installation, and gives what it printed.
-    pub fn run(&self, arguments: &[&str]) -> String {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_vestibule"))
+    /// Runs a command of `vestibule` that fails, and gives what it complained of.
+    pub fn run_failing(&self, arguments: &[&str]) -> String {
+        let output = self.output_of(arguments);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn output_of(&self, arguments: &[&str]) -> std::process::Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_vestibule"))
             .args(arguments)
             .args(["--config", &self.nodes[0].config])
             .envs(self.nodes[0].environment.iter().cloned())
             .output()
-            .expect("the command");
+            .expect("the command")
+    }
+
+    /// Runs a command of `vestibule` on this installation, and gives what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.output_of(arguments);
         assert!(
             output.status.success(),
             "{}",
@@ -222,15 +233,37 @@ impl Node {
 
     /// Starts the process; does not wait for it.
     pub fn start(&mut self) {
+        self.process = Some(self.started(&[]));
+    }
+
+    /// Has another process take over from the one that runs, and waits until that has ended.
+    pub async fn replace(&mut self) {
+        let successor = self.started(&["--replace"]);
+        if let Some(old) = self.process.replace(successor) {
+            wait_until_async("the old process ends", async || !old.is_running()).await;
+        }
+    }
+
+    fn started(&self, further: &[&str]) -> ServerProcess {
         // `exec`, so that the process is the gateway itself; the log outlives restarts.
         let script = format!("exec \"$0\" \"$@\" >>{} 2>&1", self.log);
         let program = env!("CARGO_BIN_EXE_vestibule");
+        let fixed = ["-c", &script, program, "serve", "--config", &self.config];
+        let arguments = [&fixed[..], further].concat();
+        ServerProcess::start_with("sh", &arguments, &self.environment)
+    }
+
+    /// Starts the process as systemd does, with a socket that is open already.
+    pub fn start_on(&mut self, socket: &std::net::TcpListener) {
+        let script = format!(
+            "exec 3>&2 >>{} 2>&1; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"",
+            self.log
+        );
+        let program = env!("CARGO_BIN_EXE_vestibule");
         let arguments = ["-c", &script, program, "serve", "--config", &self.config];
-        self.process = Some(ServerProcess::start_with(
-            "sh",
-            &arguments,
-            &self.environment,
-        ));
+        let socket = socket.try_clone().expect("the same socket");
+        let process = ServerProcess::start_on(socket.into(), "sh", &arguments, &self.environment);
+        self.process = Some(process);
     }
 
     /// Sets an environment variable for the next start, such as a fault point.
@@ -358,6 +391,25 @@ impl<'a> GatewayBuilder<'a> {
     /// Writes a file below `policies/`.
     pub fn policy(mut self, file: &str, text: &str) -> Self {
         self.files.policies.push((file.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Writes further keys of `[listen]`.
+    pub fn listen(mut self, toml: &str) -> Self {
+        self.files.listen.push_str(toml);
+        self.files.listen.push('\n');
+        self
+    }
+
+    /// Reads policies and certificates again when their files change.
+    pub fn watching(mut self) -> Self {
+        "watch = true".clone_into(&mut self.files.first);
+        self
+    }
+
+    /// Lets idle connections bring another request for so long when it stops.
+    pub fn saying_goodbye_for(mut self, span: &str) -> Self {
+        self.files.goodbye = Some(span.to_owned());
         self
     }
 

@@ -42,6 +42,12 @@ pub struct Files {
     /// Whether `X-Forwarded-For` of the tests' own machine counts.
     pub trusts_proxies: bool,
     pub providers: Vec<Provider>,
+    /// How long idle connections live on when it stops, if not for a moment.
+    pub goodbye: Option<String>,
+    /// Further keys of `[listen]`.
+    pub listen: String,
+    /// Keys before all tables.
+    pub first: String,
     /// Appended to `vestibule.toml`; `$PORT` is that of the origin.
     pub further: String,
     /// File below `policies/`, and its text.
@@ -98,6 +104,8 @@ impl Files {
             origin,
             upstream,
             database,
+            listen,
+            first,
             further,
             ..
         } = self;
@@ -106,9 +114,11 @@ impl Files {
         } else {
             ""
         };
+        let goodbye = self.goodbye.as_deref().unwrap_or("1ms");
         let mut text = format!(
-            "[[host]]\norigin = \"{origin}\"\n\
+            "{first}\n[[host]]\norigin = \"{origin}\"\n\
              [listen]\naddress = \"127.0.0.1:{traffic}\"\nadmin = \"127.0.0.1:{admin}\"\n{proxies}\
+             waits = {{ goodbye = \"{goodbye}\" }}\n{listen}\n\
              [[upstream]]\nservers = [\"{upstream}\"]\n\
              [keys]\nseal = [{{ file = \"seal\" }}]\n\
              [[admin.token]]\nname = \"tests\"\nsecret = {{ file = \"operator\" }}\n\

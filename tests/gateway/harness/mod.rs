@@ -38,7 +38,7 @@ mod upstream;
 
 pub use browser::{Browser, SECOND_HOST};
 pub use captcha_vendor::{CaptchaVendor, Mood, SITE_KEY, VENDOR_SECRET, Ways};
-pub use child::{free_port, wait_until_async};
+pub use child::{free_port, signal, wait_until_async};
 pub use collector::{Collector, ToldSpan};
 pub use front::{Front, FrontSettings, SignedIn, read_answer, read_to_end, status};
 pub use gateway::{GatewayBuilder, Node, OPERATOR_TOKEN, TestGateway};

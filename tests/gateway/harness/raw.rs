@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const A_MOMENT: Duration = Duration::from_millis(500);
 
 /// One connection.
@@ -30,12 +30,17 @@ pub struct RawAnswer {
 impl RawConnection {
     /// Connects to `host:port`.
     pub async fn open(address: &str) -> Self {
+        Self::try_open(address).await.expect("a connection")
+    }
+
+    /// Connects to `host:port`, unless nobody listens there.
+    pub async fn try_open(address: &str) -> std::io::Result<Self> {
         let address = address.replace("localhost", "127.0.0.1");
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        Self {
+        let stream = TcpStream::connect(address).await?;
+        Ok(Self {
             stream,
             unread: Vec::new(),
-        }
+        })
     }
 
     /// Sends bytes as they are; a peer that closed already is no error.
