@@ -61,10 +61,10 @@ export function rules(count) {
 /**
  * A gateway with somebody signed in. `within` is the folder of its own folder, which has its database;
  * `access` and `limits` are further policies, `sessions` a Redis
- * for them, `trusted` proxies in front, `settings` further parts of `vestibule.toml`, `log` what is logged.
+ * for them, `trusted` proxies in front, `settings` further parts of `vestibule.toml`, `log` what is logged, `protocol` what the upstream speaks.
  */
 export async function startGateway({ target, wrapper }, name, { upstream, provider }, {
-  within = folder, access = '', limits = '', sessions, trusted = [], settings = '', log = 'warn',
+  within = folder, access = '', limits = '', sessions, trusted = [], settings = '', log = 'warn', protocol,
 } = {}) {
   const [port, admin] = [await freePort(), await freePort()];
   const origin = `http://localhost:${port}`;
@@ -83,6 +83,7 @@ trusted_proxies = ${JSON.stringify(trusted)}
 connections = { per_network = 20000, total = 20000 }
 [upstream]
 servers = ["http://127.0.0.1:${upstream}"]
+${protocol ? `protocol = "${protocol}"` : ''}
 [store]
 database = "sqlite://${join(home, 'vestibule.db')}"
 ${sessions ? `sessions = "redis://127.0.0.1:${sessions}"` : ''}

@@ -36,7 +36,9 @@ use crate::operator_file::Problems;
 use crate::outbound::OutboundError;
 use crate::platform::handoff::CannotSign;
 use crate::platform::{scim, thingsboard};
-use crate::proxy::{self, ListenProblem, Listener, ListenerSettings, ProxyParts, UpstreamSettings};
+use crate::proxy::{
+    self, ListenProblem, Listener, ListenerSettings, ProxyParts, UpstreamHealth, UpstreamSettings,
+};
 use crate::redis_link::{Link, NotARedisAddress};
 use crate::roster::Roster;
 use crate::seal::KeyRing;
@@ -174,7 +176,8 @@ pub async fn assemble(
     };
     let sites = laid.into_iter().map(|site| site.open(&shared));
     let sites: Arc<[Site]> = sites.collect::<Result<_, _>>()?;
-    let readiness = probes::all(&sites, &providers, &api_issuers);
+    let upstream_health = UpstreamHealth::of(&proxy.upstreams);
+    let readiness = probes::all(&sites, &providers, (&api_issuers, &upstream_health));
     let admin = admin_socket(settings.admin.address, &mut sockets)?;
     let admin_parts = admin_parts(settings.admin, (&*sites, &roster), (readiness, &metrics))?;
     Ok(Gateway {
@@ -182,6 +185,7 @@ pub async fn assemble(
             settings: proxy,
             sites: sites.iter().map(Site::door).collect(),
             assertions,
+            upstream_health,
             clock,
             metrics,
         },

@@ -1,5 +1,5 @@
-//! What `/readyz` asks: the database, the session store, the identity
-//! providers, the issuers of tokens.
+//! What `/readyz` asks: the database, the session store, the identity providers, the issuers of
+//! tokens, the upstreams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::database::Database;
 use crate::login::bearer::issuer::TokenIssuer as _;
 use crate::login::openid::{ApiIssuer, OpenIdProvider};
 use crate::login::provider::{IdentityProvider as _, Readiness as ProviderReadiness};
+use crate::proxy::UpstreamHealth;
 use crate::session::Sessions;
 use crate::telemetry::{Probe, Readiness};
 
@@ -20,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(super) fn all(
     sites: &[Site],
     providers: &[Arc<OpenIdProvider>],
-    api_issuers: &[Arc<ApiIssuer>],
+    (api_issuers, upstreams): (&[Arc<ApiIssuer>], &UpstreamHealth),
 ) -> Readiness {
     let mut probes: Vec<Arc<dyn Probe>> = Vec::new();
     for site in sites {
@@ -39,6 +40,9 @@ pub(super) fn all(
     }
     for issuer in api_issuers {
         probes.push(Arc::new(ApiIssuerProbe(Arc::clone(issuer))));
+    }
+    for name in upstreams.names() {
+        probes.push(Arc::new(UpstreamProbe(name.to_owned(), upstreams.clone())));
     }
     Readiness::new(probes)
 }
@@ -112,6 +116,27 @@ fn judged(readiness: ProviderReadiness) -> Result<(), String> {
             || "its metadata was not got yet".to_owned(),
             |reason| reason.to_string(),
         )),
+    }
+}
+
+struct UpstreamProbe(String, UpstreamHealth);
+
+#[async_trait]
+impl Probe for UpstreamProbe {
+    fn name(&self) -> String {
+        format!("upstream:{}", self.0)
+    }
+
+    /// Another node would not reach it either.
+    fn is_vital(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.1.is_well(&self.0) {
+            return Ok(());
+        }
+        Err("none of its servers is well".to_owned())
     }
 }
 

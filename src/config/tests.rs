@@ -75,6 +75,21 @@ fn a_private_authority_is_a_file_with_certificates() {
 }
 
 #[test]
+fn a_server_is_an_address_or_a_table_with_its_weight() {
+    let servers = r#"servers = ["http://10.0.0.5:8080", { url = "http://10.0.0.6:8080", weight = 3 }]
+    protocol = "h2"
+    sticky = true
+    health = { grpc = "", every = "1s" }"#;
+    let text = MINIMAL.replace(r#"servers = ["http://10.0.0.5:8080"]"#, servers);
+    let loaded = examined(&text);
+    assert_eq!(loaded.problems.to_string(), "");
+    let upstream = &loaded.settings.unwrap().proxy.upstreams[0];
+    let weights = upstream.servers.iter().map(|server| server.weight);
+    assert_eq!(weights.collect::<Vec<_>>(), [1, 3]);
+    assert!(upstream.sticky && upstream.health.is_some());
+}
+
+#[test]
 fn a_missing_file_is_one_clear_problem() {
     let loaded = examine(Path::new("/nowhere/vestibule.toml"));
     assert!(loaded.settings.is_none());

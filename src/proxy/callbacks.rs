@@ -16,8 +16,10 @@ use super::context::RequestContext;
 use super::gateway::Gateway;
 use super::hand_off::{HandoffProblem, Told, clean};
 use super::respond::send;
+use super::retries::{is_broken, may_be_sent_again};
 use super::rule_fields::dress;
-use crate::access::RequestKind;
+use super::upstream::Use;
+use crate::access::{Caller, Permit};
 
 /// A request whose claims do not fit into fields.
 const UNFIT_CLAIM: ErrorType = ErrorType::Custom("UnfitClaim");
@@ -79,15 +81,18 @@ impl ProxyHttp for Shared {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        let is_tunnel = ctx.kind == RequestKind::WebSocket;
-        let upstream = ctx.upstream.as_ref();
-        let peer = upstream
-            .and_then(|upstream| upstream.next_peer(is_tunnel))
-            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no upstream server"))?;
-        ctx.asks(&peer);
+        let none = || Error::explain(ErrorType::HTTPStatus(503), "no upstream server");
+        let upstream = ctx.upstream.as_ref().ok_or_else(none)?;
+        let who = ctx.permit.as_ref().and_then(Permit::who);
+        let server = upstream
+            .choose(who.map(Caller::key), &ctx.tried)
+            .ok_or_else(none)?;
+        let used_for = Use::of(ctx.kind, &session.req_header().headers);
+        let peer = upstream.peer(&server, used_for);
+        ctx.asks(server);
         Ok(peer)
     }
 
@@ -142,6 +147,9 @@ impl ProxyHttp for Shared {
         }
         if !response.status.is_informational() || response.status == 101 {
             ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
+            if let Some(server) = &ctx.server {
+                server.answered();
+            }
         }
         ctx.was_answered(response);
         if response.status == 401 {
@@ -166,11 +174,37 @@ impl ProxyHttp for Shared {
         ctx: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent: another server may be asked, whatever the method.
-        ctx.failed_connects += 1;
-        ctx.was_not_heard();
+        // Nothing was sent: another server may be asked, whatever the method. A kept HTTP/2
+        // connection that turns out to be gone says nothing of its server.
+        let is_stale = *error.etype() == ErrorType::H2Error && !ctx.is_sent_again;
+        if is_stale {
+            ctx.is_sent_again = true;
+        } else {
+            ctx.server_failed();
+        }
         let servers = ctx.upstream.as_ref().map_or(0, |upstream| upstream.count());
-        error.set_retry(ctx.failed_connects < servers);
+        error.set_retry(is_stale || ctx.tried.len() < servers);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut RequestContext,
+        is_reused: bool,
+    ) -> Box<Error> {
+        let again = may_be_sent_again(&error, session, ctx);
+        error.set_retry(again);
+        // A server may close a connection that it keeps at any time; that is no failure.
+        if is_broken(&error) && ctx.upstream_time.is_none() && !is_reused {
+            ctx.server_failed();
+        }
+        if let (true, Some(upstream)) = (again, &ctx.upstream) {
+            ctx.is_sent_again = true;
+            upstream.sends_again();
+        }
         error
     }
 

@@ -1,6 +1,6 @@
 //! What is remembered of one request while it is under way, and its access-log line at the end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
-use super::upstream::Upstream;
+use super::upstream::{Server, Upstream};
 use crate::access::{Permit, RequestKind};
 use crate::platform::tokens::HeldToken;
 use crate::rate_limit::Network;
@@ -149,13 +149,15 @@ pub(super) struct RequestContext {
     pub(super) upstream_time: Option<Duration>,
     /// Octets of the answer's body.
     pub(super) octets_sent: usize,
-    /// How many servers could not be connected to.
-    pub(super) failed_connects: usize,
-    /// The server of the upstream that was asked last.
-    pub(super) server: Option<SocketAddr>,
     /// The span of the request, and of what the upstream is asked; none while traces are off.
     pub(super) span: Option<Span>,
     pub(super) asking: Option<Span>,
+    /// The server that it went to last.
+    pub(super) server: Option<Arc<Server>>,
+    /// Servers that could not be connected to, or broke off.
+    pub(super) tried: Vec<Arc<Server>>,
+    /// Whether it was sent a second time.
+    pub(super) is_sent_again: bool,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -184,10 +186,11 @@ impl RequestContext {
             asked_upstream: None,
             upstream_time: None,
             octets_sent: 0,
-            failed_connects: 0,
-            server: None,
             span: None,
             asking: None,
+            server: None,
+            tried: Vec::new(),
+            is_sent_again: false,
             counters,
         }
     }
@@ -212,6 +215,15 @@ impl RequestContext {
         said.filter(|_| !self.is_redirected())
     }
 
+    /// The server that it went to did not take the connection, or broke it off.
+    pub(super) fn server_failed(&mut self) {
+        if let (Some(upstream), Some(server)) = (&self.upstream, self.server.clone()) {
+            upstream.failed(&server);
+            self.tried.push(server);
+            self.was_not_heard();
+        }
+    }
+
     /// The path without query, as decided on or, where nothing was permitted, as sent.
     pub(super) fn logged_path(&self) -> &str {
         let target = self
@@ -234,7 +246,7 @@ impl RequestContext {
             octets = self.octets_sent,
             ms = millis(self.began.elapsed()),
             upstream_ms = self.upstream_time.map(millis),
-            server = self.server.map(tracing::field::display),
+            server = self.server.as_ref().map(|server| display(server.address)),
             trace = self.span.as_ref().map(|span| tracing::field::display(span.trace())),
             reference = %self.reference,
             "request"

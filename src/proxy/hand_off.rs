@@ -8,7 +8,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use secrecy::ExposeSecret as _;
 
 use super::rule_fields::set_for;
-use super::settings::{ClosedWays, HandoffSettings, HostSettings, UpstreamSettings};
+use super::settings::{ClosedWays, HandoffSettings, HostSettings};
+use super::upstream::UpstreamSettings;
 use crate::access::header_hygiene::{
     ForwardedCookies, ManagedNames, UnfitValue, claim_value, clean_response, forwarded_cookies,
 };

@@ -31,6 +31,7 @@ mod patience;
 mod proxy_header;
 mod resource_metadata;
 mod respond;
+mod retries;
 mod rule_fields;
 mod settings;
 mod site;
@@ -72,10 +73,14 @@ pub use listeners::{ListenProblem, Listener, open};
 pub use proxy_header::{ProxyHeaderProblem, read_proxy_header};
 pub use settings::{
     CertificateFiles, ClosedWays, DoorLimits, HandoffSettings, HostProblem, HostSettings,
-    ListenerSettings, ProxySettings, UpstreamProblem, UpstreamServer, UpstreamSettings,
+    ListenerSettings, ProxySettings,
 };
 pub use thingsboard::kept_from_thingsboard;
-pub use upstreams::{AssertionsByUpstream, places_of, upstream_for};
+pub use upstream::{
+    HealthQuestion, HealthSettings, SetAside, UpstreamProblem, UpstreamProtocol, UpstreamServer,
+    UpstreamSettings, check_client_certificate,
+};
+pub use upstreams::{AssertionsByUpstream, UpstreamHealth, places_of, upstream_for};
 
 /// How many sessions are looked up in the store at once, in all and for one network.
 const LOOKUPS: (usize, usize) = (2048, 512);
@@ -97,6 +102,8 @@ pub struct ProxyParts {
     pub sites: Vec<SiteParts>,
     /// Proves to upstreams who somebody is.
     pub assertions: AssertionsByUpstream,
+    /// Where readiness looks how the upstreams are.
+    pub upstream_health: UpstreamHealth,
     /// The time.
     pub clock: SharedClock,
     /// Counts.
@@ -165,14 +172,14 @@ impl DataPlane {
     pub async fn serve(self, listeners: Vec<Listener>) {
         let Self { door, grace } = self;
         let upstreams = Arc::clone(&door.gateway.upstreams);
-        let looking_up = tokio::spawn(async move { upstreams.keep_looking_up().await });
+        let renewing = tokio::spawn(async move { upstreams.keep_up().await });
         for listener in listeners {
             door.tracker.spawn(Arc::clone(&door).accept_from(listener));
         }
         // An error means that whoever could say so is gone.
         let _ = door.shutdown.clone().wait_for(|is_over| *is_over).await;
         door.stopping.cancel();
-        looking_up.abort();
+        renewing.abort();
         door.tracker.close();
         if tokio::time::timeout(grace, door.tracker.wait())
             .await
@@ -205,8 +212,10 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
         goodbye: _,
     } = parts.settings.clone();
     let clock = Arc::clone(&parts.clock);
-    let upstreams = Arc::new(Upstreams::new(upstreams, &parts.assertions, clock));
-    upstreams.look_up().await;
+    let around = (&parts.metrics.upstreams, &parts.upstream_health);
+    let upstreams = Upstreams::new(upstreams, &parts.assertions, clock, around);
+    let upstreams = Arc::new(upstreams);
+    upstreams.renew().await;
     Arc::new(gateway::Gateway {
         hosts: hosts
             .into_iter()

@@ -1,11 +1,13 @@
 //! A request as a span: what it was, what became of it, and what the upstream was asked.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use pingora_core::Result;
-use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::context::{Outcome, RequestContext};
+use super::upstream::Server;
 use crate::telemetry::traces::{self, FIELDS, Span, Step};
 
 impl RequestContext {
@@ -17,17 +19,18 @@ impl RequestContext {
     }
 
     /// This server is asked. What was asked before had no answer.
-    pub(super) fn asks(&mut self, peer: &HttpPeer) {
-        self.server = peer.address().as_inet().copied();
+    pub(super) fn asks(&mut self, server: Arc<Server>) {
+        let address = server.address;
+        self.server = Some(server);
         let Some(span) = &self.span else { return };
         self.asking = span.step("upstream", Step::Elsewhere);
-        if let (Some(asking), Some(server)) = (&self.asking, self.server) {
-            asking.says("server.address", server.ip().to_string());
-            asking.says("server.port", i64::from(server.port()));
+        if let Some(asking) = &self.asking {
+            asking.says("server.address", address.ip().to_string());
+            asking.says("server.port", i64::from(address.port()));
         }
     }
 
-    /// The server that is asked could not be connected to.
+    /// The server that is asked could not be connected to, or broke off.
     pub(super) fn was_not_heard(&mut self) {
         if let Some(asking) = self.asking.take() {
             asking.failed();

@@ -2,17 +2,52 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use futures_util::future::join_all;
 
 use super::hand_off::{Around, Handoff, Managed};
-use super::settings::UpstreamSettings;
-use super::upstream::Upstream;
+use super::upstream::{Upstream, UpstreamSettings};
 use crate::access::header_hygiene::ManagedNames;
 use crate::clock::SharedClock;
 use crate::platform::handoff::Assertions;
 use crate::policy::place::{PathPattern, Placed, Places};
+use crate::telemetry::upstreams::UpstreamMetrics;
 
 /// What signs assertions, by the name of the upstream that they are for.
 pub type AssertionsByUpstream = BTreeMap<String, Arc<Assertions>>;
+
+/// Whether upstreams that are asked for their health have a server that is well.
+#[derive(Debug, Clone, Default)]
+pub struct UpstreamHealth(Arc<[(String, AtomicBool)]>);
+
+impl UpstreamHealth {
+    /// Of these upstreams, which are taken for well until they are asked.
+    pub fn of(all: &[UpstreamSettings]) -> Self {
+        let asked = all.iter().filter(|one| one.health.is_some());
+        Self(asked.map(|one| (one.name.clone(), true.into())).collect())
+    }
+
+    /// The names of upstreams that are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether an upstream has a server that is well; true of one that is not asked.
+    pub fn is_well(&self, upstream: &str) -> bool {
+        let mut known = self.0.iter().filter(|(name, _)| name == upstream);
+        known.all(|(_, is_well)| is_well.load(Relaxed))
+    }
+
+    /// Remembers whether an upstream has a server that is well.
+    pub(super) fn set(&self, upstream: &str, is_well: bool) {
+        for (name, known) in &*self.0 {
+            if name == upstream {
+                known.store(is_well, Relaxed);
+            }
+        }
+    }
+}
 
 /// All upstreams.
 pub(super) struct Upstreams {
@@ -44,6 +79,7 @@ impl Upstreams {
         settings: Vec<UpstreamSettings>,
         assertions: &AssertionsByUpstream,
         clock: SharedClock,
+        (metrics, health): (&UpstreamMetrics, &UpstreamHealth),
     ) -> Self {
         let managed = Managed::of(&settings);
         let around = Around {
@@ -57,7 +93,8 @@ impl Upstreams {
             let names = settings.handoff.clone();
             let handoff = Handoff::new(names, (number, count), around.clone(), signing);
             let places = places_of(&settings);
-            let upstream = Arc::new(Upstream::new(settings, handoff));
+            let seen = (metrics.clone(), health.clone());
+            let upstream = Arc::new(Upstream::new(settings, number as u64, handoff, seen));
             grounds.extend(grounds_of(places, &upstream));
             all.push(upstream);
         }
@@ -80,15 +117,16 @@ impl Upstreams {
     }
 
     /// Looks the names of all servers up.
-    pub(super) async fn look_up(&self) {
-        let all = self.all.iter().map(|upstream| upstream.look_up());
-        futures_util::future::join_all(all).await;
+    pub(super) async fn renew(&self) {
+        let all = self.all.iter().map(|upstream| upstream.renew());
+        join_all(all).await;
     }
 
-    /// Looks names up again and again, where there are any.
-    pub(super) async fn keep_looking_up(&self) {
-        let all = self.all.iter().map(|upstream| upstream.keep_looking_up());
-        futures_util::future::join_all(all).await;
+    /// Looks names up and asks servers for their health, again and again.
+    pub(super) async fn keep_up(&self) {
+        let all = self.all.iter().map(|upstream| upstream.keep_renewing());
+        let checks = self.all.iter().map(|upstream| upstream.keep_checking());
+        tokio::join!(join_all(all), join_all(checks));
     }
 }
 

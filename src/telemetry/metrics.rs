@@ -10,6 +10,8 @@ pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::upstreams::UpstreamMetrics;
+
 /// Labels of `vestibule_requests_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -80,6 +82,8 @@ pub struct Metrics {
     pub captchas: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Writes of what claims say about users: `written`, `failed`.
     pub attributes: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// Servers of upstreams.
+    pub upstreams: UpstreamMetrics,
     /// Policy loads: `loaded`, `refused`.
     pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Reloads of certificates: `loaded`, `refused`.
@@ -179,6 +183,7 @@ impl Metrics {
             self.streams_cut.clone(),
         );
         of.register("events", "Audit events by kind", self.events.clone());
+        self.upstreams.register(of);
         self.register_onboarding(of);
         of.register(
             "policy_loads",

@@ -5,6 +5,7 @@ pub mod logs;
 pub mod metrics;
 mod readiness;
 pub mod traces;
+pub mod upstreams;
 
 pub use causes::with_causes;
 pub use readiness::{Finding, Probe, Readiness};

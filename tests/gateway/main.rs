@@ -2,6 +2,7 @@
 //! real neighbours: Redis, PostgreSQL, SQLite, an OpenID provider, a mail server, raw sockets.
 
 #[cfg(test)]
+mod grpc;
 mod harness;
 
 #[cfg(test)]
@@ -80,6 +81,8 @@ mod rule_headers;
 mod step_up;
 #[cfg(test)]
 mod traces;
+#[cfg(test)]
+mod upstream_servers;
 #[cfg(test)]
 mod upstream_tls;
 #[cfg(test)]

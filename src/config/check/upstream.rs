@@ -1,14 +1,20 @@
 //! Checks the upstreams: what each gets, its servers, and that every request is for one of them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use url::Url;
 
 use super::{Check, Sound};
-use crate::config::file::Upstream;
+use crate::config::file::{
+    ClientCertificate, Health, ProtocolWord, Server, SetAsideTable, Upstream,
+};
 use crate::operator_file::At;
 use crate::policy::place::PathPattern;
-use crate::proxy::{Authorities, HostSettings, UpstreamServer, UpstreamSettings, places_of};
+use crate::proxy::{
+    Authorities, CertificateFiles, HealthQuestion, HealthSettings, HostSettings, SetAside,
+    UpstreamProtocol, UpstreamServer, UpstreamSettings, check_client_certificate, places_of,
+};
 
 impl Check<'_> {
     pub(super) fn upstreams(
@@ -98,8 +104,13 @@ impl Check<'_> {
             hosts: for_hosts,
             paths,
             servers,
+            protocol,
+            sticky,
+            health,
+            set_aside,
             tls_name,
             ca,
+            client_certificate,
             connect_timeout,
             read_timeout,
             write_timeout,
@@ -136,6 +147,15 @@ impl Check<'_> {
         if let Some(ca) = ca {
             settings.authorities = self.authorities(ca);
         }
+        settings.client_certificate = client_certificate
+            .as_ref()
+            .map(|files| self.client_certificate(files));
+        settings.protocol = spoken(*protocol);
+        settings.sticky = *sticky;
+        settings.set_aside = self.set_aside(set_aside);
+        settings.health = health
+            .as_ref()
+            .and_then(|health| self.health(health, &settings));
         settings.handoff = self.hand_off(hand_off);
         is_whole.then_some(settings)
     }
@@ -174,10 +194,10 @@ impl Check<'_> {
     }
 
     /// What is forwarded to the gateway's own origin comes in again, and again.
-    fn no_loop(&mut self, server: &At<String>, hosts: &[HostSettings]) {
+    fn no_loop(&mut self, server: &At<Server>, hosts: &[HostSettings]) {
         let own = hosts
             .iter()
-            .find(|host| is_same_place(&host.origin, server));
+            .find(|host| is_same_place(&host.origin, &server.url));
         if let Some(own) = own {
             let message = format!("`{}` is the gateway itself", own.origin);
             let advice = "name the server behind it, such as `http://10.0.0.5:8080`";
@@ -185,16 +205,127 @@ impl Check<'_> {
         }
     }
 
-    fn server(&mut self, server: &At<String>, name: Option<&str>) -> Sound<UpstreamServer> {
-        let parsed = UpstreamServer::parse(server, name);
-        parsed
+    fn server(&mut self, server: &At<Server>, name: Option<&str>) -> Sound<UpstreamServer> {
+        let parsed = UpstreamServer::parse(&server.url, name);
+        let mut parsed = parsed
             .map_err(|problem| {
                 let advice = "write it like `http://10.0.0.5:8080`; for `https` to an address \
                               add `tls_name`";
                 self.findings
                     .error(&server.span, problem.to_string(), advice);
             })
-            .ok()
+            .ok()?;
+        if let Some(weight) = self.within(server.weight.as_ref(), 1..=100) {
+            parsed.weight = weight;
+        }
+        Some(parsed)
+    }
+
+    fn client_certificate(&mut self, files: &At<ClientCertificate>) -> CertificateFiles {
+        let ClientCertificate { certificate, key } = &files.value;
+        let files_found = CertificateFiles {
+            certificate: self.existing_file(certificate),
+            key: self.existing_file(key),
+        };
+        let are_there = files_found.certificate.is_file() && files_found.key.is_file();
+        if are_there && let Err(problem) = check_client_certificate(&files_found) {
+            let advice = "name a PEM file with the chain, and the private key of its certificate";
+            self.findings
+                .error(&files.span, problem.to_string(), advice);
+        }
+        files_found
+    }
+
+    fn set_aside(&mut self, table: &SetAsideTable) -> SetAside {
+        let SetAsideTable { after, span } = table;
+        let mut settings = SetAside::default();
+        if let Some(after) = self.within(after.as_ref(), 1..=1000) {
+            settings.after = after;
+        }
+        self.set(span.as_ref(), &mut settings.span);
+        settings
+    }
+
+    fn health(
+        &mut self,
+        health: &At<Health>,
+        upstream: &UpstreamSettings,
+    ) -> Sound<HealthSettings> {
+        let Health {
+            path,
+            grpc,
+            every,
+            timeout,
+            down_after,
+            up_after,
+        } = &health.value;
+        let question = match (path, grpc) {
+            (Some(path), None) => HealthQuestion::Path(self.asked_path(path)?),
+            (None, Some(service)) => HealthQuestion::Grpc(self.asked_service(service, upstream)?),
+            _ => {
+                let advice = "write `path = \"/healthz\"`, or `grpc = \"\"`";
+                let message = "`health` needs one of `path` and `grpc`";
+                self.findings.error(&health.span, message, advice);
+                return None;
+            }
+        };
+        let mut settings = HealthSettings::asking(question);
+        self.set(every.as_ref(), &mut settings.every);
+        self.set(timeout.as_ref(), &mut settings.timeout);
+        for (count, setting) in [
+            (down_after, &mut settings.down_after),
+            (up_after, &mut settings.up_after),
+        ] {
+            if let Some(count) = self.within(count.as_ref(), 1..=1000) {
+                *setting = count;
+            }
+        }
+        Some(settings)
+    }
+
+    /// A request target, without anything that would not pass as it is.
+    fn asked_path(&mut self, path: &At<String>) -> Sound<String> {
+        let is_target = path.starts_with('/') && path.bytes().all(|octet| octet.is_ascii_graphic());
+        if !is_target {
+            let message = format!("`{}` is no path to ask for", path.value);
+            let advice = "write it like `/healthz`, encoded as it is sent";
+            self.findings.error(&path.span, message, advice);
+        }
+        is_target.then(|| path.value.clone())
+    }
+
+    fn asked_service(
+        &mut self,
+        service: &At<String>,
+        upstream: &UpstreamSettings,
+    ) -> Sound<String> {
+        let is_known = upstream.protocol != UpstreamProtocol::Http1 && service.len() < 128;
+        if !is_known {
+            let message = "gRPC's health check needs HTTP/2, and a service of less than 128 octets";
+            let advice = "add `protocol = \"h2\"`";
+            self.findings.error(&service.span, message, advice);
+        }
+        is_known.then(|| service.value.clone())
+    }
+
+    /// A number within bounds, where one is written.
+    fn within(&mut self, number: Option<&At<u32>>, bounds: RangeInclusive<u32>) -> Option<u32> {
+        let number = number?;
+        if bounds.contains(&number.value) {
+            return Some(number.value);
+        }
+        let message = format!("`{}` is out of range", number.value);
+        let advice = format!("write a number from {} to {}", bounds.start(), bounds.end());
+        self.findings.error(&number.span, message, advice);
+        None
+    }
+}
+
+fn spoken(word: ProtocolWord) -> UpstreamProtocol {
+    match word {
+        ProtocolWord::H1 => UpstreamProtocol::Http1,
+        ProtocolWord::H2 => UpstreamProtocol::Http2,
+        ProtocolWord::Auto => UpstreamProtocol::Auto,
     }
 }
 

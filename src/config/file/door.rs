@@ -1,4 +1,5 @@
-//! The part of `vestibule.toml` that is about traffic: hosts, listeners, the upstream.
+//! The part of `vestibule.toml` that is about traffic: hosts, listeners, what the upstream
+//! is told.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,43 +127,6 @@ pub struct Connections {
     pub per_network: Option<At<u32>>,
     /// Concurrent requests on one HTTP/2 connection. Default: 100.
     pub http2_streams: Option<At<u32>>,
-}
-
-/// A system that requests are forwarded to: one `[upstream]`, or several `[[upstream]]`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// A short name, one for each: lower-case letters, digits, `-`. Default: `main`.
-    pub name: Option<At<String>>,
-    /// The hosts whose requests it gets, by name without scheme and port. Default: all.
-    #[serde(default)]
-    pub hosts: Vec<At<String>>,
-    /// The paths that it gets, as in `policies/access.toml`: `/grafana/**`. Of several upstreams,
-    /// the one with the longest path gets a request, then the one that names the host. Default:
-    /// `["/**"]`.
-    pub paths: Option<Vec<At<String>>>,
-    /// `http://host:port` or `https://host:port`, at least one, without a path: requests arrive
-    /// with the path that policy judged.
-    pub servers: At<Vec<At<String>>>,
-    /// The name that the certificate of `https` servers carries, where it is not their host.
-    pub tls_name: Option<At<String>>,
-    /// A file with certificates (PEM) that those of `https` servers may come from, instead of the
-    /// public roots.
-    pub ca: Option<At<PathBuf>>,
-    /// For a connection to be made. Default: `5s`.
-    pub connect_timeout: Option<Parsed<Duration>>,
-    /// Between two pieces of a response. Default: `60s`.
-    pub read_timeout: Option<Parsed<Duration>>,
-    /// Between two pieces of a request. Default: `60s`.
-    pub write_timeout: Option<Parsed<Duration>>,
-    /// How long an unused connection is kept. Default: `60s`.
-    pub idle_timeout: Option<Parsed<Duration>>,
-    /// Between two pieces of a WebSocket. Default: `1h`.
-    pub tunnel_timeout: Option<Parsed<Duration>>,
-    /// The headers by which it learns who the user is. What clients send under the names of any
-    /// upstream never arrives.
-    #[serde(default)]
-    pub hand_off: HandOff,
 }
 
 /// Header names of the hand-off.

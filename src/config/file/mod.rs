@@ -7,6 +7,7 @@ mod door;
 mod platform;
 mod sessions;
 mod traces;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,11 +24,12 @@ pub use api_issuer::{ApiIssuer, Introspection, TokenTypeWord};
 pub use captcha::Captcha;
 pub use door::{
     AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Hsts, Listen,
-    OwnWayIn, Sizes, ThingsBoardTable, Tls, Upstream, Waits,
+    OwnWayIn, Sizes, ThingsBoardTable, Tls, Waits,
 };
 pub use platform::{Platform, PlatformWord};
 pub use sessions::{Sessions, SessionsTable};
 pub use traces::Traces;
+pub use upstream::{ClientCertificate, Health, ProtocolWord, Server, SetAsideTable, Upstream};
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
 ///

@@ -31,8 +31,8 @@ use vestibule::policy::{
 };
 use vestibule::proxy::{
     AssertionsByUpstream, Authorities, CertificateFiles, DoorLimits, HostSettings, Listener,
-    ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, SiteParts, UpstreamServer,
-    UpstreamSettings, serve,
+    ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, SiteParts, UpstreamHealth,
+    UpstreamServer, UpstreamSettings, serve,
 };
 use vestibule::rate_limit::{Limit, NodeLimits, Per};
 use vestibule::seal::{KeyRing, SealKey};
@@ -64,6 +64,8 @@ pub struct FrontSettings {
     pub more_upstreams: Vec<UpstreamServer>,
     pub only_upstream: Option<UpstreamServer>,
     pub read_timeout: Duration,
+    /// What else is said of the upstream.
+    pub of_upstream: Box<dyn Fn(&mut UpstreamSettings) + Send>,
     /// Where the upstream's certificate comes from, PEM, if not from the public roots.
     pub upstream_ca: Option<Vec<u8>>,
     pub grace: Duration,
@@ -83,6 +85,7 @@ impl FrontSettings {
         to.connect_timeout = Duration::from_secs(1);
         let pem = self.upstream_ca.as_ref();
         to.authorities = pem.map(|pem| Authorities::parse(pem).expect("PEM"));
+        (self.of_upstream)(&mut to);
         to
     }
 }
@@ -97,6 +100,7 @@ impl Default for FrontSettings {
             more_upstreams: vec![],
             only_upstream: None,
             read_timeout: Duration::from_secs(10),
+            of_upstream: Box::new(|_| {}),
             upstream_ca: None,
             grace: Duration::from_secs(5),
             session_store: None,
@@ -120,7 +124,7 @@ impl Front {
     pub async fn with(settings: FrontSettings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let upstream = Upstream::start().await;
-        let to = settings.upstream(&upstream);
+        let upstreams = vec![settings.upstream(&upstream)];
         let folder = tempfile::tempdir().expect("a folder");
         let (files, certificate) = certificate(folder.path());
         let sessions = sessions(folder.path(), settings.session_store).await;
@@ -133,7 +137,7 @@ impl Front {
                     .into(),
                 trusted_proxies: settings.trusted_proxies,
                 proxy_protocol: settings.proxy_protocol,
-                upstreams: vec![to],
+                upstreams: upstreams.clone(),
                 limits: settings.limits,
                 grace: settings.grace,
                 goodbye: Duration::from_millis(200),
@@ -148,6 +152,7 @@ impl Front {
                 access_tokens: None,
                 bearers: None,
             }],
+            upstream_health: UpstreamHealth::of(&upstreams),
             assertions: AssertionsByUpstream::new(),
             clock: Arc::new(SystemClock),
             metrics: metrics.clone(),

@@ -1,0 +1,322 @@
+//! An upstream: its servers, which of them gets a request, and how it is reached.
+
+mod checks;
+mod choice;
+mod client_certificate;
+mod server;
+mod settings;
+mod standing;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header};
+use pingora_core::protocols::tls::CaType;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::utils::tls::CertKey;
+use tokio::net::lookup_host;
+
+use super::authorities::Authorities;
+use super::hand_off::Handoff;
+use super::upstreams::UpstreamHealth;
+use crate::access::RequestKind;
+use crate::telemetry::upstreams::{ServerLabels, UpstreamMetrics};
+use choice::Turns;
+pub use client_certificate::check_client_certificate;
+pub(super) use server::Server;
+pub use settings::{
+    HealthQuestion, HealthSettings, SetAside, UpstreamProblem, UpstreamProtocol, UpstreamServer,
+    UpstreamSettings,
+};
+
+/// How often server names are looked up, and client certificates read, again.
+const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// An upstream: its servers, and what it is told.
+pub(super) struct Upstream {
+    settings: UpstreamSettings,
+    /// Keeps its connections apart from those of other upstreams at the same address.
+    number: u64,
+    handoff: Handoff,
+    authorities: Option<Arc<CaType>>,
+    line_up: ArcSwap<LineUp>,
+    next: AtomicUsize,
+    metrics: UpstreamMetrics,
+    health: UpstreamHealth,
+}
+
+/// The servers as they were last looked up.
+#[derive(Default)]
+struct LineUp {
+    servers: Vec<Arc<Server>>,
+    turns: Turns,
+}
+
+/// What a request does with its connection to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A request and its answer.
+    Exchange,
+    /// Pieces that may be long in coming: server-sent events, gRPC.
+    Stream,
+    /// A WebSocket, which is HTTP/1.1's.
+    Tunnel,
+}
+
+impl Use {
+    /// What a request does, by what it asks for.
+    pub(super) fn of(kind: RequestKind, headers: &HeaderMap) -> Self {
+        let begins = |name, with: &[u8]| {
+            let value = headers.get(name).map(http::HeaderValue::as_bytes);
+            value.is_some_and(|value| value.starts_with(with))
+        };
+        match kind {
+            RequestKind::WebSocket => Self::Tunnel,
+            RequestKind::Api
+                if begins(header::ACCEPT, b"text/event-stream")
+                    || begins(header::CONTENT_TYPE, b"application/grpc") =>
+            {
+                Self::Stream
+            }
+            _ => Self::Exchange,
+        }
+    }
+}
+
+impl Upstream {
+    /// Servers that are not looked up yet; `number` is its own among all upstreams.
+    pub(super) fn new(
+        settings: UpstreamSettings,
+        number: u64,
+        handoff: Handoff,
+        (metrics, health): (UpstreamMetrics, UpstreamHealth),
+    ) -> Self {
+        let authorities = settings.authorities.as_ref();
+        Self {
+            authorities: authorities.map(Authorities::for_peers),
+            settings,
+            number,
+            handoff,
+            line_up: ArcSwap::default(),
+            next: AtomicUsize::new(0),
+            metrics,
+            health,
+        }
+    }
+
+    /// The server for a request: that of the session where sessions stay with one, the next in
+    /// turn otherwise, and one that was not tried yet, if there is one. Servers that are set aside
+    /// are asked when no other is left; those that their checks find down, never.
+    pub(super) fn choose(
+        &self,
+        session: Option<&str>,
+        tried: &[Arc<Server>],
+    ) -> Option<Arc<Server>> {
+        let line_up = self.line_up.load();
+        let session = session.filter(|_| self.settings.sticky);
+        let turn = self.next.fetch_add(1, Relaxed);
+        let is_tried = |server: &Server| tried.iter().any(|one| one.address == server.address);
+        line_up
+            .choose(session, turn, |server| {
+                server.standing.is_up() && !server.standing.is_aside() && !is_tried(server)
+            })
+            .or_else(|| {
+                line_up.choose(session, turn, |server| {
+                    server.standing.is_up() && !is_tried(server)
+                })
+            })
+            .or_else(|| line_up.choose(session, turn, |server| server.standing.is_up()))
+            .cloned()
+    }
+
+    /// How a server is reached for such a use.
+    pub(super) fn peer(&self, server: &Server, with: Use) -> Box<HttpPeer> {
+        let mut peer = Box::new(server.peer.clone());
+        if with != Use::Exchange {
+            peer.options.read_timeout = Some(self.settings.tunnel_timeout);
+            peer.options.write_timeout = Some(self.settings.tunnel_timeout);
+        }
+        if with == Use::Tunnel {
+            peer.options.set_http_version(1, 1);
+        }
+        peer
+    }
+
+    /// A connection to a server failed before it answered.
+    pub(super) fn failed(&self, server: &Server) {
+        if server.standing.failed(self.settings.set_aside) {
+            self.metrics.set_aside(&self.labels(server));
+            tracing::warn!(upstream = self.settings.name, server = %server.address, "set a server aside");
+        }
+    }
+
+    /// A request is sent a second time.
+    pub(super) fn sends_again(&self) {
+        self.metrics.sent_again(&self.settings.name);
+    }
+
+    /// What it is told about requests.
+    pub(super) fn handoff(&self) -> &Handoff {
+        &self.handoff
+    }
+
+    /// How many servers there are.
+    pub(super) fn count(&self) -> usize {
+        self.line_up.load().servers.len()
+    }
+
+    /// Between two pieces of an upgraded connection.
+    pub(super) fn tunnel_timeout(&self) -> Duration {
+        self.settings.tunnel_timeout
+    }
+
+    /// Looks all names up, and reads the client certificate; servers whose names cannot be found
+    /// keep their last addresses. Nothing is cut: requests under way to a server that is gone end
+    /// as they would have.
+    pub(super) async fn renew(&self) {
+        let before = self.line_up.load_full();
+        let certificate = self.client_certificate(&before);
+        let mut servers: Vec<Arc<Server>> = Vec::new();
+        for (place, server) in self.settings.servers.iter().enumerate() {
+            let addresses = match lookup_host((server.host.as_str(), server.port)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(cause) => {
+                    tracing::warn!(server = server.host, %cause, "an upstream cannot be looked up");
+                    before.addresses_of(place)
+                }
+            };
+            for address in addresses {
+                let peer = self.peer_at((server, address), certificate.as_ref());
+                let server = Server::new((place, server.weight), (address, peer), &before.servers);
+                servers.push(Arc::new(server));
+            }
+        }
+        servers.sort_by_key(|server| (server.place, server.address));
+        servers.dedup_by_key(|server| (server.place, server.address));
+        self.show(&before.servers, &servers);
+        self.line_up.store(Arc::new(LineUp::of(servers)));
+    }
+
+    /// Renews again and again, where anything can change.
+    pub(super) async fn keep_renewing(&self) {
+        let servers = &self.settings.servers;
+        let has_names = servers
+            .iter()
+            .any(|server| server.host.parse::<IpAddr>().is_err());
+        if !has_names && self.settings.client_certificate.is_none() {
+            return;
+        }
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            self.renew().await;
+        }
+    }
+
+    /// The client certificate as its files are; the last good one when they are broken.
+    fn client_certificate(&self, before: &LineUp) -> Option<Arc<CertKey>> {
+        let files = self.settings.client_certificate.as_ref()?;
+        match client_certificate::read(files) {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                tracing::error!(%problem, "the client certificate for an upstream cannot be used");
+                before.servers.first()?.peer.client_cert_key.clone()
+            }
+        }
+    }
+
+    fn peer_at(
+        &self,
+        (server, address): (&UpstreamServer, SocketAddr),
+        certificate: Option<&Arc<CertKey>>,
+    ) -> HttpPeer {
+        // Without a name the library would not check the certificate at all.
+        let name = server.tls_name.clone().unwrap_or_default();
+        let mut peer = HttpPeer::new(address, server.is_tls(), name);
+        peer.group_key = self.number;
+        peer.client_cert_key = certificate.filter(|_| server.is_tls()).cloned();
+        server::set_options(&mut peer, &self.settings);
+        peer.options.ca.clone_from(&self.authorities);
+        peer
+    }
+
+    fn labels(&self, server: &Server) -> ServerLabels {
+        ServerLabels {
+            upstream: self.settings.name.clone(),
+            server: server.address.to_string(),
+        }
+    }
+
+    /// Shows the servers that there are, and no others.
+    fn show(&self, before: &[Arc<Server>], servers: &[Arc<Server>]) {
+        for gone in before {
+            if !servers.iter().any(|server| server.address == gone.address) {
+                self.metrics.forget(&self.labels(gone));
+            }
+        }
+        for server in servers {
+            self.metrics
+                .is_up(&self.labels(server), server.standing.is_up());
+        }
+    }
+}
+
+impl LineUp {
+    fn of(servers: Vec<Arc<Server>>) -> Self {
+        let weights: Vec<u32> = servers.iter().map(|server| server.weight).collect();
+        Self {
+            turns: Turns::of(&weights),
+            servers,
+        }
+    }
+
+    fn choose(
+        &self,
+        session: Option<&str>,
+        turn: usize,
+        takes: impl Fn(&Server) -> bool,
+    ) -> Option<&Arc<Server>> {
+        let place = match session {
+            None => self.turns.choose(turn, |place| {
+                self.servers.get(place).is_some_and(|one| takes(one))
+            }),
+            Some(session) => {
+                let all = self.servers.iter().enumerate();
+                let taking = all.filter(|(_, server)| takes(server));
+                let taking = taking.map(|(place, one)| (place, one.digest, one.weight));
+                choice::of_session(session, taking)
+            }
+        };
+        self.servers.get(place?)
+    }
+
+    /// The addresses of a configured server, by its place among these.
+    fn addresses_of(&self, place: usize) -> Vec<SocketAddr> {
+        let own = self.servers.iter().filter(|server| server.place == place);
+        own.map(|server| server.address).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used_for(kind: RequestKind, name: &'static str, value: &'static str) -> Use {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, http::HeaderValue::from_static(value));
+        Use::of(kind, &headers)
+    }
+
+    #[test]
+    fn streams_are_told_by_what_is_asked_for() {
+        let api = |name, value| used_for(RequestKind::Api, name, value);
+        assert_eq!(api("accept", "text/event-stream"), Use::Stream);
+        assert_eq!(api("content-type", "application/grpc+proto"), Use::Stream);
+        assert_eq!(api("accept", "*/*"), Use::Exchange);
+        assert_eq!(api("content-type", "application/json"), Use::Exchange);
+        let socket = used_for(RequestKind::WebSocket, "accept", "text/event-stream");
+        assert_eq!(socket, Use::Tunnel);
+    }
+}
