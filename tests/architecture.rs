@@ -83,7 +83,7 @@ const HOMES: &[(&str, &str)] = &[
     ("reqwest", "outbound"),
     (
         "moka",
-        "session/cache rate_limit/node platform/tokens login/bearer",
+        "session/cache rate_limit/cluster platform/tokens login/bearer",
     ),
     ("argon2", "platform/builtin"),
     ("chacha20poly1305", "seal"),

@@ -13,7 +13,8 @@ use crate::config::{self, KeyFileProblem, KeySettings};
 use crate::database::{Database, DatabaseAddress, DatabaseError};
 use crate::policy::folder::PolicyFolder;
 use crate::policy::{PolicySource, Surroundings};
-use crate::rate_limit::{NodeLimits, RateLimiter};
+use crate::rate_limit::{ClusterLimits, NodeLimits, RateLimiter};
+use crate::redis_link::{Link, NotARedisAddress, RedisAddress};
 use crate::seal::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
@@ -27,6 +28,10 @@ pub(super) struct Ground {
     pub(super) policies: PathBuf,
     pub(super) surroundings: Surroundings,
     pub(super) metrics: Metrics,
+    /// The Redis that nodes share, if they share one.
+    pub(super) redis: Option<RedisAddress>,
+    /// As what the site is told apart from others.
+    pub(super) part: Option<String>,
     /// Whether the database is brought up to date; questions leave it as it is.
     pub(super) migrate: bool,
 }
@@ -39,7 +44,7 @@ pub(super) struct Foundation {
     pub(super) policy: Arc<PolicyFolder>,
     pub(super) clock: SharedClock,
     pub(super) audit: Arc<dyn Audit>,
-    limiter: Arc<NodeLimits>,
+    limiter: Arc<dyn RateLimiter>,
 }
 
 impl Foundation {
@@ -54,6 +59,8 @@ impl Foundation {
         } else {
             database.ping().await?;
         }
+        let shared = (ground.redis.as_ref(), ground.part.as_deref());
+        let limiter = limiter(shared, &metrics)?;
         let audit = Arc::new(SqlAudit::new(database.clone()));
         Ok(Self {
             keys: ground.keys,
@@ -62,7 +69,7 @@ impl Foundation {
             metrics,
             policy: Arc::new(policy),
             clock: Arc::new(SystemClock),
-            limiter: Arc::default(),
+            limiter,
         })
     }
 
@@ -71,12 +78,26 @@ impl Foundation {
     }
 
     pub(super) fn limiter(&self) -> Arc<dyn RateLimiter> {
-        Arc::clone(&self.limiter) as Arc<dyn RateLimiter>
+        Arc::clone(&self.limiter)
     }
 
     pub(super) fn clock(&self) -> SharedClock {
         SharedClock::clone(&self.clock)
     }
+}
+
+/// Counts requests: for all nodes where they share a Redis.
+fn limiter(
+    (redis, part): (Option<&RedisAddress>, Option<&str>),
+    metrics: &Metrics,
+) -> Result<Arc<dyn RateLimiter>, NotARedisAddress> {
+    Ok(match redis {
+        Some(address) => {
+            let link = Link::to(address)?;
+            Arc::new(ClusterLimits::new(link, part, metrics.clone()))
+        }
+        None => Arc::new(NodeLimits::default()),
+    })
 }
 
 /// The keys in force; a key file is made at the first start.

@@ -283,6 +283,8 @@ fn grounds(settings: &Settings, migrate: bool) -> Result<Grounds, KeyFileProblem
         policies: site.policies.clone(),
         surroundings: settings.surroundings(site),
         metrics: metrics.clone(),
+        redis: settings.store.redis.clone().filter(|_| migrate),
+        part: site.part.clone(),
         migrate,
     };
     let each = settings.sites.iter().enumerate().map(ground).collect();

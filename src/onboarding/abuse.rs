@@ -1,7 +1,7 @@
 //! Holds back those who would have us bother others: letters, links, codes and forms of strangers.
 //!
 //! It is asked before anything is looked up, so that its answer tells nothing about an address.
-//! Counts are of this node and in memory, which is bounded.
+//! Nodes count together where they share a Redis, and else in memory, which is bounded.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Abuse {
     }
 
     /// Before a letter with a link or a code goes to an address that is not proven yet.
-    pub fn may_mail(
+    pub async fn may_mail(
         &self,
         client: IpAddr,
         (letter, address): (LetterFor, &EmailAddress),
@@ -107,43 +107,51 @@ impl Abuse {
             letter: Some(letter),
             ..Asked::default()
         };
-        self.draw("mail", &self.policy.current().limits.abuse.mail, asked)
+        let policy = self.policy.current();
+        self.draw("mail", &policy.limits.abuse.mail, asked).await
     }
 
     /// Before a mailed link is looked at.
-    pub fn may_open_link(&self, client: IpAddr) -> Result<(), HeldBack> {
+    pub async fn may_open_link(&self, client: IpAddr) -> Result<(), HeldBack> {
         let asked = Asked {
             client: Some(client),
             ..Asked::default()
         };
-        self.draw("link", &self.policy.current().limits.abuse.link, asked)
+        let policy = self.policy.current();
+        self.draw("link", &policy.limits.abuse.link, asked).await
     }
 
     /// Before a code is compared: a mailed one, or that of a partner. The subject is whatever says
     /// who tries: an identity, a proven address.
-    pub fn may_try_code(&self, client: IpAddr, subject: Option<&str>) -> Result<(), HeldBack> {
+    pub async fn may_try_code(
+        &self,
+        client: IpAddr,
+        subject: Option<&str>,
+    ) -> Result<(), HeldBack> {
         let asked = Asked {
             client: Some(client),
             subject,
             ..Asked::default()
         };
-        self.draw("code", &self.policy.current().limits.abuse.code, asked)
+        let policy = self.policy.current();
+        self.draw("code", &policy.limits.abuse.code, asked).await
     }
 
     /// Before a form is judged.
-    pub fn may_submit(&self, client: IpAddr, subject: Option<&str>) -> Result<(), HeldBack> {
+    pub async fn may_submit(&self, client: IpAddr, subject: Option<&str>) -> Result<(), HeldBack> {
         let asked = Asked {
             client: Some(client),
             subject,
             ..Asked::default()
         };
-        self.draw("form", &self.policy.current().limits.abuse.form, asked)
+        let policy = self.policy.current();
+        self.draw("form", &policy.limits.abuse.form, asked).await
     }
 
     /// A network or identity that is over its own limit takes nothing from what is there for all.
     /// The mailbox comes last: whoever tries again while robots use up what is there for all does
     /// not use up their own.
-    fn draw(
+    async fn draw(
         &self,
         lane: &'static str,
         lanes: &AbuseLanes,
@@ -162,15 +170,15 @@ impl Abuse {
             (&lanes.address, address.as_deref()),
         ] {
             let Some(key) = key else { continue };
-            self.draw_all(limits, key)
-                .inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))?;
+            let drawn = self.draw_all(limits, key).await;
+            drawn.inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))?;
         }
         Ok(())
     }
 
-    fn draw_all(&self, limits: &[Arc<Limit>], key: &str) -> Result<(), HeldBack> {
+    async fn draw_all(&self, limits: &[Arc<Limit>], key: &str) -> Result<(), HeldBack> {
         for limit in limits {
-            let drawn = self.limiter.draw(limit, key);
+            let drawn = self.limiter.draw(limit, key).outcome().await;
             drawn.map_err(|slow| HeldBack {
                 retry_after: slow.retry_after,
             })?;
@@ -198,6 +206,8 @@ fn mailbox(address: &EmailAddress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+
     use crate::policy::{Policy, Surroundings, compile};
     use crate::rate_limit::NodeLimits;
 
@@ -227,7 +237,12 @@ mod tests {
     }
 
     fn mail(abuse: &Abuse, client: IpAddr, to: &str) -> Result<(), HeldBack> {
-        abuse.may_mail(client, (LetterFor::Registration, &address(to)))
+        at_once(abuse.may_mail(client, (LetterFor::Registration, &address(to))))
+    }
+
+    /// A node alone asks nobody.
+    fn at_once<T>(asking: impl Future<Output = T>) -> T {
+        asking.now_or_never().expect("an answer at once")
     }
 
     /// How many of so many are let through.
@@ -280,14 +295,14 @@ mod tests {
         let abuse = abuse();
         let anna = address("anna@x.example");
         let used_up = passed(5000, |n| {
-            abuse.may_mail(network(n), (LetterFor::Registration, &anna))
+            at_once(abuse.may_mail(network(n), (LetterFor::Registration, &anna)))
         });
         assert_eq!(used_up, 2);
         passed(5000, |n| {
             mail(&abuse, network(n), &format!("a{n}@x.example"))
         });
         for letter in [LetterFor::NewPassword, LetterFor::Proof] {
-            let sent = abuse.may_mail(network(9999), (letter, &anna));
+            let sent = at_once(abuse.may_mail(network(9999), (letter, &anna)));
             assert_eq!(sent, Ok(()), "{letter:?}");
         }
     }
@@ -319,17 +334,28 @@ mod tests {
     fn codes_are_not_guessed() {
         let abuse = abuse();
         assert_eq!(
-            passed(100, |n| abuse.may_try_code(network(n), Some("mario"))),
+            passed(100, |n| at_once(
+                abuse.may_try_code(network(n), Some("mario"))
+            )),
             10
         );
-        assert_eq!(passed(100, |_| abuse.may_try_code(network(777), None)), 10);
+        assert_eq!(
+            passed(100, |_| at_once(abuse.may_try_code(network(777), None))),
+            10
+        );
     }
 
     #[test]
     fn forms_and_links_have_limits_of_their_own() {
         let abuse = abuse();
-        assert_eq!(passed(100, |_| abuse.may_submit(network(1), None)), 60);
-        assert_eq!(passed(100, |_| abuse.may_open_link(network(1))), 30);
+        assert_eq!(
+            passed(100, |_| at_once(abuse.may_submit(network(1), None))),
+            60
+        );
+        assert_eq!(
+            passed(100, |_| at_once(abuse.may_open_link(network(1)))),
+            30
+        );
     }
 
     #[test]

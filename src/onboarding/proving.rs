@@ -53,7 +53,7 @@ impl Onboarding {
     ) -> Result<ProofOffer, ProofError> {
         let claim = self.claim_by_mail(identity, client).await?;
         let letter = (LetterFor::Proof, &claim.user.email);
-        let held_back = self.parts.abuse.may_mail(client.client, letter);
+        let held_back = self.parts.abuse.may_mail(client.client, letter).await;
         held_back.map_err(ProofError::HeldBack)?;
         let code = new_code();
         let now = self.parts.clock.now();
@@ -89,7 +89,8 @@ impl Onboarding {
         code: &str,
     ) -> Result<Account, ProofError> {
         let subject = abuse_key(identity);
-        let held_back = self.parts.abuse.may_try_code(client.client, Some(&subject));
+        let abuse = &self.parts.abuse;
+        let held_back = abuse.may_try_code(client.client, Some(&subject)).await;
         held_back.map_err(ProofError::HeldBack)?;
         let claim = self.claim_by_mail(identity, client).await?;
         let now = self.parts.clock.now();

@@ -225,7 +225,7 @@ impl Onboarding {
         if answers.partner_code.is_some() {
             let subject = abuse_key(submission.identity);
             let tried = self.abuse().may_try_code(submission.client, Some(&subject));
-            tried.map_err(SubmitError::HeldBack)?;
+            tried.await.map_err(SubmitError::HeldBack)?;
         }
         let policy = &submission.policy.onboarding.partner;
         Ok(Some(self.partner_of(answers, policy).await?))

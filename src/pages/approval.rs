@@ -36,7 +36,7 @@ pub async fn decide(
 
 impl Pages {
     async fn approval_page(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
-        self.may_open_link(visit)?;
+        self.may_open_link(visit).await?;
         let link = link_in(visit);
         let onboarding = &self.parts.onboarding;
         match onboarding.behind_link(&link, &visit.client).await? {
@@ -59,7 +59,7 @@ impl Pages {
         let owner = owner_of(&link);
         let now = self.parts.clock.now();
         form_token::check_token(&self.parts.keys, binding(visit, &owner), &token, now)?;
-        self.may_submit(visit, None).map_err(|held_back| {
+        self.may_submit(visit, None).await.map_err(|held_back| {
             Waiting::with_form(held_back, &fields, self.decision_token(visit, &link))
         })?;
         let decision = match fields.get("do").map(String::as_str) {

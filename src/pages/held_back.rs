@@ -52,20 +52,20 @@ impl From<Waiting> for Stop {
 
 impl Pages {
     /// Before a mailed link is looked at.
-    pub(super) fn may_open_link(&self, visit: &Visit) -> Result<(), HeldBack> {
+    pub(super) async fn may_open_link(&self, visit: &Visit) -> Result<(), HeldBack> {
         let abuse = self.parts.onboarding.abuse();
-        abuse.may_open_link(visit.client.client)
+        abuse.may_open_link(visit.client.client).await
     }
 
     /// Reads a form of somebody who has no session yet.
-    pub(super) fn stranger_form(
+    pub(super) async fn stranger_form(
         &self,
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Fields, Stop> {
         let mut fields = submission::read(visit, body)?;
         self.check_stranger_token(visit, &mut fields)?;
-        let submitted = self.may_submit(visit, None);
+        let submitted = self.may_submit(visit, None).await;
         submitted.map_err(|held_back| {
             Waiting::with_form(held_back, &fields, self.stranger_token(visit))
         })?;
@@ -73,20 +73,24 @@ impl Pages {
     }
 
     /// Before a form is judged; `subject` is who sent it, where that is known.
-    pub(super) fn may_submit(&self, visit: &Visit, subject: Option<&str>) -> Result<(), HeldBack> {
+    pub(super) async fn may_submit(
+        &self,
+        visit: &Visit,
+        subject: Option<&str>,
+    ) -> Result<(), HeldBack> {
         let abuse = self.parts.onboarding.abuse();
-        abuse.may_submit(visit.client.client, subject)
+        abuse.may_submit(visit.client.client, subject).await
     }
 
     /// Before the form of somebody who registers is judged.
-    pub(super) fn applicant_may_submit(
+    pub(super) async fn applicant_may_submit(
         &self,
         visit: &Visit,
         open: &OpenSession,
         sent: &Fields,
     ) -> Result<(), Waiting> {
         let subject = abuse_key(&open.record.identity);
-        let submitted = self.may_submit(visit, Some(&subject));
+        let submitted = self.may_submit(visit, Some(&subject)).await;
         submitted.map_err(|held_back| self.applicant_waits(visit, open, (held_back, sent)))
     }
 

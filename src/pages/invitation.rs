@@ -24,7 +24,7 @@ pub async fn show(State(pages): State<Arc<Pages>>, visit: Visit) -> Response<Bod
 
 impl Pages {
     async fn invitation_page(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
-        self.may_open_link(visit)?;
+        self.may_open_link(visit).await?;
         let texts = visit.texts();
         let onboarding = &self.parts.onboarding;
         let link = link_in(visit);

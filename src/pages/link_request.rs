@@ -159,7 +159,7 @@ impl Pages {
         step: LinkStep,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let fields = self.stranger_form(visit, body)?;
+        let fields = self.stranger_form(visit, body).await?;
         self.mails_links(step)?;
         let (page, return_to) = (Asking::of(step).page, way_back::sent(visit, &fields));
         let Err(refusal) = self.mail_link(visit, step, &fields).await? else {
@@ -244,7 +244,10 @@ impl Pages {
         }
         // Only those who passed the check draw from what there is for an address, and for all.
         let abuse = onboarding.abuse();
-        match abuse.may_mail(visit.client.client, (step.into(), &email)) {
+        match abuse
+            .may_mail(visit.client.client, (step.into(), &email))
+            .await
+        {
             Ok(()) => {}
             Err(held_back) if visit.wants_page => return Ok(Err(Refusal::HeldBack(held_back))),
             Err(held_back) => return Err(held_back.into()),

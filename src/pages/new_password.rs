@@ -60,7 +60,7 @@ impl Pages {
         visit: &Visit,
         token: &str,
     ) -> Result<Response<Body>, Stop> {
-        self.may_open_link(visit)?;
+        self.may_open_link(visit).await?;
         self.new_password_page(visit, token, None).await
     }
 
@@ -103,7 +103,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let mut fields = self.stranger_form(visit, body)?;
+        let mut fields = self.stranger_form(visit, body).await?;
         let return_to = way_back::take(visit, &mut fields);
         let token = fields.remove("token").unwrap_or_default();
         let password = SecretString::from(fields.remove(PASSWORD).unwrap_or_default());

@@ -64,7 +64,7 @@ impl Pages {
     ) -> Result<Response<Body>, Stop> {
         let (open, mut fields) = self.pending_form(visit, body).await?;
         self.check_token(visit, &open, &mut fields)?;
-        self.applicant_may_submit(visit, &open, &fields)?;
+        self.applicant_may_submit(visit, &open, &fields).await?;
         match fields.get("do").map(String::as_str) {
             Some("send") => self.send_code(visit, &open, &fields).await,
             Some("code") => self.redeem_code(visit, &open, &fields).await,

@@ -94,7 +94,7 @@ impl Pages {
             }
             Err(refusal) => return Err(refusal.into()),
         }
-        self.applicant_may_submit(visit, &open, &fields)?;
+        self.applicant_may_submit(visit, &open, &fields).await?;
         if let Some(language) = wanted_language(visit) {
             return self.translate(visit, &open, &fields, language).await;
         }

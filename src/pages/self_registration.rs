@@ -63,7 +63,7 @@ impl Pages {
     }
 
     async fn look_at_link(&self, visit: &Visit, query: LinkQuery) -> Result<Response<Body>, Stop> {
-        self.may_open_link(visit)?;
+        self.may_open_link(visit).await?;
         let (onboarding, host) = (&self.parts.onboarding, &visit.client.host);
         let looked = onboarding.look_at_link(LinkStep::Registration, host, &query.token);
         let link = match looked.await {
@@ -96,7 +96,7 @@ impl Pages {
         visit: &Visit,
         body: submission::Body,
     ) -> Result<Response<Body>, Stop> {
-        let fields = self.stranger_form(visit, body)?;
+        let fields = self.stranger_form(visit, body).await?;
         let token = fields.get("token").map_or("", String::as_str);
         let (login, client) = (&self.parts.login, &visit.client);
         match login.by_mailed_link(client, token, &visit.cookies).await {

@@ -15,6 +15,7 @@ use super::answer::Problem;
 use super::context::RequestContext;
 use super::gateway::Gateway;
 use super::hand_off::{HandoffProblem, Told, clean};
+use super::limits;
 use super::respond::send;
 use super::retries::{is_broken, may_be_sent_again};
 use super::rule_fields::dress;
@@ -156,6 +157,7 @@ impl ProxyHttp for Shared {
             self.token_was_refused(ctx);
         }
         clean(response)?;
+        limits::tell(response, &ctx.counted)?;
         if let Some(permit) = &ctx.permit {
             dress(response, permit.rule())?;
         }

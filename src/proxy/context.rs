@@ -9,6 +9,7 @@ use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::counters::Counters;
+use super::limits::Counted;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
 use super::upstream::{Server, Upstream};
@@ -129,6 +130,8 @@ pub(super) struct RequestContext {
     pub(super) path: String,
     /// The proof that it may be forwarded.
     pub(super) permit: Option<Permit>,
+    /// The limits that it drew from.
+    pub(super) counted: Vec<Counted>,
     /// Where to.
     pub(super) upstream: Option<Arc<Upstream>>,
     /// The platform's own token for it, where the upstream wants one.
@@ -175,6 +178,7 @@ impl RequestContext {
             method: Method::GET,
             path: String::new(),
             permit: None,
+            counted: Vec::new(),
             upstream: None,
             user_token: None,
             access_token: None,

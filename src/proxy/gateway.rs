@@ -19,6 +19,7 @@ use super::facts;
 use super::grpc;
 use super::hand_off::forget_spellings;
 use super::head::HeadProblem;
+use super::limits;
 use super::main_runtime::MainRuntime;
 use super::respond::send;
 use super::settings::{DoorLimits, HostSettings, Hosts};
@@ -160,7 +161,7 @@ impl Gateway {
         }
         let site = self.site(&host)?;
         if paths::is_ours(facts.path.as_str()) {
-            return site.page(request, (&facts, facts.path.as_str()), ctx);
+            return site.page(request, (&facts, facts.path.as_str()), ctx).await;
         }
         ctx.upstream = self
             .upstreams
@@ -174,7 +175,7 @@ impl Gateway {
         let rule = rule_for(&facts, &policy).map_err(|refusal| refused(refusal, ctx))?;
         facts.kind = facts.kind.under(rule.access);
         ctx.kind = facts.kind;
-        if let Some(answered) = site.in_its_place(request, (&facts, rule), ctx) {
+        if let Some(answered) = site.in_its_place(request, (&facts, rule), ctx).await {
             return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
@@ -190,7 +191,7 @@ impl Gateway {
         if let (Verdict::Forward(permit), Some(scope)) = (&verdict, &ctx.scope) {
             scope.depends_on(permit, cookie, &host);
         }
-        match self.act_on(verdict, (site, &policy), request, ctx)? {
+        match self.act_on(verdict, (site, &policy), request, ctx).await? {
             Next::Forward => {
                 self.with_access_token(site, cookie, ctx).await?;
                 self.with_its_token(request, (site, &facts), ctx).await
@@ -229,7 +230,7 @@ impl Gateway {
     }
 
     /// Draws from the limits, and keeps the permit.
-    fn forward(
+    async fn forward(
         &self,
         permit: Permit,
         (site, limits): (&Site, &Limits),
@@ -238,7 +239,11 @@ impl Gateway {
     ) -> Result<Next, Problem> {
         ctx.body_limit = permit.rule().max_body.unwrap_or(self.limits.body);
         let client = ctx.client.ok_or(Problem::Internal)?;
-        let drawn = site.lanes.draw_forwarded(&permit, limits, client);
+        let drawing = (limits, client);
+        let drawn = site
+            .lanes
+            .draw_forwarded(&permit, drawing, &mut ctx.counted)
+            .await;
         ctx.permit = Some(permit);
         drawn.map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
         if announced_length(&request.headers) > ctx.body_limit {
@@ -248,7 +253,7 @@ impl Gateway {
         Ok(Next::Forward)
     }
 
-    fn act_on(
+    async fn act_on(
         &self,
         verdict: Verdict,
         (site, policy): (&Site, &Policy),
@@ -256,7 +261,10 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<Next, Problem> {
         match verdict {
-            Verdict::Forward(permit) => self.forward(permit, (site, &policy.limits), request, ctx),
+            Verdict::Forward(permit) => {
+                let site = (site, &policy.limits);
+                self.forward(permit, site, request, ctx).await
+            }
             Verdict::LogIn(return_to) => {
                 ctx.outcome = Outcome::LogIn;
                 Ok(Next::Answer(Answer::log_in(&return_to)))
@@ -314,6 +322,9 @@ impl Gateway {
         if ctx.kind == RequestKind::Grpc {
             grpc::in_its_words(&mut answer, problem);
         }
+        answer
+            .headers
+            .extend(limits::fields(&ctx.counted).into_iter().flatten());
         answer
     }
 

@@ -1,13 +1,23 @@
-//! Which limits a request draws from, and whose bucket it is.
+//! Which limits a request draws from, whose bucket it is, and what clients are told of it.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::access::{Caller, Permit};
+use http::{HeaderName, HeaderValue};
+use pingora_http::ResponseHeader;
+
+use crate::access::Permit;
 use crate::paths;
 use crate::policy::Limits;
 use crate::rate_limit::{Limit, Network, Per, RateLimiter, SlowDown};
 use crate::telemetry::metrics::Metrics;
+
+/// The limits that a request drew from, and how much of each is left
+/// (draft-ietf-httpapi-ratelimit-headers-11).
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Draws from the limits of the policy.
 pub(super) struct Lanes {
@@ -15,48 +25,106 @@ pub(super) struct Lanes {
     pub(super) metrics: Metrics,
 }
 
+/// A limit that a request drew from.
+#[derive(Debug)]
+pub(super) struct Counted {
+    limit: Arc<Limit>,
+    /// How many requests may follow at once.
+    left: u32,
+}
+
 impl Lanes {
-    /// For a request that may be forwarded: the rule's limit, then those of all traffic.
-    pub(super) fn draw_forwarded(
+    /// For a request that may be forwarded: the rule's limit, then those of all traffic. What was
+    /// drawn from is added to `counted`.
+    pub(super) async fn draw_forwarded(
         &self,
         permit: &Permit,
-        limits: &Limits,
-        client: IpAddr,
+        (limits, client): (&Limits, IpAddr),
+        counted: &mut Vec<Counted>,
     ) -> Result<(), SlowDown> {
         if let Some(limit) = &permit.rule().limit {
-            self.draw("rule", limit, &bucket(limit.per, permit.who(), client))?;
+            let key = bucket(limit.per, Some(permit), client);
+            self.count("rule", (limit, &key), counted).await?;
         }
         if let Some(limit) = &limits.forwarded_per_network {
-            self.draw("network", limit, &bucket(Per::Ip, None, client))?;
+            let key = bucket(Per::Ip, None, client);
+            self.count("network", (limit, &key), counted).await?;
         }
-        if let (Some(limit), Some(who)) = (&limits.forwarded_per_user, permit.who()) {
-            self.draw("user", limit, &bucket(Per::User, Some(who), client))?;
+        if let Some(limit) = &limits.forwarded_per_user
+            && permit.who().is_some()
+        {
+            let key = bucket(Per::User, Some(permit), client);
+            self.count("user", (limit, &key), counted).await?;
         }
         Ok(())
     }
 
     /// For a request to the gateway's own pages: those of logins. The forms of strangers draw from
     /// limits of their own, when their page is reached.
-    pub(super) fn draw_page(
+    pub(super) async fn draw_page(
         &self,
-        path: &str,
-        is_submit: bool,
+        (path, is_submit): (&str, bool),
         limits: &Limits,
         client: IpAddr,
     ) -> Result<(), SlowDown> {
         match &limits.login {
             Some(limit) if is_login(path, is_submit) => {
-                self.draw("login", limit, &bucket(Per::Ip, None, client))
+                let key = bucket(Per::Ip, None, client);
+                self.count("login", (limit, &key), &mut Vec::new()).await
             }
             _ => Ok(()),
         }
     }
 
-    fn draw(&self, lane: &'static str, limit: &Limit, bucket: &str) -> Result<(), SlowDown> {
-        self.limiter
-            .draw(limit, bucket)
+    async fn count(
+        &self,
+        lane: &'static str,
+        (limit, bucket): (&Arc<Limit>, &str),
+        counted: &mut Vec<Counted>,
+    ) -> Result<(), SlowDown> {
+        let outcome = self.limiter.draw(limit, bucket).outcome().await;
+        counted.push(Counted {
+            limit: Arc::clone(limit),
+            left: outcome.map_or(0, |drawn| drawn.left),
+        });
+        outcome
+            .map(drop)
             .inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))
     }
+}
+
+/// The fields that tell a client of limits; none where it drew from none.
+pub(super) fn fields(counted: &[Counted]) -> Option<[(HeaderName, HeaderValue); 2]> {
+    if counted.is_empty() {
+        return None;
+    }
+    let (mut policy, mut state) = (String::new(), String::new());
+    for (place, Counted { limit, left }) in counted.iter().enumerate() {
+        let comma = if place == 0 { "" } else { ", " };
+        let (name, quota, left) = (&limit.name, limit.burst, (*left).min(limit.burst));
+        let window = whole_seconds(limit.time_for(quota));
+        let full_in = whole_seconds(limit.time_for(quota - left));
+        // Writing into a string does not fail.
+        let _ = write!(policy, "{comma}\"{name}\";q={quota};w={window}");
+        let _ = write!(state, "{comma}\"{name}\";r={left};t={full_in}");
+    }
+    let [policy, state] = [policy, state].map(HeaderValue::try_from);
+    Some([(POLICY, policy.ok()?), (STATE, state.ok()?)])
+}
+
+/// Tells a client of the limits that its request drew from, in the upstream's answer.
+pub(super) fn tell(response: &mut ResponseHeader, counted: &[Counted]) -> pingora_core::Result<()> {
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    for (name, value) in fields(counted).into_iter().flatten() {
+        response.append_header(name, value)?;
+    }
+    Ok(())
+}
+
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
 /// Looking at a page is free; starting and finishing logins is not.
@@ -68,9 +136,15 @@ fn is_login(path: &str, is_submit: bool) -> bool {
 }
 
 /// Whose bucket; the first letter keeps kinds apart.
-fn bucket(per: Per, who: Option<&Caller>, client: IpAddr) -> String {
+fn bucket(per: Per, permit: Option<&Permit>, client: IpAddr) -> String {
     let network = || format!("n {}", Network::of(client));
-    let Some(caller) = who else {
+    let Some(permit) = permit else {
+        return network();
+    };
+    if per == Per::Route {
+        return format!("r {}", permit.rule().name);
+    }
+    let Some(caller) = permit.who() else {
         return network();
     };
     match (per, caller.account()) {
@@ -84,13 +158,14 @@ fn bucket(per: Per, who: Option<&Caller>, client: IpAddr) -> String {
             let identity = caller.identity();
             format!("i {} {}", identity.issuer(), identity.subject())
         }
-        (Per::Ip, _) | (_, None) => network(),
+        (Per::Ip | Per::Route, _) | (_, None) => network(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate_limit::Scope;
 
     #[test]
     fn looking_is_free_and_doing_is_not() {
@@ -107,5 +182,40 @@ mod tests {
         let of = |address: &str| bucket(Per::Ip, None, address.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn clients_are_told_of_every_limit_that_they_drew_from() {
+        let counted = |name: &str, (requests, burst), left| Counted {
+            limit: Arc::new(Limit {
+                name: name.to_owned(),
+                requests,
+                period: Duration::from_mins(1),
+                burst,
+                per: Per::Ip,
+                scope: Scope::Node,
+            }),
+            left,
+        };
+        let told = fields(&[
+            counted("careful", (100, 100), 99),
+            counted("all", (3, 10), 0),
+        ]);
+        let told = told.expect("fields").map(|(name, value)| {
+            let value = value.to_str().expect("text").to_owned();
+            (name.as_str().to_owned(), value)
+        });
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            told,
+            [
+                field(
+                    "ratelimit-policy",
+                    "\"careful\";q=100;w=60, \"all\";q=10;w=200"
+                ),
+                field("ratelimit", "\"careful\";r=99;t=1, \"all\";r=0;t=200"),
+            ]
+        );
+        assert!(fields(&[]).is_none());
     }
 }

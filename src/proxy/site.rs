@@ -34,7 +34,7 @@ pub(super) struct Site {
 
 impl Site {
     /// Has the page of ours at `path` answer.
-    pub(super) fn page(
+    pub(super) async fn page(
         &self,
         request: &RequestHeader,
         (facts, path): (&RequestFacts, &str),
@@ -43,7 +43,8 @@ impl Site {
         let is_submit = !matches!(request.method, Method::GET | Method::HEAD);
         let policy = self.policy.current();
         self.lanes
-            .draw_page(path, is_submit, &policy.limits, facts.client)
+            .draw_page((path, is_submit), &policy.limits, facts.client)
+            .await
             .map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
         ctx.outcome = Outcome::Page;
         let agent = request

@@ -132,7 +132,7 @@ pub fn kept_from_thingsboard(
 
 impl Site {
     /// The answer to what ThingsBoard itself is not asked; none for everything else.
-    pub(super) fn in_its_place(
+    pub(super) async fn in_its_place(
         &self,
         request: &RequestHeader,
         (facts, rule): (&RequestFacts, &Rule),
@@ -146,7 +146,7 @@ impl Site {
         ctx.speaks_thingsboard = path.starts_with(API);
         let part = Part::of(&facts.method, path, closed)?;
         Some(match part.page() {
-            Some(page) => self.page(request, (facts, page), ctx),
+            Some(page) => self.page(request, (facts, page), ctx).await,
             None => Err(Problem::Forbidden),
         })
     }

@@ -1,12 +1,15 @@
 //! Slowing abuse: lanes of requests, each with a rate and a burst.
 
+pub mod cluster;
 pub mod node;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
+pub use cluster::ClusterLimits;
 pub use node::NodeLimits;
 
 /// The network that a client counts to: an IPv4 address, an IPv6 /64.
@@ -44,9 +47,25 @@ pub enum Per {
     Customer,
     /// The session; anonymous requests count by network.
     Session,
+    /// All requests of a rule together.
+    Route,
 }
 
-/// A named limit, as policy declares it.
+/// Whose requests of a bucket are counted together.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Those of each node by themselves.
+    #[default]
+    Node,
+    /// Those of all nodes, in Redis; without Redis, as `node`.
+    Cluster,
+}
+
+/// A named limit, as policy declares it: a bucket of `burst` cells, of which a request takes one,
+/// and which fills by `requests` cells in a `period`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     /// Its name in `policies/limits.toml`.
@@ -59,6 +78,27 @@ pub struct Limit {
     pub burst: u32,
     /// Whose requests share a bucket.
     pub per: Per,
+    /// Whether nodes count together.
+    pub scope: Scope,
+}
+
+impl Limit {
+    /// How long a cell takes to fill, at least a nanosecond.
+    pub fn interval(&self) -> Duration {
+        (self.period / self.requests.max(1)).max(Duration::from_nanos(1))
+    }
+
+    /// How long so many cells take to fill.
+    pub fn time_for(&self, cells: u32) -> Duration {
+        self.interval().saturating_mul(cells)
+    }
+}
+
+/// A request that was counted and may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawn {
+    /// How many more may follow at once, as far as is known.
+    pub left: u32,
 }
 
 /// Too many requests.
@@ -68,11 +108,36 @@ pub struct SlowDown {
     pub retry_after: Duration,
 }
 
-/// Draws from buckets. Never blocks, never fails: a limiter that lost its shared store falls to
-/// the limits of this node.
+/// What became of a draw.
+#[derive(Debug)]
+#[must_use]
+pub enum Draw {
+    /// It is known at once.
+    Known(Result<Drawn, SlowDown>),
+    /// The other nodes have to be asked.
+    Asked {
+        /// Where the answer comes. Nothing comes when the shared store does not answer.
+        answer: oneshot::Receiver<Result<Drawn, SlowDown>>,
+        /// What this node says, which then counts.
+        otherwise: Drawn,
+    },
+}
+
+impl Draw {
+    /// Waits for the answer where there is one to wait for.
+    pub async fn outcome(self) -> Result<Drawn, SlowDown> {
+        match self {
+            Self::Known(outcome) => outcome,
+            Self::Asked { answer, otherwise } => answer.await.unwrap_or(Ok(otherwise)),
+        }
+    }
+}
+
+/// Draws from buckets. Never fails: a limiter that lost its shared store falls to the limits of
+/// this node.
 pub trait RateLimiter: Send + Sync {
-    /// Takes one request from the bucket of `limit` and `key`.
-    fn draw(&self, limit: &Limit, key: &str) -> Result<(), SlowDown>;
+    /// Takes one cell from the bucket of `limit` and `key`.
+    fn draw(&self, limit: &Limit, key: &str) -> Draw;
 }
 
 #[cfg(test)]

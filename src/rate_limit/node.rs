@@ -8,15 +8,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use governor::clock::{Clock, DefaultClock};
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter as Governor};
 
-use super::{Limit, RateLimiter, SlowDown};
+use super::{Draw, Drawn, Limit, RateLimiter, SlowDown};
 
 /// Buckets of one limit, above which new keys share.
 const MAX_BUCKETS: usize = 1 << 18;
@@ -27,7 +26,7 @@ const SHARED_BUCKETS: u64 = 1 << 12;
 /// After how many draws full buckets are forgotten.
 const DRAWS_BETWEEN_SWEEPS: u32 = 1 << 16;
 
-type Buckets<C> = Governor<u64, DashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Buckets<C> = Governor<u64, DashMapStateStore<u64>, C, StateInformationMiddleware>;
 
 /// Limits of this node.
 pub struct NodeLimits<C: Clock = DefaultClock> {
@@ -104,12 +103,31 @@ impl<C: Clock> Lane<C> {
 
 /// The quota of a limit; a limit that says zero is taken for the strictest there is.
 fn quota(limit: &Limit) -> Quota {
-    let requests = limit.requests.max(1);
     let burst = NonZeroU32::new(limit.burst).unwrap_or(NonZeroU32::MIN);
-    let interval = (limit.period / requests).max(Duration::from_nanos(1));
-    Quota::with_period(interval)
+    Quota::with_period(limit.interval())
         .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
         .allow_burst(burst)
+}
+
+impl<C> NodeLimits<C>
+where
+    C: Clock + Clone + Send + Sync,
+    C::Instant: Send + Sync,
+{
+    /// Takes one cell from the bucket of `limit` and `key` on this node.
+    pub fn take(&self, limit: &Limit, key: &str) -> Result<Drawn, SlowDown> {
+        let lane = self.lane(limit);
+        lane.sweep_now_and_then();
+        let bucket = lane.key(self.hasher.hash_one(key));
+        match lane.buckets.check_key(&bucket) {
+            Ok(after) => Ok(Drawn {
+                left: after.remaining_burst_capacity(),
+            }),
+            Err(not_until) => Err(SlowDown {
+                retry_after: not_until.wait_time_from(self.clock.now()),
+            }),
+        }
+    }
 }
 
 impl<C> RateLimiter for NodeLimits<C>
@@ -117,23 +135,17 @@ where
     C: Clock + Clone + Send + Sync,
     C::Instant: Send + Sync,
 {
-    fn draw(&self, limit: &Limit, key: &str) -> Result<(), SlowDown> {
-        let lane = self.lane(limit);
-        lane.sweep_now_and_then();
-        let bucket = lane.key(self.hasher.hash_one(key));
-        lane.buckets
-            .check_key(&bucket)
-            .map_err(|not_until| SlowDown {
-                retry_after: not_until.wait_time_from(self.clock.now()),
-            })
+    fn draw(&self, limit: &Limit, key: &str) -> Draw {
+        Draw::Known(self.take(limit, key))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rate_limit::Per;
+    use crate::rate_limit::{Per, Scope};
     use governor::clock::FakeRelativeClock;
+    use std::time::Duration;
 
     fn limit(requests: u32, period: u64, burst: u32) -> Limit {
         Limit {
@@ -142,6 +154,7 @@ mod tests {
             period: Duration::from_secs(period),
             burst,
             per: Per::Ip,
+            scope: Scope::Node,
         }
     }
 
@@ -154,31 +167,31 @@ mod tests {
     fn a_burst_passes_then_the_rate_rules() {
         let (limits, clock) = limits();
         let limit = limit(2, 1, 3);
-        for _ in 0..3 {
-            assert_eq!(limits.draw(&limit, "a"), Ok(()));
+        for left in [2, 1, 0] {
+            assert_eq!(limits.take(&limit, "a"), Ok(Drawn { left }));
         }
-        let slow = limits.draw(&limit, "a").unwrap_err();
+        let slow = limits.take(&limit, "a").unwrap_err();
         assert_eq!(slow.retry_after, Duration::from_millis(500));
         clock.advance(slow.retry_after);
-        assert_eq!(limits.draw(&limit, "a"), Ok(()));
-        assert!(limits.draw(&limit, "a").is_err());
+        assert!(limits.take(&limit, "a").is_ok());
+        assert!(limits.take(&limit, "a").is_err());
     }
 
     #[test]
     fn each_key_has_its_own_bucket() {
         let (limits, _clock) = limits();
         let limit = limit(1, 60, 1);
-        assert!(limits.draw(&limit, "a").is_ok());
-        assert!(limits.draw(&limit, "b").is_ok());
-        assert!(limits.draw(&limit, "a").is_err());
+        assert!(limits.take(&limit, "a").is_ok());
+        assert!(limits.take(&limit, "b").is_ok());
+        assert!(limits.take(&limit, "a").is_err());
     }
 
     #[test]
     fn a_changed_limit_rules_at_once() {
         let (limits, _clock) = limits();
-        assert!(limits.draw(&limit(1, 60, 1), "a").is_ok());
-        assert!(limits.draw(&limit(1, 60, 1), "a").is_err());
-        assert!(limits.draw(&limit(1, 60, 5), "a").is_ok());
+        assert!(limits.take(&limit(1, 60, 1), "a").is_ok());
+        assert!(limits.take(&limit(1, 60, 1), "a").is_err());
+        assert!(limits.take(&limit(1, 60, 5), "a").is_ok());
     }
 
     #[test]
@@ -186,11 +199,11 @@ mod tests {
         let (limits, clock) = limits();
         let limit = limit(1, 1, 1);
         for key in 0..1000 {
-            let _ = limits.draw(&limit, &key.to_string());
+            let _ = limits.take(&limit, &key.to_string());
         }
         clock.advance(Duration::from_secs(10));
         for _ in 0..DRAWS_BETWEEN_SWEEPS {
-            let _ = limits.draw(&limit, "a");
+            let _ = limits.take(&limit, "a");
         }
         assert!(limits.lane(&limit).buckets.len() < 10);
     }
@@ -200,7 +213,7 @@ mod tests {
         let (limits, _clock) = limits();
         let limit = limit(1, 3600, 1);
         for key in 0..MAX_BUCKETS + 20_000 {
-            let _ = limits.draw(&limit, &key.to_string());
+            let _ = limits.take(&limit, &key.to_string());
         }
         let buckets = limits.lane(&limit).buckets.len();
         assert!(

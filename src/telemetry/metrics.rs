@@ -65,6 +65,10 @@ pub struct Metrics {
     pub upstream_seconds: UpstreamSeconds,
     /// Draws that a limit refused: the limit's lane.
     pub rate_limited: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    /// 1 while limits are counted for all nodes in Redis; 0 while this node counts alone.
+    pub cluster_limits: Gauge<i64, AtomicI64>,
+    /// What Redis said to questions for cells: `granted`, `refused`, `unanswered`.
+    pub limit_asks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
     /// Streams closed because their session ended.
     pub streams_cut: Counter<u64, AtomicU64>,
     /// Audit events by kind: `logged_in`, `registration_completed` and so on.
@@ -176,6 +180,16 @@ impl Metrics {
             "rate_limited",
             "Requests that a limit refused, by lane",
             self.rate_limited.clone(),
+        );
+        of.register(
+            "cluster_limits",
+            "1 while limits are counted for all nodes in Redis",
+            self.cluster_limits.clone(),
+        );
+        of.register(
+            "limit_asks",
+            "Questions to Redis about limits, by its answer",
+            self.limit_asks.clone(),
         );
         of.register(
             "streams_cut",

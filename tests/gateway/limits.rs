@@ -6,7 +6,7 @@ use super::harness::{Answer, Front, FrontSettings, read_answer, read_to_end, sta
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vestibule::policy::Limits;
 use vestibule::proxy::{DoorLimits, UpstreamServer};
-use vestibule::rate_limit::{Limit, Per};
+use vestibule::rate_limit::{Limit, Per, Scope};
 
 fn impatient() -> FrontSettings {
     let limits = DoorLimits {
@@ -211,6 +211,7 @@ fn one_a_minute(name: &str, burst: u32) -> Option<std::sync::Arc<Limit>> {
         period: Duration::from_mins(1),
         burst,
         per: Per::Ip,
+        scope: Scope::Node,
     }))
 }
 

@@ -95,6 +95,8 @@ mod approvals;
 #[cfg(test)]
 mod attributes;
 #[cfg(test)]
+mod cluster_limits;
+#[cfg(test)]
 mod customer_verification;
 #[cfg(test)]
 mod hooks;
@@ -104,6 +106,8 @@ mod invitations;
 mod joining;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod live_revocation;
 #[cfg(test)]
 mod mail_delivery;
 

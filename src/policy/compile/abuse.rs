@@ -12,7 +12,7 @@ use crate::policy::addresses::AddressPolicy;
 use crate::policy::document::{
     AbuseShape, Addresses, CodeLanes, FormLanes, LinkLanes, MailLanes, Welcome,
 };
-use crate::rate_limit::{Limit, Per};
+use crate::rate_limit::{Limit, Per, Scope};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -115,6 +115,7 @@ fn lane_of(
             period,
             burst: requests,
             per: Per::Ip,
+            scope: Scope::Cluster,
         })
     };
     rates.into_iter().enumerate().map(limit).collect()

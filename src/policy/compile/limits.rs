@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::operator_file::{At, Findings, closest};
 use crate::policy::Limits;
 use crate::policy::document::{Apply, LimitShape, LimitsFile};
-use crate::rate_limit::{Limit, Per};
+use crate::rate_limit::{Limit, Per, Scope};
 
 /// The word for no limit.
 const NONE: &str = "none";
@@ -63,10 +63,20 @@ pub fn find(
 }
 
 fn one(name: &str, shape: &LimitShape, findings: &mut Findings<'_>) -> Option<Limit> {
-    let LimitShape { rate, burst, per } = shape;
+    let LimitShape {
+        rate,
+        burst,
+        per,
+        scope,
+    } = shape;
     let taken = findings.take(rate)?;
     if name == NONE {
         findings.error(&rate.span, "`none` means no limit", "give it another name");
+    }
+    if !name.chars().all(is_of_a_name) {
+        let message = format!("`{name}` cannot be told to clients");
+        let advice = "name it with letters, digits, `-`, `_` and `.`";
+        findings.error(&rate.span, message, advice);
     }
     if let Some(burst) = burst
         && burst.value == 0
@@ -84,7 +94,13 @@ fn one(name: &str, shape: &LimitShape, findings: &mut Findings<'_>) -> Option<Li
         period: taken.period,
         burst: burst.as_ref().map_or(taken.requests, |burst| burst.value),
         per: per.unwrap_or(Per::Ip),
+        scope: *scope,
     })
+}
+
+/// Names stand in fields of answers, within quotes.
+fn is_of_a_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&letter)
 }
 
 fn shipped(name: &str, a_minute: u32) -> Limit {
@@ -94,6 +110,7 @@ fn shipped(name: &str, a_minute: u32) -> Limit {
         period: Duration::from_mins(1),
         burst: a_minute,
         per: Per::Ip,
+        scope: Scope::Cluster,
     }
 }
 

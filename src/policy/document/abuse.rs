@@ -5,9 +5,9 @@ use serde::Deserialize;
 
 use crate::operator_file::{Parsed, Rate};
 
-/// How often strangers may have letters sent, open links, try codes and send forms, per node. Each
-/// is a list of rates that all have to hold: `["2/min", "5/h"]` makes those who ask again wait
-/// longer and longer. `[]` is no limit.
+/// How often strangers may have letters sent, open links, try codes and send forms; counted for
+/// all nodes together where `[store] sessions` is a Redis. Each is a list of rates that all have to
+/// hold: `["2/min", "5/h"]` makes those who ask again wait longer and longer. `[]` is no limit.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbuseShape {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::expression::Condition;
 use crate::identity::AccountType;
 use crate::operator_file::{At, Octets, Parsed, Rate, schema_of};
-use crate::rate_limit::Per;
+use crate::rate_limit::{Per, Scope};
 
 pub use abuse::{AbuseShape, CodeLanes, FormLanes, LinkLanes, MailLanes};
 pub use addresses::{Addresses, Welcome};
@@ -327,6 +327,10 @@ pub struct LimitShape {
     pub burst: Option<At<u32>>,
     /// Whose requests share a bucket. Default: `ip`.
     pub per: Option<Per>,
+    /// Whether all nodes count together: `cluster` takes the Redis of `[store] sessions`; without
+    /// one, or while it does not answer, each node counts alone. Default: `node`.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// Which limits hold everywhere; each is the name of a limit, or `none`.

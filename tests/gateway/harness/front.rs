@@ -34,7 +34,7 @@ use vestibule::proxy::{
     ListenerSettings, PlainErrorPages, ProxyParts, ProxySettings, SiteParts, UpstreamHealth,
     UpstreamServer, UpstreamSettings, serve,
 };
-use vestibule::rate_limit::{Limit, NodeLimits, Per};
+use vestibule::rate_limit::{Limit, NodeLimits, Per, Scope};
 use vestibule::seal::{KeyRing, SealKey};
 use vestibule::session::sql::SqlSessionStore;
 use vestibule::session::{Beginning, Lifetimes, SessionId, SessionStore, Sessions, Stage};
@@ -394,6 +394,7 @@ fn policy(limits: Limits) -> Policy {
         period: Duration::from_mins(1),
         burst: 2,
         per: Per::User,
+        scope: Scope::Node,
     }));
     let form = SignupForm::default();
     Policy {

@@ -102,6 +102,11 @@ impl TestGateway {
         self.nodes[0].admin(path)
     }
 
+    /// An address on the admin listener of a node, from 0.
+    pub fn admin_of(&self, number: usize, path: &str) -> String {
+        self.nodes[number].admin(path)
+    }
+
     /// What all nodes logged so far.
     pub fn log(&self) -> String {
         self.nodes.iter().map(Node::log).collect()

@@ -1,0 +1,191 @@
+//! What a session costs while it lasts, and how fast its end is known everywhere: no store command in
+//! steady state, refused on every node within a second, its streams closed within five.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use super::harness::{Answer, Browser, Front, Redis, TestGateway, Upstream, read_answer, status};
+use super::known_user::{Stage, registered};
+
+const SESSION: &str = "__Host-vestibule";
+const EVENTS: &str = "/live/events";
+const DOWNLOAD: &str = "/live/download";
+
+/// An upstream whose answers do not end, and that echoes messages of WebSockets.
+async fn endless() -> Upstream {
+    let upstream = Upstream::start().await;
+    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+        Transfer-Encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n";
+    upstream.answers(EVENTS, Answer::raw(events));
+    upstream.answers(DOWNLOAD, long_download());
+    upstream
+}
+
+/// The beginning of it, more than is kept back on the way.
+fn long_download() -> Answer {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+    Answer::raw(head.to_owned() + &"a".repeat(1 << 20))
+}
+
+/// Mario on two nodes that share PostgreSQL and Redis.
+struct TwoNodes {
+    gateway: TestGateway,
+    addresses: [String; 2],
+    browser: Browser,
+    _stage: Stage,
+    _endless: Upstream,
+}
+
+impl TwoNodes {
+    async fn start(redis: &Redis) -> Self {
+        let (stage, endless) = (Stage::set().await, endless().await);
+        let further = format!(
+            "[[upstream]]\nname = \"live\"\npaths = [\"/live/**\"]\nservers = [\"{}\"]\n",
+            endless.url()
+        );
+        let set_up = TestGateway::distributed_over(redis)
+            .nodes(2)
+            .config(&further);
+        let mut gateway = stage.start(set_up).await;
+        let addresses = [0, 1].map(|number| gateway.node(number).address());
+        let browser = registered(&gateway).await;
+        Self {
+            gateway,
+            addresses,
+            browser,
+            _stage: stage,
+            _endless: endless,
+        }
+    }
+
+    fn cookie(&self) -> String {
+        let session = self.browser.cookie(SESSION).expect("a session");
+        format!("{SESSION}={session}")
+    }
+
+    fn host(&self) -> &str {
+        self.gateway.origin().trim_start_matches("http://")
+    }
+
+    /// A request of Mario's to one node: its connection, and the head and beginning of the answer.
+    async fn ask(&self, node: usize, path: &str, cookie: &str) -> (TcpStream, String) {
+        let mut connection = TcpStream::connect(&self.addresses[node]).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n",
+            self.host()
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 512];
+        let length = connection.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        (connection, answer)
+    }
+
+    /// Where streams of all kinds end, on one node.
+    async fn streams(&self, node: usize, cookie: &str) -> Vec<(String, TcpStream)> {
+        let mut streams = Vec::new();
+        for path in [EVENTS, DOWNLOAD] {
+            let (connection, answer) = self.ask(node, path, cookie).await;
+            assert_eq!(status(&answer), 200, "{answer}");
+            streams.push((format!("{path} on {node}"), connection));
+        }
+        let url = format!("ws://{}/live/socket", self.host());
+        let mut dialling = url.into_client_request().unwrap();
+        dialling
+            .headers_mut()
+            .insert("cookie", cookie.parse().unwrap());
+        let connection = TcpStream::connect(&self.addresses[node]).await.unwrap();
+        let (socket, _) = client_async(dialling, connection).await.expect("a socket");
+        streams.push((format!("WebSocket on {node}"), socket.into_inner()));
+        streams
+    }
+}
+
+/// Reads until the stream ends, whatever way.
+async fn ends(mut stream: TcpStream) {
+    let mut some = [0; 4096];
+    while stream.read(&mut some).await.is_ok_and(|length| length > 0) {}
+}
+
+#[tokio::test]
+async fn what_is_known_asks_no_store_on_any_node() {
+    let redis = Redis::start();
+    let nodes = TwoNodes::start(&redis).await;
+    let cookie = nodes.cookie();
+    // A push channel has to cover the session, or it is asked for again after two seconds.
+    for _ in 0..8 {
+        for node in [0, 1] {
+            let (_, answer) = nodes.ask(node, "/things", &cookie).await;
+            assert_eq!(status(&answer), 200, "{answer}");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let mut connections = Vec::new();
+    for node in [0, 1] {
+        connections.push(nodes.ask(node, "/things", &cookie).await.0);
+    }
+    let request = format!(
+        "GET /things HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n",
+        nodes.host()
+    );
+    let before = redis.key_commands().await;
+    for connection in &mut connections {
+        for _ in 0..200 {
+            connection.write_all(request.as_bytes()).await.unwrap();
+            assert_eq!(status(&read_answer(connection).await), 200);
+        }
+    }
+    assert_eq!(redis.key_commands().await, before);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_over_on_every_node_and_so_are_its_streams() {
+    let redis = Redis::start();
+    let nodes = TwoNodes::start(&redis).await;
+    let cookie = nodes.cookie();
+    let mut streams = Vec::new();
+    for node in [0, 1] {
+        streams.extend(nodes.streams(node, &cookie).await);
+    }
+    let asked = nodes.browser.open("/auth/logout").await;
+    let began = Instant::now();
+    asked.press("Sign out").await;
+    tokio::time::sleep(Duration::from_secs(1).saturating_sub(began.elapsed())).await;
+    for node in [0, 1] {
+        let (_, answer) = nodes.ask(node, "/things", &cookie).await;
+        assert_eq!(status(&answer), 401, "{answer}");
+    }
+    for (name, stream) in streams {
+        let left = Duration::from_secs(6).saturating_sub(began.elapsed());
+        let ended = tokio::time::timeout(left, ends(stream)).await;
+        assert!(ended.is_ok(), "{name} goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_over_http2_ends_with_its_session() {
+    let front = Front::start().await;
+    front.upstream.answers(DOWNLOAD, long_download());
+    let alice = front.sign_in("app.example.com").await;
+    let authority = reqwest::Certificate::from_der(&front.certificate).unwrap();
+    let client = reqwest::Client::builder()
+        .add_root_certificate(authority)
+        .resolve("app.example.com", front.secure_address)
+        .build()
+        .unwrap();
+    let url = format!("https://app.example.com{DOWNLOAD}");
+    let answer = client.get(url).header("cookie", &alice.cookie).send();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.version(), http::Version::HTTP_2);
+    let mut body = answer.bytes_stream();
+    assert!(body.next().await.unwrap().is_ok());
+    front.sessions.end(&alice.id).await.unwrap();
+    let ending = async { while let Some(Ok(_)) = body.next().await {} };
+    let ended = tokio::time::timeout(Duration::from_secs(5), ending).await;
+    assert!(ended.is_ok(), "the stream goes on");
+}
