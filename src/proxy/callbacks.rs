@@ -142,6 +142,12 @@ impl ProxyHttp for Shared {
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        if response.status == 101 && ctx.kind != RequestKind::WebSocket {
+            // What was decided on is one request; a tunnel would carry others past the decision.
+            let problem =
+                Error::explain(ErrorType::InvalidHTTPHeader, "an upgrade nobody asked for");
+            return Err(problem.into_up());
+        }
         if let (101, Some(upstream)) = (response.status.as_u16(), &ctx.upstream) {
             session.set_read_timeout(Some(upstream.tunnel_timeout()));
             session.set_write_timeout(Some(upstream.tunnel_timeout()));

@@ -43,6 +43,9 @@ pub(super) enum HeadProblem {
     /// The length of the body is in doubt.
     #[error("the length of the body is in doubt")]
     Framing,
+    /// Something follows a WebSocket handshake that nobody has agreed to yet.
+    #[error("octets follow a handshake before it is agreed to")]
+    EarlyTunnel,
     /// The request target is too long.
     #[error("the request target is too long")]
     TargetTooLong,
@@ -268,6 +271,23 @@ impl Framing {
     }
 }
 
+/// Whether a head that was judged asks for a WebSocket: what follows it then is no request, and no
+/// body either, until the upstream has agreed.
+pub(super) fn asks_for_websocket(head: &[u8]) -> bool {
+    let fields = head.split(|octet| *octet == b'\n').skip(1);
+    let named = |wanted: &'static [u8]| {
+        let mut named = fields.clone().filter_map(|line| {
+            let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
+            name.eq_ignore_ascii_case(wanted)
+                .then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        });
+        named.next()
+    };
+    named(b"upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        && named(b"content-length").is_none()
+        && named(b"transfer-encoding").is_none()
+}
+
 /// Whether a server may read a name as one that frames the body.
 pub(super) fn folds_to_framing(name: &[u8]) -> bool {
     let folded: Vec<u8> = name
@@ -387,6 +407,24 @@ mod tests {
         }
         assert_eq!(with_lines("X: a\0b\r\n"), Err(HeadProblem::FieldValue));
         assert_eq!(with_lines("X: a\u{b}b\r\n"), Err(HeadProblem::FieldValue));
+    }
+
+    #[test]
+    fn a_handshake_is_known_by_its_fields() {
+        let asks = |lines: &str| {
+            asks_for_websocket(format!("GET /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes())
+        };
+        assert!(asks("Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+        assert!(asks("upgrade:WebSocket\r\n"));
+        for lines in [
+            "",
+            "Upgrade: h2c\r\n",
+            "X: a\r\nX-Upgrade: websocket\r\n",
+            "Upgrade: websocket\r\nContent-Length: 3\r\n",
+            "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            assert!(!asks(lines), "{lines:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use pingora_core::protocols::Stream;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::head::{HeadLimits, HeadProblem, HeadScanner, judge};
+use super::head::{HeadLimits, HeadProblem, HeadScanner, asks_for_websocket, judge};
 use super::patience::Patience;
 
 /// What a read of a head begins with; most heads fit.
@@ -41,7 +41,11 @@ impl HeadReader<'_> {
                 buffer.advance(2);
             }
             if let Some(end) = scanner.end(&buffer, self.limits)? {
-                judge(buffer.get(..end).unwrap_or_default(), self.limits)?;
+                let head = buffer.get(..end).unwrap_or_default();
+                judge(head, self.limits)?;
+                if buffer.len() > end && asks_for_websocket(head) {
+                    return Err(HeadProblem::EarlyTunnel);
+                }
                 return Ok(Some(buffer));
             }
             if !has_begun && !buffer.is_empty() {

@@ -4,7 +4,9 @@
 use sqlx::Connection as _;
 
 use crate::first_login::{giulia, registers};
-use crate::harness::{GatewayBuilder, OidcProvider, Page, Postgres, TestGateway, Upstream};
+use crate::harness::{
+    Browser, GatewayBuilder, OidcProvider, Page, Postgres, TestGateway, Upstream,
+};
 
 const DEEP_LINK: &str = "/things/17?tab=values";
 
@@ -12,6 +14,7 @@ const DEEP_LINK: &str = "/things/17?tab=values";
 struct Scene {
     gateway: TestGateway,
     upstream: Upstream,
+    browser: Browser,
     page: Page,
     _provider: OidcProvider,
 }
@@ -21,11 +24,13 @@ impl Scene {
         let (provider, upstream) = (OidcProvider::start().await, Upstream::start().await);
         let gateway = set_up.provider(&provider).upstream(&upstream).start().await;
         giulia(&provider).await;
-        let page = gateway.browser().open(DEEP_LINK).await;
+        let browser = gateway.browser();
+        let page = browser.open(DEEP_LINK).await;
         let page = page.login_at_provider("giulia").await;
         Self {
             gateway,
             upstream,
+            browser,
             page,
             _provider: provider,
         }
@@ -77,4 +82,24 @@ async fn an_sqlite_file_that_somebody_else_locks_loses_nothing_that_was_typed() 
     let page = scene.sends_in_vain().await;
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     scene.sends_again(page).await;
+}
+
+/// FT-07: with sessions elsewhere, whoever is signed in needs no database for what is forwarded.
+#[tokio::test]
+async fn whoever_is_signed_in_goes_on_while_the_database_is_away() {
+    let mut postgres = Postgres::start();
+    let scene = Scene::set(TestGateway::distributed_on(&postgres)).await;
+    let page = registers(scene.page.clone()).await;
+    page.waits_until_on(DEEP_LINK).await;
+    postgres.stop();
+    for _ in 0..5 {
+        scene
+            .browser
+            .fetch("GET", "/things", None)
+            .await
+            .has_status(200);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    }
+    postgres.resume_after_stop();
+    scene.browser.open(DEEP_LINK).await.lands_on(DEEP_LINK);
 }

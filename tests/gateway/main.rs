@@ -49,6 +49,7 @@ mod token_forgery;
 mod database_outage;
 #[cfg(test)]
 mod databases;
+#[cfg(test)]
 mod session_attacks;
 #[cfg(test)]
 mod session_faults;
@@ -58,9 +59,15 @@ mod session_stores;
 mod several_platforms;
 #[cfg(test)]
 mod several_upstreams;
+#[cfg(test)]
+mod store_faults;
+#[cfg(test)]
+mod wrong_clocks;
 
 #[cfg(test)]
 mod assertions;
+#[cfg(test)]
+mod claims_in_rules;
 #[cfg(test)]
 mod header_hygiene;
 #[cfg(test)]
@@ -68,11 +75,17 @@ mod held_back;
 #[cfg(test)]
 mod http2_attacks;
 #[cfg(test)]
+mod http2_floods;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod odd_requests;
 #[cfg(test)]
 mod own_pages;
 #[cfg(test)]
 mod path_policy;
+#[cfg(test)]
+mod proxy_attacks;
 #[cfg(test)]
 mod request_smuggling;
 #[cfg(test)]

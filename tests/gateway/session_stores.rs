@@ -194,7 +194,7 @@ pub fn node(place: &Place) -> Sessions {
     node_at(place, Arc::new(SystemClock))
 }
 
-fn node_at(place: &Place, clock: SharedClock) -> Sessions {
+pub fn node_at(place: &Place, clock: SharedClock) -> Sessions {
     Sessions::new(place.open(), ring(), clock, Lifetimes::default())
 }
 

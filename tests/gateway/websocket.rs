@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::harness::{Front, FrontSettings, read_to_end, status};
+use super::harness::{Front, FrontSettings, read_to_end, status, wait_until_async};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -144,7 +144,11 @@ async fn a_socket_ends_within_five_seconds_of_its_session() {
         began.elapsed()
     );
     assert!(echoes(&mut public, "nobody's socket stays").await);
-    assert!(front.metrics().contains("vestibule_streams_cut_total 1"));
+    // Counted right after the client sees it.
+    wait_until_async("the cut stream is counted", async || {
+        front.metrics().contains("vestibule_streams_cut_total 1")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -104,6 +104,15 @@ impl ServerProcess {
         self.output.as_mut().map(read_line).unwrap_or_default()
     }
 
+    /// The most memory that the server had at any time, octets.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id));
+        let status = status.expect("a running server");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        kibibytes.expect("a size").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Sends a signal to the server, such as `KILL`, `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
         signal(self.id, name);

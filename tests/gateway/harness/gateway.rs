@@ -287,6 +287,11 @@ impl Node {
         self.process.as_ref().expect("a running node").signal(name);
     }
 
+    /// The most memory that the process had at any time, octets.
+    pub fn peak_memory(&self) -> u64 {
+        self.process.as_ref().expect("a running node").peak_memory()
+    }
+
     /// Waits until `/readyz` says so.
     pub async fn is_ready(&self) {
         self.answers("/readyz").await;

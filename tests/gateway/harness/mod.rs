@@ -9,11 +9,13 @@
 
 mod balancer;
 mod browser;
+mod cable;
 mod captcha_vendor;
 mod certificates;
 mod child;
 mod collector;
 mod cookie_jar;
+pub mod frames;
 mod front;
 mod gateway;
 mod gateway_files;
@@ -40,6 +42,7 @@ pub mod thingsboard;
 mod upstream;
 
 pub use browser::{Browser, SECOND_HOST};
+pub use cable::Cable;
 pub use captcha_vendor::{CaptchaVendor, Mood, SITE_KEY, VENDOR_SECRET, Ways};
 pub use certificates::{OwnCertificate, certificate_for};
 pub use child::{free_port, signal, wait_until_async};

@@ -50,6 +50,8 @@ pub struct Answer {
     bytes: Vec<u8>,
     delay: Duration,
     closes: bool,
+    /// Sent before the request's body is read.
+    is_early: bool,
 }
 
 impl Answer {
@@ -67,6 +69,16 @@ impl Answer {
             bytes: bytes.into(),
             delay: Duration::ZERO,
             closes: false,
+            is_early: false,
+        }
+    }
+
+    /// Sent as soon as the head is there; the body is read afterwards, to its end.
+    #[must_use]
+    pub fn before_the_body(self) -> Self {
+        Self {
+            is_early: true,
+            ..self
         }
     }
 
@@ -185,13 +197,25 @@ async fn accept(listener: TcpListener, seen: Arc<Seen>) {
 }
 
 async fn serve(mut stream: BufReader<TcpStream>, seen: Arc<Seen>) {
-    while let Some(request) = read_request(&mut stream).await {
+    while let Some(mut request) = read_head(&mut stream).await {
+        let answer = scripted(&seen, &request.target);
+        if let Some(early) = answer.as_ref().filter(|answer| answer.is_early)
+            && stream.write_all(&early.bytes).await.is_err()
+        {
+            return;
+        }
+        let Some(body) = read_body(&mut stream, &request).await else {
+            return;
+        };
+        request.body = body;
         seen.requests
             .lock()
             .expect("requests")
             .push(request.clone());
-        let answer = scripted(&seen, &request.target);
         if let Some(answer) = answer {
+            if answer.is_early {
+                continue;
+            }
             tokio::time::sleep(answer.delay).await;
             if stream.write_all(&answer.bytes).await.is_err() || answer.closes {
                 return;
@@ -213,7 +237,7 @@ fn scripted(seen: &Seen, target: &str) -> Option<Answer> {
         .map(|(_, answer)| answer.clone())
 }
 
-async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Received> {
+async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_until(b'\n', &mut head).await.ok()? == 0 {
@@ -224,7 +248,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     let mut lines = text.trim_end().split("\r\n");
     let mut words = lines.next()?.splitn(3, ' ').map(str::to_owned);
     let headers = lines.filter_map(|line| line.split_once(':'));
-    let mut request = Received {
+    let request = Received {
         method: words.next()?,
         target: words.next()?,
         headers: headers
@@ -239,7 +263,6 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Received> {
             .await
             .ok()?;
     }
-    request.body = read_body(stream, &request).await?;
     Some(request)
 }
 
