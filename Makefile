@@ -22,6 +22,10 @@ test: ## run all tests, on real Redis, PostgreSQL, SQLite, OpenID provider, mail
 	@scripts/install.sh --test
 	cargo test --locked --features fault-points
 
+.PHONY: fuzz
+fuzz: ## run every parser that strangers reach on hostile octets: SECONDS=300 each
+	FUZZ_SECONDS=$(or $(SECONDS),300) cargo test --locked --lib -- --nocapture fuzzed_
+
 .PHONY: test-thingsboard
 test-thingsboard: ## run contract and journeys on a running ThingsBoard: THINGSBOARD_URL= _USER= _PASSWORD=
 	@scripts/install.sh --test

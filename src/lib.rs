@@ -46,3 +46,7 @@ pub mod config;
 pub mod assemble;
 pub mod cli;
 pub mod demo;
+
+#[cfg(test)]
+#[path = "../tests/fuzz/mod.rs"]
+mod fuzz;

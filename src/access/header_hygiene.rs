@@ -487,4 +487,61 @@ mod tests {
             prop_assert!(!named, "{field}");
         }
     }
+
+    #[test]
+    fn fuzzed_cookies_lose_ours_and_nothing_else() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "cookies",
+            corpus: include_str!("../../tests/fuzz/corpus/cookies.txt"),
+            words: &[
+                "__Host-vestibule",
+                "__Host-vestibule=",
+                "__host-VESTIBULE-login-a=",
+                "; ",
+                "a=1",
+            ],
+        };
+        fuzz.run(|octets| {
+            let mut headers = HeaderMap::new();
+            for field in octets.split(|octet| *octet == b'\n') {
+                if let Ok(value) = HeaderValue::from_bytes(field) {
+                    headers.append(header::COOKIE, value);
+                }
+            }
+            let fields = || headers.get_all(header::COOKIE).into_iter();
+            let taken = crate::session::cookie::find(fields(), SESSION_COOKIE);
+            let id = taken.and_then(crate::session::SessionId::from_cookie);
+            if let (Some(id), Some(taken)) = (&id, taken) {
+                assert_eq!(id.to_cookie_value(), taken);
+            }
+            let forwarded = forwarded_cookies(&headers, SESSION_COOKIE.as_bytes());
+            let left: Vec<u8> = match &forwarded {
+                ForwardedCookies::AsTheyAre => fields()
+                    .next()
+                    .map(|field| field.as_bytes().to_vec())
+                    .unwrap_or_default(),
+                ForwardedCookies::None => Vec::new(),
+                ForwardedCookies::Merged(left) => left.clone(),
+            };
+            // As a server reads it, and as our own reader does.
+            assert_eq!(crate::session::cookie::find([&left], SESSION_COOKIE), None);
+            let is_ours = |cookie: &[u8]| {
+                let start = cookie.iter().position(|octet| !b" \t=".contains(octet));
+                let name = cookie.get(start.unwrap_or(0)..).unwrap_or_default();
+                name.to_ascii_lowercase().starts_with(b"__host-vestibule")
+            };
+            assert!(!left.split(|octet| *octet == b';').any(is_ours));
+            // All others stay, in their order.
+            let others = |field: &[u8]| -> Vec<Vec<u8>> {
+                let cookies = field.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
+                let others = cookies.filter(|cookie| !cookie.is_empty() && !is_ours(cookie));
+                others.map(<[u8]>::to_vec).collect()
+            };
+            let sent: Vec<Vec<u8>> = fields()
+                .flat_map(|field| others(field.as_bytes()))
+                .collect();
+            assert_eq!(sent, others(&left));
+            (taken.is_some(), id.is_some(), left.is_empty(), sent.len())
+        });
+    }
 }

@@ -395,4 +395,37 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn fuzzed_paths_are_canonical_or_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "path",
+            corpus: include_str!("../../tests/fuzz/corpus/path.txt"),
+            words: &["/public/", "/admin", "..;", "%3b", "%2F..%2F", "%40"],
+        };
+        fuzz.run(|octets| {
+            let path = CanonicalPath::parse(octets);
+            if let Ok(path) = &path {
+                let text = path.as_str();
+                let again = CanonicalPath::parse(text.as_bytes());
+                assert_eq!(again.as_ref().map(CanonicalPath::as_str), Ok(text));
+                // Nothing is lost, nothing is added, and a browser would leave it as it is.
+                let meant = |octets: &[u8]| -> Vec<u8> {
+                    percent_encoding::percent_decode(octets).collect()
+                };
+                assert_eq!(meant(octets), meant(text.as_bytes()));
+                let url = url::Url::parse(&format!("https://app.example.com{text}")).unwrap();
+                assert_eq!(url.path(), text);
+                let decoded = String::from_utf8(meant(text.as_bytes())).unwrap();
+                let climbs = |segment: &str| matches!(segment, "." | "..");
+                assert!(!decoded.split(['/', '\\']).any(climbs));
+                assert!(!text.contains("//") && text.is_ascii());
+            }
+            path.map(|path| {
+                let plain = path.with_plain_delimiters().is_some();
+                (path.has_encoded_slash(), path.has_semicolon(), plain)
+            })
+            .map_err(|problem| problem as u8)
+        });
+    }
 }

@@ -182,4 +182,45 @@ mod tests {
             prop_assert!(place.as_str().starts_with('/') && !place.as_str().starts_with("//"));
         }
     }
+
+    #[test]
+    fn fuzzed_targets_stay_on_the_origin() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "return_target",
+            corpus: include_str!("../../tests/fuzz/corpus/return_target.txt"),
+            words: &[
+                "https://",
+                "http:",
+                "evil.com",
+                "/auth/",
+                "javascript:",
+                "app.example.com",
+            ],
+        };
+        fuzz.run(|octets| {
+            let Ok(text) = std::str::from_utf8(octets) else {
+                return (0, false, false);
+            };
+            let base = Url::parse(ORIGIN).unwrap();
+            let (target, fragment) = text.split_once('\n').unwrap_or((text, ""));
+            let place = ReturnTo::parse(target, ORIGIN).with_fragment(fragment, ORIGIN);
+            let sent = place.as_str();
+            let reached = base.join(sent).unwrap();
+            assert_eq!(reached.origin(), base.origin(), "{sent:?}");
+            assert!(sent.starts_with('/') && !sent.starts_with("//"), "{sent:?}");
+            assert!(
+                !sent.chars().any(|c| c.is_control() || c == '\\'),
+                "{sent:?}"
+            );
+            let path = percent_encoding::percent_decode_str(reached.path()).decode_utf8_lossy();
+            let is_ours = paths::is_ours(&path.to_ascii_lowercase());
+            assert!(!is_ours && !paths::is_ours(reached.path()), "{sent:?}");
+            let is_home = place == ReturnTo::home();
+            (
+                1 + u8::from(is_home),
+                sent.contains('?'),
+                sent.contains('#'),
+            )
+        });
+    }
 }

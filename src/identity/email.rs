@@ -190,4 +190,36 @@ mod tests {
         assert_eq!(format!("{address:?}"), "EmailAddress(…@acme.it)");
         assert_eq!(address.masked(), "m•••@acme.it");
     }
+
+    #[test]
+    fn fuzzed_addresses_are_plain_or_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "addresses",
+            corpus: include_str!("../../tests/fuzz/corpus/addresses.txt"),
+            words: &["@", ".example", "xn--", "evil.com", "company.com", "a"],
+        };
+        fuzz.run(|octets| {
+            let Ok(text) = std::str::from_utf8(octets) else {
+                return Err(u8::MAX);
+            };
+            let parsed = EmailAddress::parse(text);
+            if let Ok(address) = &parsed {
+                let sent = address.as_str();
+                assert!(
+                    sent.bytes().all(|octet| octet.is_ascii_graphic()),
+                    "{sent:?}"
+                );
+                assert_eq!(sent.matches('@').count(), 1, "{sent:?}");
+                assert!(sent.ends_with(address.domain()) && address.domain().contains('.'));
+                assert_eq!(EmailAddress::parse(sent).as_ref(), Ok(address));
+                assert_eq!(address.folded(), sent.to_lowercase());
+                // The mail server's library reads the same two halves.
+                let other: lettre::Address = sent.parse().unwrap();
+                assert_eq!(other.domain(), address.domain());
+            }
+            parsed
+                .map(|address| address.domain().matches('.').count())
+                .map_err(|p| p as u8)
+        });
+    }
 }

@@ -111,4 +111,24 @@ mod tests {
             let _ = Country::from_accept_language(&header);
         }
     }
+
+    #[test]
+    fn fuzzed_languages_are_ours() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "languages",
+            corpus: include_str!("../../tests/fuzz/corpus/languages.txt"),
+            words: &["it", "-IT", ";q=0.", ",", "de"],
+        };
+        fuzz.run(|octets| {
+            let header = String::from_utf8_lossy(octets);
+            let country = Country::from_accept_language(&header);
+            let named = country.map(|country| country.code().to_ascii_lowercase());
+            let is_named = named.is_none_or(|code| header.to_ascii_lowercase().contains(&code));
+            assert!(is_named, "{country:?} from {header:?}");
+            (
+                Language::negotiate(None, Some(&header)).tag(),
+                country.is_some(),
+            )
+        });
+    }
 }

@@ -261,4 +261,44 @@ mod tests {
             let _ = CallbackQuery::parse(Some(&query));
         }
     }
+
+    #[test]
+    fn fuzzed_answers_say_everything_once_or_are_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "callbacks",
+            corpus: include_str!("../../tests/fuzz/corpus/callbacks.txt"),
+            words: &["code=", "state=", "error=", "iss=", "&", "access_denied"],
+        };
+        fuzz.run(|octets| {
+            let Ok(query) = std::str::from_utf8(octets) else {
+                return (None, false);
+            };
+            let parsed = CallbackQuery::parse(Some(query));
+            if let Ok(parsed) = &parsed {
+                let named = |name: &str| {
+                    form_urlencoded::parse(octets)
+                        .filter(|(known, _)| known == name)
+                        .count()
+                };
+                assert_eq!(named("state"), 1);
+                assert!(named("code") <= 1 && named("error") <= 1 && named("iss") <= 1);
+                assert!(!parsed.state.chars().any(char::is_control));
+            }
+            let is_code = matches!(
+                &parsed,
+                Ok(CallbackQuery {
+                    answer: Answer::Code(_),
+                    ..
+                })
+            );
+            (
+                Some(
+                    parsed
+                        .map(|parsed| parsed.issuer.is_some())
+                        .map_err(|p| p as u8),
+                ),
+                is_code,
+            )
+        });
+    }
 }

@@ -325,4 +325,43 @@ mod tests {
             let _ = UnverifiedToken::parse(&text, &Algorithm::ALL);
         }
     }
+
+    #[test]
+    fn fuzzed_tokens_are_signed_and_of_one_spelling_or_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "tokens",
+            corpus: include_str!("../../tests/fuzz/corpus/tokens.txt"),
+            words: &[
+                "\"alg\":",
+                "\"RS256\"",
+                "\"none\"",
+                "\"typ\":",
+                "\"JWT\"",
+                "\"kid\":",
+                "\"crit\":",
+                "\n",
+            ],
+        };
+        fuzz.run(|octets| {
+            // Parts of a token by lines, encoded here, so that changes reach what is inside.
+            let parts: Vec<String> = octets
+                .split(|octet| *octet == b'\n')
+                .map(seal::to_base64)
+                .collect();
+            let raw = String::from_utf8_lossy(octets);
+            let judged = |token: &str| {
+                let parsed = UnverifiedToken::parse(token, &Algorithm::DEFAULT);
+                if let Ok(parsed) = &parsed {
+                    assert!(Algorithm::DEFAULT.contains(&parsed.algorithm));
+                    assert_eq!(token.split('.').count(), 3);
+                    let signed = std::str::from_utf8(parsed.signed).unwrap();
+                    let signature = seal::to_base64(&parsed.signature);
+                    assert_eq!(format!("{signed}.{signature}"), token, "one spelling only");
+                }
+                let parsed = parsed.map(|parsed| (parsed.algorithm, parsed.key_id.is_some()));
+                parsed.map_err(|problem| problem as u8)
+            };
+            (judged(&raw), judged(&parts.join(".")))
+        });
+    }
 }

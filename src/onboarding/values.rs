@@ -112,3 +112,38 @@ fn e164(text: &str, region: Option<Country>) -> Option<String> {
     phonenumber::is_valid(&number)
         .then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fuzzed_phone_numbers_have_one_spelling() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "phones",
+            corpus: include_str!("../../tests/fuzz/corpus/phones.txt"),
+            words: &["+39", "00", "333", " ", "(", ";ext="],
+        };
+        fuzz.run(|octets| {
+            let text = String::from_utf8_lossy(octets);
+            let italy = Country::from_code("IT");
+            let Ok(text) = plain(&text, 64) else {
+                return (0, 0);
+            };
+            let normal = phone(&text, italy);
+            if let Some(number) = &normal {
+                let digits = number.strip_prefix('+').unwrap();
+                assert!(
+                    digits.bytes().all(|octet| octet.is_ascii_digit()),
+                    "{number:?}"
+                );
+                assert!((4..=17).contains(&digits.len()), "{number:?}");
+                assert_eq!(phone(number, italy).as_ref(), Some(number), "from {text:?}");
+            }
+            (
+                1 + u8::from(normal.is_some()),
+                normal.map_or(0, |number| number.len()),
+            )
+        });
+    }
+}

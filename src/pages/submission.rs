@@ -205,4 +205,31 @@ mod tests {
         let many = many.join("&");
         assert!(matches!(parse(many.as_bytes()), Err(Stop::Malformed)));
     }
+
+    #[test]
+    fn fuzzed_forms_say_everything_once_or_are_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "forms",
+            corpus: include_str!("../../tests/fuzz/corpus/forms.txt"),
+            words: &[
+                "form_token=",
+                "email=",
+                "&",
+                "+",
+                "=",
+                "account_type=business",
+            ],
+        };
+        fuzz.run(|octets| {
+            let parsed = parse(octets);
+            if let Ok(fields) = &parsed {
+                let pairs: Vec<_> = form_urlencoded::parse(octets).collect();
+                assert_eq!(pairs.len(), fields.len(), "every name once");
+                for (name, value) in pairs {
+                    assert_eq!(fields.get(&*name).map(String::as_str), Some(&*value));
+                }
+            }
+            parsed.map(|fields| fields.len()).ok()
+        });
+    }
 }

@@ -433,4 +433,97 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn fuzzed_forwarding_fields_name_nobody_whom_a_proxy_did_not_see() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "forwarded_for",
+            corpus: include_str!("../../tests/fuzz/corpus/forwarded_for.txt"),
+            words: &["10.0.0.1", "192.0.2.10", "::ffff:", "[::1]", ", ", ":80"],
+        };
+        fuzz.run(|octets| {
+            let mut request = request("GET", "/", &[]);
+            for field in octets.split(|octet| *octet == b'\n') {
+                if let Ok(value) = http::HeaderValue::from_bytes(field) {
+                    request.append_header("x-forwarded-for", value).unwrap();
+                }
+            }
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            let (stranger, proxy) = (IpAddr::from([192, 0, 2, 99]), IpAddr::from([10, 1, 1, 1]));
+            assert_eq!(client(stranger, &request.headers, &trusted), stranger);
+            assert_eq!(client(proxy, &request.headers, &[]), proxy);
+            let told = client(proxy, &request.headers, &trusted);
+            assert_eq!(told, told.to_canonical());
+            // Only what the last proxy of ours wrote counts: nothing to the left of a stranger.
+            let mut forged = request;
+            let all = forged.headers.get_all("x-forwarded-for").iter().cloned();
+            let all: Vec<http::HeaderValue> = all.collect();
+            forged.remove_header("x-forwarded-for");
+            forged
+                .append_header("x-forwarded-for", "203.0.113.7")
+                .unwrap();
+            for value in all {
+                forged.append_header("x-forwarded-for", value).unwrap();
+            }
+            let is_trusted = trusted[0].contains(&told);
+            if !is_trusted {
+                assert_eq!(client(proxy, &forged.headers, &trusted), told);
+            }
+            (told == proxy, is_trusted, told.is_ipv6())
+        });
+    }
+
+    #[test]
+    fn fuzzed_requests_have_facts_or_a_problem() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "heads",
+            corpus: include_str!("../../tests/fuzz/corpus/heads.txt"),
+            words: &[
+                "Host: app.example.com\r\n",
+                "Upgrade: websocket\r\n",
+                "Origin: https://a\r\n",
+                "Sec-Fetch-Mode: navigate\r\n",
+                "Accept: text/html\r\n",
+                "GET ",
+                "http://",
+            ],
+        };
+        fuzz.run(|octets| {
+            let mut fields = [httparse::EMPTY_HEADER; 32];
+            let mut head = httparse::Request::new(&mut fields);
+            let Ok(httparse::Status::Complete(_)) = head.parse(octets) else {
+                return (0, 0);
+            };
+            let (method, target) = (head.method.unwrap(), head.path.unwrap());
+            let Ok(mut request) = RequestHeader::build(method, target.as_bytes(), None) else {
+                return (1, 0);
+            };
+            for field in &*head.headers {
+                if request
+                    .append_header(field.name.to_owned(), field.value)
+                    .is_err()
+                {
+                    return (1, 0);
+                }
+            }
+            let client = IpAddr::from([192, 0, 2, 10]);
+            let (hosts, kind) = (hosts(), kind(&request));
+            match take(&request, &hosts, client) {
+                Ok((facts, host)) => {
+                    assert_eq!(facts.kind, kind);
+                    assert_eq!(facts.host, host.name);
+                    assert!(facts.path.as_str().starts_with('/') && facts.path.as_str().is_ascii());
+                    let query = facts.query.as_deref().unwrap_or_default();
+                    assert!(
+                        query.bytes().all(|octet| octet.is_ascii_graphic()),
+                        "{query:?}"
+                    );
+                    let is_page = kind == RequestKind::Page;
+                    assert!(!is_page || matches!(method, "GET" | "HEAD"));
+                    (2, u16::from(is_page) + 2 * u16::from(facts.query.is_some()))
+                }
+                Err(problem) => (3, problem.status().as_u16()),
+            }
+        });
+    }
 }

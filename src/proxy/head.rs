@@ -515,4 +515,55 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn fuzzed_heads_are_read_one_way_or_refused() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "heads",
+            corpus: include_str!("../../tests/fuzz/corpus/heads.txt"),
+            words: &[
+                "Host: app.example.com\r\n",
+                "Content-Length: 3\r\n",
+                "Transfer-Encoding: chunked\r\n",
+                "Upgrade: websocket\r\n",
+                "HTTP/1.1",
+                "GET ",
+                ": ",
+            ],
+        };
+        fuzz.run(|octets| {
+            let end = match HeadScanner::default().end(octets, LIMITS) {
+                Ok(Some(end)) => end,
+                Ok(None) => return (None, 0),
+                Err(problem) => return (Some(problem as u8), 0),
+            };
+            let head = &octets[..end];
+            if let Err(problem) = judge(head, LIMITS) {
+                return (Some(problem as u8), 1);
+            }
+            // Another parser reads it to the same end and in the same way, or not at all.
+            let mut fields = [httparse::EMPTY_HEADER; 32];
+            let mut other = httparse::Request::new(&mut fields);
+            match other.parse(head) {
+                Ok(status) => assert_eq!(status, httparse::Status::Complete(end)),
+                Err(_) => return (None, 1),
+            }
+            let named = |name: &str| {
+                let same = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
+                other.headers.iter().filter(same).count()
+            };
+            let (lengths, encodings) = (named("content-length"), named("transfer-encoding"));
+            assert_eq!(named("host"), 1);
+            assert!(lengths + encodings <= 1);
+            let line = head.split(|octet| *octet == b'\r').next().unwrap();
+            let (method, path) = (other.method.unwrap(), other.path.unwrap());
+            let version = other.version.unwrap();
+            assert_eq!(format!("{method} {path} HTTP/1.{version}").as_bytes(), line);
+            let asks = asks_for_websocket(head);
+            (
+                None,
+                2 + u8::from(asks) + 2 * version + 4 * u8::from(lengths + encodings > 0),
+            )
+        });
+    }
 }
