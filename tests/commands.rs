@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// An installation without mistakes.
@@ -110,6 +111,69 @@ fn the_configuration_is_named_before_or_after_the_command() {
             assert!(said.contains("other.toml: error"), "{arguments:?}: {said}");
         }
     }
+}
+
+/// CG-01: what would be unsafe is said with its place, and nothing that is named is asked for it.
+#[test]
+fn what_is_unsafe_is_said_without_a_network() {
+    let trap = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let there = trap.local_addr().expect("its address");
+    let folder = Folder::with(&format!(
+        "host = [{{ origin = 'http://app.example.com' }}]
+        listen = {{ address = '0.0.0.0:8080', admin = '0.0.0.0:9090', trusted_proxies = ['::/0'] }}
+        upstream = {{ servers = ['http://{there}'] }}
+        store = {{ database = 'postgres://a@{there}/a', sessions = 'redis://{there}' }}
+        mail = {{ smtp = 'smtp://{there}', from = 'a@b.example' }}
+        [[identity_provider]]
+        id = 'corp'
+        issuer = 'http://idp.example.com'
+        client_id = 'vestibule'
+        client_secret = {{ file = 'open' }}
+        [[identity_provider]]
+        id = 'here'
+        issuer = 'http://{there}'
+        client_id = 'vestibule'
+        client_secret = {{ file = 'placeholder' }}
+    "
+    ));
+    let rules = "[[rule]]
+        name = 'all'
+        path = '/**'
+        access = 'public'
+        [[rule]]
+        name = 'one'
+        path = '/a/**'
+        [[rule]]
+        name = 'two'
+        path = '/a/**'
+    ";
+    let write =
+        |file: &str, text: &str| fs::write(folder.0.path().join(file), text).expect("a file");
+    write("open", "a secret that is long enough");
+    write("placeholder", "changeme");
+    fs::create_dir(folder.0.path().join("policies")).expect("a folder");
+    write("policies/access.toml", rules);
+    let output = folder
+        .command(&["check"])
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    for expected in [
+        "vestibule.toml:1:20: error: browsers keep the gateway's cookies on https only",
+        "vestibule.toml:2:54: warning: the admin listener answers on every address",
+        "this trusts everybody to say where requests come from",
+        "error: an issuer is asked by https only, except on this machine",
+        "warning: everybody on this machine may read open",
+        "policies/access.toml:3:16: warning: everything that no other rule is for is public",
+        "error: `one` and `two` are for the same requests, so that one never decides",
+        "vestibule.toml:15:25: error: the secret is a placeholder",
+    ] {
+        assert!(said.contains(expected), "no {expected:?} in:\n{said}");
+    }
+    trap.set_nonblocking(true).expect("a listener");
+    assert!(trap.accept().is_err(), "`check` asked a server");
 }
 
 #[test]
