@@ -441,3 +441,196 @@ mod the_systemd_unit {
         }
     }
 }
+
+/// What draws and what alerts, against the page that the metrics themselves are held to.
+mod what_prometheus_is_asked {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::shipped;
+
+    /// Labels that Prometheus adds, and the one of histograms.
+    const NOT_OURS: [&str; 3] = ["instance", "job", "le"];
+
+    /// What may stand before the labels of a grouping.
+    const GROUPING: [&str; 2] = ["by", "without"];
+
+    #[derive(Debug)]
+    struct Metric {
+        is_histogram: bool,
+        labels: BTreeSet<String>,
+    }
+
+    fn documented() -> BTreeMap<String, Metric> {
+        let page = shipped("docs/metrics.md");
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with("| `vestibule_"));
+        rows.map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let (name, kind) = (cells.next().unwrap(), cells.next().unwrap());
+            let labels = cells.next().unwrap().split('`').skip(1).step_by(2);
+            let metric = Metric {
+                is_histogram: kind == "histogram",
+                labels: labels.map(str::to_owned).collect(),
+            };
+            (name.trim_matches('`').to_owned(), metric)
+        })
+        .collect()
+    }
+
+    /// Letters, digits and `_` are words; everything else stands alone. Texts are left out.
+    fn words(query: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (place, part) in query.split('"').enumerate() {
+            if place % 2 == 1 {
+                words.push("\"".to_owned());
+                continue;
+            }
+            for c in part.chars() {
+                if c.is_ascii_alphanumeric() || c == '_' {
+                    if words
+                        .last()
+                        .is_none_or(|last| !last.starts_with(is_of_a_word))
+                    {
+                        words.push(String::new());
+                    }
+                    words.last_mut().unwrap().push(c);
+                } else {
+                    words.push(c.to_string());
+                    words.push(String::new());
+                }
+            }
+        }
+        words.retain(|word| !word.trim().is_empty());
+        words
+    }
+
+    fn is_of_a_word(c: char) -> bool {
+        c.is_ascii_alphanumeric() || c == '_'
+    }
+
+    /// What is between the bracket at `open` and its partner.
+    fn bracketed(words: &[String], open: usize, close: &str) -> Vec<String> {
+        let inner = words.iter().skip(open + 1);
+        inner.take_while(|word| *word != close).cloned().collect()
+    }
+
+    /// Fails where a query names a metric or a label that there is not.
+    fn check(query: &str, metrics: &BTreeMap<String, Metric>) {
+        let words = words(query);
+        let mut used = BTreeSet::new();
+        for (place, word) in words.iter().enumerate() {
+            if !word.starts_with("vestibule_") {
+                continue;
+            }
+            let metric = metrics.get(word).filter(|metric| !metric.is_histogram);
+            let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| {
+                let metric = metrics.get(word.strip_suffix(end)?);
+                metric.filter(|metric| metric.is_histogram)
+            });
+            let metric = metric.or(of_histogram);
+            let metric = metric.unwrap_or_else(|| panic!("there is no `{word}`: {query}"));
+            used.extend(metric.labels.iter().cloned());
+            if words.get(place + 1).is_some_and(|next| next == "{") {
+                let inside = bracketed(&words, place + 1, "}");
+                let names = inside
+                    .split(|word| word == ",")
+                    .filter_map(|one| one.first());
+                for name in names {
+                    let is_known =
+                        metric.labels.contains(name) || NOT_OURS.contains(&name.as_str());
+                    assert!(is_known, "`{word}` has no label `{name}`: {query}");
+                }
+            }
+        }
+        for (place, word) in words.iter().enumerate() {
+            if GROUPING.contains(&word.as_str()) {
+                for name in bracketed(&words, place + 1, ")") {
+                    let is_known =
+                        name == "," || used.contains(&name) || NOT_OURS.contains(&name.as_str());
+                    assert!(is_known, "nothing here has a label `{name}`: {query}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn by_a_query_is_told_from_one_that_asks_for_nothing() {
+        let metrics = documented();
+        let good = "sum by (platform, le) (rate(vestibule_upstream_seconds_bucket{platform=~\"a|b\"}[5m]))";
+        check(good, &metrics);
+        for bad in [
+            "rate(vestibule_request_total[5m])",
+            "vestibule_upstream_seconds",
+            "vestibule_connections_bucket",
+            "vestibule_requests_total{outcome=\"forward\"}",
+            "sum by (verdicts) (vestibule_requests_total)",
+            "vestibule_requests_total{verdict=\"x\", plattform=\"y\"}",
+        ] {
+            let outcome = std::panic::catch_unwind(|| check(bad, &documented()));
+            assert!(outcome.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn by_the_dashboard_is_there() {
+        let metrics = documented();
+        let dashboard = shipped("deploy/grafana/vestibule.json");
+        let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let targets = panels
+            .iter()
+            .filter_map(|panel| panel["targets"].as_array());
+        let queries = targets
+            .flatten()
+            .map(|target| target["expr"].as_str().unwrap());
+        let queries: Vec<&str> = queries.collect();
+        for query in &queries {
+            check(query, &metrics);
+        }
+        let all = queries.join("\n");
+        for name in metrics
+            .keys()
+            .filter(|name| *name != "vestibule_build_info")
+        {
+            let is_drawn = all.contains(name.as_str()) || name == "vestibule_policy_loads_total";
+            assert!(is_drawn, "`{name}` is on no panel");
+        }
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            if let Some(definition) = variable["definition"].as_str() {
+                let inside = definition.strip_prefix("label_values(").unwrap();
+                let (metric, label) = inside.trim_end_matches(')').split_once(", ").unwrap();
+                check(&format!("{metric}{{{label}=\"\"}}"), &metrics);
+            }
+        }
+    }
+
+    #[test]
+    fn by_the_alerts_is_there_and_each_is_explained() {
+        let metrics = documented();
+        let rules = shipped("deploy/prometheus/vestibule.rules.yaml");
+        let rules: serde_yaml::Value = serde_yaml::from_str(&rules).unwrap();
+        let page = shipped("docs/observability.md");
+        let alerts = rules["groups"][0]["rules"].as_sequence().unwrap();
+        assert!(alerts.len() >= 10);
+        for alert in alerts {
+            check(alert["expr"].as_str().unwrap(), &metrics);
+            let name = alert["alert"].as_str().unwrap();
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "{name} is not explained"
+            );
+            for field in [
+                &alert["labels"]["severity"],
+                &alert["annotations"]["summary"],
+            ] {
+                assert!(
+                    field.as_str().is_some_and(|text| !text.is_empty()),
+                    "{name}"
+                );
+            }
+        }
+    }
+}

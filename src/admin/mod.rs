@@ -12,18 +12,16 @@ mod problem;
 pub mod receipts;
 pub mod scim;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::middleware;
 use axum::routing::get;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Readiness;
 
 pub use bearer::AdminTokens;
+pub use health::Shown;
 
 /// What the admin listener serves from.
 #[derive(Clone)]
@@ -31,7 +29,7 @@ pub struct AdminParts {
     /// What `/readyz` asks.
     pub readiness: Readiness,
     /// What `/metrics` shows.
-    pub metrics: Arc<Registry>,
+    pub metrics: Shown,
     /// Who may use everything else.
     pub tokens: AdminTokens,
     /// What identity providers use, with tokens of their own.
@@ -63,8 +61,11 @@ pub fn router(parts: AdminParts, guarded: Router) -> Router {
     } = parts;
     let open = Router::new()
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz).with_state(readiness))
-        .route("/metrics", get(health::metrics).with_state(metrics));
+        .route("/readyz", get(health::readyz).with_state(readiness.clone()))
+        .route(
+            "/metrics",
+            get(health::metrics).with_state((readiness, metrics)),
+        );
     let guarded = guarded.layer(middleware::from_fn_with_state(tokens, bearer::require));
     open.merge(guarded).merge(scim)
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use crate::admin::{self, AdminParts, AdminTokens};
+use crate::admin::{self, AdminParts, AdminTokens, Shown};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{AdminSettings, KeyFileProblem, Settings, SiteSettings, StoreSettings};
 use crate::database::{DatabaseError, Node};
@@ -282,7 +282,7 @@ fn grounds(settings: &Settings, migrate: bool) -> Result<Grounds, KeyFileProblem
         },
         policies: site.policies.clone(),
         surroundings: settings.surroundings(site),
-        metrics: metrics.clone(),
+        metrics: metrics.of_platform(site.platform.id.as_str()),
         redis: settings.store.redis.clone().filter(|_| migrate),
         part: site.part.clone(),
         migrate,
@@ -326,9 +326,10 @@ fn admin_parts(
         tokens,
         scim,
     } = settings;
+    let sessions = sites.iter().map(|site| Arc::clone(site.stores().1));
     Ok(AdminParts {
         readiness,
-        metrics: metrics.registry(),
+        metrics: Shown::new(metrics.clone(), sessions.collect()),
         tokens: AdminTokens::new(&tokens),
         scim: admin::scim::router(site::scim(scim, roster, sites)?),
     })

@@ -175,6 +175,7 @@ impl Site {
             pages: pages::router(Arc::clone(&self.pages)),
             error_pages: Arc::new(PagesOfErrors(Arc::clone(&self.pages))),
             limiter: self.base.limiter(),
+            metrics: self.base.metrics.clone(),
             user_tokens: self.user_tokens.clone(),
             access_tokens: self.access_tokens.clone(),
             bearers: self.bearers.clone(),

@@ -54,7 +54,8 @@ impl Foundation {
             None => Arc::new(SqlSessionStore::new(self.database.clone())),
         };
         let keys = Arc::clone(&self.keys);
-        Arc::new(Sessions::new(store, keys, self.clock(), lifetimes))
+        let sessions = Sessions::new(store, keys, self.clock(), lifetimes);
+        Arc::new(sessions.counted_by(self.metrics.clone()))
     }
 
     pub(super) fn onboarding(&self, office: Office<'_>) -> Onboarding {

@@ -56,11 +56,11 @@ mod tests {
         }
         let text = render(&metrics.registry());
         assert!(
-            text.contains("vestibule_events_total{outcome=\"logged_in\"} 2"),
+            text.contains("vestibule_events_total{outcome=\"logged_in\",platform=\"\"} 2"),
             "{text}"
         );
         assert!(
-            text.contains("vestibule_events_total{outcome=\"linked\"} 1"),
+            text.contains("vestibule_events_total{outcome=\"linked\",platform=\"\"} 1"),
             "{text}"
         );
     }

@@ -51,7 +51,7 @@ async fn demo(choice: Choice) -> anyhow::Result<()> {
     };
     let clock: SharedClock = Arc::new(SystemClock);
     let demo = Demo::start(&wishes, clock).await?;
-    let outcome = run_gateway(&demo, signals).await;
+    let outcome = Box::pin(run_gateway(&demo, signals)).await;
     demo.stop().await;
     outcome
 }

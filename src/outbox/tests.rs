@@ -306,10 +306,10 @@ async fn operators_see_what_waits_and_what_failed() {
     scene.outbox.sweep().await;
     let text = render(&scene.metrics.registry());
     for line in [
-        "vestibule_deliveries_total{kind=\"letter\",outcome=\"taken\"} 3",
-        "vestibule_deliveries_total{kind=\"letter\",outcome=\"failed\"} 2",
-        "vestibule_deliveries_kept{kind=\"letter\",outcome=\"failed\"} 2",
-        "vestibule_deliveries_kept{kind=\"letter\",outcome=\"waiting\"} 1",
+        "vestibule_deliveries_total{kind=\"letter\",outcome=\"taken\",platform=\"\"} 3",
+        "vestibule_deliveries_total{kind=\"letter\",outcome=\"failed\",platform=\"\"} 2",
+        "vestibule_deliveries_kept{kind=\"letter\",outcome=\"failed\",platform=\"\"} 2",
+        "vestibule_deliveries_kept{kind=\"letter\",outcome=\"waiting\",platform=\"\"} 1",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }

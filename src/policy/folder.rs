@@ -27,7 +27,7 @@ impl PolicyFolder {
         let policy = read(&path, &around)?;
         let version = &policy.version;
         tracing::info!(version, folder = %path.display(), "the policy is loaded");
-        Metrics::count(&metrics.policy_loads, "loaded");
+        metrics.policy_is_loaded(version, None);
         Ok(Self {
             was_there: AtomicBool::new(path.is_dir()),
             path,
@@ -60,7 +60,9 @@ impl PolicyFolder {
 
     fn take(&self, policy: Policy) {
         tracing::info!(version = policy.version, "the policy is loaded again");
-        Metrics::count(&self.metrics.policy_loads, "loaded");
+        let before = self.current.load();
+        self.metrics
+            .policy_is_loaded(&policy.version, Some(&before.version));
         self.current.store(Arc::new(policy));
     }
 
@@ -69,7 +71,7 @@ impl PolicyFolder {
             %problems,
             "the policy has mistakes and is not taken; the old one stays in force"
         );
-        Metrics::count(&self.metrics.policy_loads, "refused");
+        self.metrics.policy_is_refused();
     }
 }
 

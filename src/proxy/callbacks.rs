@@ -20,6 +20,7 @@ use super::respond::send;
 use super::retries::{is_broken, may_be_sent_again};
 use super::rule_fields::dress;
 use super::upstream::Use;
+use crate::access::RequestKind;
 use crate::access::{Caller, Permit};
 
 /// A request whose claims do not fit into fields.
@@ -56,8 +57,9 @@ impl ProxyHttp for Shared {
         ctx.begin_trace(&session.req_header().headers);
         match ctx.span.clone() {
             None => self.answer_unless_forwarded(session, ctx).await,
+            // Boxed, so that requests without a span do not carry the room for it.
             Some(span) => {
-                let answering = self.answer_unless_forwarded(session, ctx);
+                let answering = Box::pin(self.answer_unless_forwarded(session, ctx));
                 span.around(answering).await
             }
         }

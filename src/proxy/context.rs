@@ -8,12 +8,12 @@ use std::time::Duration;
 use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::counters::Counters;
+use super::counters::{Counters, Finished};
 use super::limits::Counted;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
 use super::upstream::{Server, Upstream};
-use crate::access::{Permit, RequestKind};
+use crate::access::{Caller, Permit, RequestKind};
 use crate::platform::tokens::HeldToken;
 use crate::rate_limit::Network;
 use crate::telemetry::traces::Span;
@@ -237,6 +237,16 @@ impl RequestContext {
         target.split('?').next().unwrap_or_default()
     }
 
+    /// As what whoever asks was let pass.
+    pub(super) fn caller(&self) -> &'static str {
+        match self.permit.as_ref().map(Permit::who) {
+            Some(Some(Caller::Session(_))) => "session",
+            Some(Some(Caller::Client(_))) => "client",
+            Some(None) => "anonymous",
+            None => "-",
+        }
+    }
+
     fn log(&self) {
         tracing::info!(
             target: "access",
@@ -246,6 +256,7 @@ impl RequestContext {
             status = self.status,
             outcome = self.outcome.as_str(),
             rule = self.permit.as_ref().map_or("-", |permit| permit.rule().name.as_str()),
+            caller = self.caller(),
             client = self.client.map(tracing::field::display),
             octets = self.octets_sent,
             ms = millis(self.began.elapsed()),
@@ -262,10 +273,13 @@ impl RequestContext {
 impl Drop for RequestContext {
     fn drop(&mut self) {
         self.counters.in_flight.dec();
-        self.counters.count(self.outcome, self.status);
-        if let Some(time) = self.upstream_time {
-            self.counters.upstream_seconds.observe(time.as_secs_f64());
-        }
+        self.counters.count(Finished {
+            site: self.host.as_ref().map(|host| host.site),
+            outcome: self.outcome,
+            status: self.status,
+            took: self.began.elapsed(),
+            upstream: self.upstream_time,
+        });
         self.log();
         self.end_trace();
     }

@@ -122,6 +122,8 @@ pub struct SiteParts {
     pub error_pages: Arc<dyn ErrorPages>,
     /// Slows abuse.
     pub limiter: Arc<dyn RateLimiter>,
+    /// Counts for the platform.
+    pub metrics: Metrics,
     /// The platform's own tokens, where an upstream wants them.
     pub user_tokens: Option<Arc<UserTokens>>,
     /// The identity providers' access tokens, where an upstream wants them.
@@ -228,7 +230,10 @@ async fn gateway_of(parts: &ProxyParts) -> Arc<gateway::Gateway> {
             .map(|site| site_of(site, parts))
             .collect(),
         upstreams,
-        counters: Arc::new(counters::Counters::of(&parts.metrics)),
+        counters: Arc::new(counters::Counters::of(
+            &parts.metrics,
+            parts.sites.iter().map(|site| &site.metrics),
+        )),
         references: context::References::from_start(random()),
         clock: Arc::clone(&parts.clock),
         lookups: MainRuntime::current(LOOKUPS.0, LOOKUPS.1),
@@ -247,7 +252,7 @@ fn site_of(site: &SiteParts, parts: &ProxyParts) -> site::Site {
         error_pages: Arc::clone(&site.error_pages),
         lanes: limits::Lanes {
             limiter: Arc::clone(&site.limiter),
-            metrics: parts.metrics.clone(),
+            metrics: site.metrics.clone(),
         },
         user_tokens: site.user_tokens.clone(),
         access_tokens: site.access_tokens.clone(),

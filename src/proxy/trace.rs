@@ -91,6 +91,7 @@ impl RequestContext {
             span.says("vestibule.rule", rule.clone());
         }
         span.says("vestibule.outcome", outcome);
+        span.says("vestibule.caller", self.caller());
         span.says("vestibule.reference", self.reference.to_string());
         span.says("http.response.status_code", i64::from(self.status));
         if self.status >= 500 || (self.status == 0 && self.outcome == Outcome::Forward) {

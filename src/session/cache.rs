@@ -130,6 +130,15 @@ impl RecentSessions {
         self.is_usable(&recent).then_some(recent)
     }
 
+    /// How many are kept, and whether a session's end is known here at once.
+    pub(super) fn state(&self) -> (i64, bool) {
+        // The count lags behind until this is done.
+        self.entries.run_pending_tasks();
+        let count = i64::try_from(self.entries.entry_count()).unwrap_or(i64::MAX);
+        let is_covered = self.covers(self.epoch.load(SeqCst), self.moment());
+        (count, is_covered || self.is_alone.load(SeqCst))
+    }
+
     /// Everything that is kept, whether or not it may be used without asking the store.
     pub(super) fn all(&self) -> Vec<OpenSession> {
         self.entries

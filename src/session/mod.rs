@@ -9,6 +9,7 @@ mod clearing;
 pub mod cookie;
 mod id;
 mod lifetime;
+mod looking_up;
 mod outage;
 mod record;
 pub mod redis;
@@ -19,15 +20,14 @@ mod standing;
 mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::runtime::Handle;
 
 use crate::clock::{SharedClock, Timestamp};
 use crate::identity::{Account, Cleared, Issuer, Subject, VerifiedIdentity};
 use crate::seal::KeyRing;
+use crate::telemetry::metrics::Metrics;
 
-use cache::{Ends, Recent};
 use outage::OutageLog;
 use seals::Seals;
 
@@ -68,6 +68,7 @@ pub struct Sessions {
     clock: SharedClock,
     lifetimes: Lifetimes,
     outage: OutageLog,
+    metrics: Metrics,
     /// Where the store is asked in the background.
     runtime: Option<Handle>,
 }
@@ -97,114 +98,21 @@ impl Sessions {
             clock,
             lifetimes,
             outage: OutageLog::default(),
+            metrics: Metrics::default(),
             runtime: Handle::try_current().ok(),
         }
     }
 
-    /// How the bearer of `cookie` stands on `host`. Asks the store only for what is not in memory.
-    pub async fn standing(&self, cookie: Option<&str>, host: &str) -> SessionStanding {
-        let Some(value) = cookie else {
-            return SessionStanding::Absent;
-        };
-        let Some(id) = SessionId::from_cookie(value) else {
-            return SessionStanding::Unreadable;
-        };
-        let now = self.clock.now();
-        match self.recent_standing(&id, host, now) {
-            Some(standing) => standing,
-            None => self.load(&id, host, now).await,
-        }
+    /// The same, counting what the store is asked.
+    #[must_use]
+    pub fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
-    /// [`Sessions::standing`] if it is known without asking the store.
-    pub fn cached_standing(&self, cookie: Option<&str>, host: &str) -> Option<SessionStanding> {
-        let Some(value) = cookie else {
-            return Some(SessionStanding::Absent);
-        };
-        let Some(id) = SessionId::from_cookie(value) else {
-            return Some(SessionStanding::Unreadable);
-        };
-        self.recent_standing(&id, host, self.clock.now())
-    }
-
-    fn recent_standing(
-        &self,
-        id: &SessionId,
-        host: &str,
-        now: Timestamp,
-    ) -> Option<SessionStanding> {
-        let recent = self.recent.get(&id.digest())?;
-        // A session that looks idle may have been touched through another node.
-        let is_sure = now < recent.idle_until || now >= recent.open.record.ends_at;
-        is_sure.then(|| self.standing_of(&recent, host, now))
-    }
-
-    fn standing_of(&self, recent: &Arc<Recent>, host: &str, now: Timestamp) -> SessionStanding {
-        let record = &recent.open.record;
-        if record.host != host {
-            return SessionStanding::Unreadable;
-        }
-        if now >= record.ends_at || now >= recent.idle_until {
-            return SessionStanding::Expired;
-        }
-        self.touch_when_due(recent, now);
-        match record.stage {
-            Stage::Pending { .. } => SessionStanding::Pending(recent.open.clone()),
-            Stage::Live(_) => SessionStanding::Live(recent.open.clone()),
-        }
-    }
-
-    /// The sessions that were in use on this node within the last minute.
-    pub fn in_use(&self) -> Vec<OpenSession> {
-        self.recent.all()
-    }
-
-    async fn load(&self, id: &SessionId, host: &str, now: Timestamp) -> SessionStanding {
-        let ticket = self.recent.ticket(id.digest());
-        let loaded = self.store.load(&id.key(), now).await;
-        self.outage.tell(loaded.as_ref().err());
-        let stored = match loaded {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return SessionStanding::Expired,
-            Err(_) => return SessionStanding::StoreDown,
-        };
-        let Ok(record) = self.seals.open_record(id, host, &stored.sealed) else {
-            return SessionStanding::Unreadable;
-        };
-        let touch_from = self.lifetimes.touch_from(stored.idle_until, stored.ends_at);
-        let ends = Ends {
-            idle_until: stored.idle_until,
-            touch_from: touch_from.unwrap_or(stored.ends_at),
-        };
-        let open = OpenSession {
-            key: stored.key,
-            record: Arc::new(record),
-            handoffs: Arc::default(),
-        };
-        let recent = Arc::new(Recent::new(&ticket, open, ends, stored.sealed.len()));
-        self.recent.keep(&ticket, Arc::clone(&recent));
-        self.standing_of(&recent, host, now)
-    }
-
-    /// Moves the idle end in the background, once a sixteenth of the idle span.
-    fn touch_when_due(&self, recent: &Recent, now: Timestamp) {
-        let due = recent.touch_from.load(Relaxed);
-        let next = now.plus(self.lifetimes.idle / 16).millis();
-        let is_ours = now.millis() > due
-            && recent
-                .touch_from
-                .compare_exchange(due, next, Relaxed, Relaxed)
-                .is_ok();
-        let Some(runtime) = self.runtime.as_ref().filter(|_| is_ours) else {
-            return;
-        };
-        let (store, key) = (Arc::clone(&self.store), recent.open.key.clone());
-        let idle_until = self.lifetimes.idle_until(now, recent.open.record.ends_at);
-        runtime.spawn(async move {
-            if let Err(down) = store.touch(&key, now, idle_until).await {
-                tracing::debug!(cause = ?down.0, "a session's idle end was not moved");
-            }
-        });
+    /// Shows in the metrics what is in memory.
+    pub fn show(&self) {
+        let (count, is_covered) = self.recent.state();
+        self.metrics.show_sessions(count, is_covered);
     }
 
     /// Begins a session and gives the secret for the browser.

@@ -1,115 +1,166 @@
-//! Prometheus metrics: names are part of the interface, see `docs/operating.md`.
+//! Prometheus metrics: names are part of the interface, see `docs/metrics.md`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 pub use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::gauge::Gauge;
-pub use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use super::durations::Durations;
+use super::labels::{
+    BuildLabels, CheckLabels, DeliveryLabels, PlatformLabels, PolicyLabels, RegistrationLabels,
+};
+pub use super::labels::{Outcomes, RequestLabels, VerdictLabels};
+use super::readiness::Finding;
 use super::upstreams::UpstreamMetrics;
 
-/// Labels of `vestibule_requests_total`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
-    /// What was decided: `forward`, `log_in`, `challenge`, `onboard`, `forbid`, `refuse`,
-    /// `slow_down`, `page`, `redirect`, `malformed`.
-    pub verdict: &'static str,
-    /// `1xx` to `5xx`.
-    pub status: &'static str,
-}
+type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
+type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
 
-/// Labels of counters that tell outcomes apart.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabels {
-    /// The outcome, one of a closed set.
-    pub outcome: &'static str,
-}
-
-/// Labels of how far applicants come.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RegistrationLabels {
-    /// `started`, `email_proven`, `submitted`, `completed`, `failed`, `abandoned`.
-    pub stage: &'static str,
-    /// `business`, `personal`, `partner`, or `unknown` before it is chosen.
-    pub account_type: &'static str,
-    /// One of the hosts that are served, or `other`.
-    pub host: String,
-}
-
-/// Labels of what is delivered: letters and webhooks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DeliveryLabels {
-    /// `letter`, `webhook` or `attributes`.
-    pub kind: &'static str,
-    /// `taken`, `not_taken`, `delivered`, `postponed`, `failed`; of those kept, `waiting` or
-    /// `failed`.
-    pub outcome: &'static str,
-}
-
-/// All metrics of a gateway; cheap to clone.
+/// All metrics of a gateway, and of which platform it counts; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
+    platform: Arc<str>,
     /// Requests by verdict and status class.
-    pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
+    pub requests: Counters<RequestLabels>,
+    /// From a request's complete header to its end.
+    pub request_seconds: Family<VerdictLabels, Durations>,
     /// Requests that are being answered.
     pub in_flight: Gauge<i64, AtomicI64>,
     /// Open client connections.
     pub connections: Gauge<i64, AtomicI64>,
     /// Connections refused by the guard.
     pub connections_refused: Counter<u64, AtomicU64>,
-    /// Seconds until the upstream's response header.
-    pub upstream_seconds: UpstreamSeconds,
+    /// Until the upstream's response header.
+    upstream_seconds: Family<PlatformLabels, Durations>,
     /// Draws that a limit refused: the limit's lane.
-    pub rate_limited: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
-    /// 1 while limits are counted for all nodes in Redis; 0 while this node counts alone.
-    pub cluster_limits: Gauge<i64, AtomicI64>,
+    pub rate_limited: Outcomes,
+    cluster_limits: Gauges<PlatformLabels>,
     /// What Redis said to questions for cells: `granted`, `refused`, `unanswered`.
-    pub limit_asks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    pub limit_asks: Outcomes,
     /// Streams closed because their session ended.
     pub streams_cut: Counter<u64, AtomicU64>,
+    /// Questions to the store of sessions: `found`, `none`, `down`.
+    pub session_lookups: Outcomes,
+    session_seconds: Family<PlatformLabels, Durations>,
+    sessions_cached: Gauges<PlatformLabels>,
+    sessions_covered: Gauges<PlatformLabels>,
     /// Audit events by kind: `logged_in`, `registration_completed` and so on.
-    pub events: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
-    /// What happened to letters and webhooks.
-    pub deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
-    /// Letters and webhooks that are kept, of all nodes.
-    pub deliveries_kept: Family<DeliveryLabels, Gauge<i64, AtomicI64>>,
-    /// How far applicants come.
-    pub registrations: Family<RegistrationLabels, Counter<u64, AtomicU64>>,
+    pub events: Outcomes,
+    deliveries: Counters<DeliveryLabels>,
+    deliveries_kept: Gauges<DeliveryLabels>,
+    registrations: Counters<RegistrationLabels>,
     /// What the operator's hook answered: `continue`, `set`, `refuse`, `block`, `failed`.
-    pub hooks: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    hooks: Outcomes,
     /// What became of checks for robots: `solved`, `unchecked`, `doubtful`, `wrong`, `spent`,
     /// `down`, `held_back`.
-    pub captchas: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    pub captchas: Outcomes,
     /// Writes of what claims say about users: `written`, `failed`.
-    pub attributes: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    attributes: Outcomes,
     /// Servers of upstreams.
     pub upstreams: UpstreamMetrics,
-    /// Policy loads: `loaded`, `refused`.
-    pub policy_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    policy_loads: Outcomes,
     /// Reloads of certificates: `loaded`, `refused`.
-    pub certificate_loads: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
-}
-
-/// The histogram of upstream times, 1 ms to 30 s.
-#[derive(Debug, Clone)]
-pub struct UpstreamSeconds(pub Histogram);
-
-impl Default for UpstreamSeconds {
-    fn default() -> Self {
-        Self(Histogram::new([
-            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-        ]))
-    }
+    pub certificate_loads: Outcomes,
+    policies: Gauges<PolicyLabels>,
+    policy_is_current: Gauges<PlatformLabels>,
+    checks: Gauges<CheckLabels>,
 }
 
 impl Metrics {
-    /// Counts one outcome of a family.
-    pub fn count(family: &Family<OutcomeLabels, Counter<u64, AtomicU64>>, outcome: &'static str) {
-        family.get_or_create(&OutcomeLabels { outcome }).inc();
+    /// The same metrics, counting for a platform.
+    #[must_use]
+    pub fn of_platform(&self, platform: &str) -> Self {
+        let platform: Arc<str> = platform.into();
+        let all = self.clone();
+        Self {
+            rate_limited: all.rate_limited.of(&platform),
+            limit_asks: all.limit_asks.of(&platform),
+            session_lookups: all.session_lookups.of(&platform),
+            events: all.events.of(&platform),
+            hooks: all.hooks.of(&platform),
+            captchas: all.captchas.of(&platform),
+            attributes: all.attributes.of(&platform),
+            policy_loads: all.policy_loads.of(&platform),
+            platform,
+            ..all
+        }
+    }
+
+    /// For which platform it counts; empty where for none.
+    pub fn platform(&self) -> &Arc<str> {
+        &self.platform
+    }
+
+    fn own(&self) -> PlatformLabels {
+        PlatformLabels {
+            platform: Arc::clone(&self.platform),
+        }
+    }
+
+    /// Counts one outcome.
+    pub fn count(outcomes: &Outcomes, outcome: &'static str) {
+        outcomes.counter(outcome).inc();
+    }
+
+    /// How long the upstreams take.
+    pub fn upstream_seconds(&self) -> Durations {
+        self.upstream_seconds.get_or_create_owned(&self.own())
+    }
+
+    /// How long the store of sessions takes.
+    pub fn session_seconds(&self) -> Durations {
+        self.session_seconds.get_or_create_owned(&self.own())
+    }
+
+    /// Shows how many sessions are in memory, and whether their ends are told at once.
+    pub fn show_sessions(&self, cached: i64, is_covered: bool) {
+        let own = self.own();
+        self.sessions_cached.get_or_create(&own).set(cached);
+        self.sessions_covered
+            .get_or_create(&own)
+            .set(is_covered.into());
+    }
+
+    /// Shows whether limits are counted for all nodes.
+    pub fn show_limits(&self, are_shared: bool) {
+        let shown = self.cluster_limits.get_or_create(&self.own());
+        shown.set(are_shared.into());
+    }
+
+    /// A policy is in force, in place of the one of that version.
+    pub fn policy_is_loaded(&self, version: &str, instead_of: Option<&str>) {
+        Self::count(&self.policy_loads, "loaded");
+        let labels = |version: &str| PolicyLabels {
+            version: version.to_owned(),
+            platform: Arc::clone(&self.platform),
+        };
+        if let Some(old) = instead_of {
+            self.policies.remove(&labels(old));
+        }
+        self.policies.get_or_create(&labels(version)).set(1);
+        self.policy_is_current.get_or_create(&self.own()).set(1);
+    }
+
+    /// The policy files are broken; what was in force still is.
+    pub fn policy_is_refused(&self) {
+        Self::count(&self.policy_loads, "refused");
+        self.policy_is_current.get_or_create(&self.own()).set(0);
+    }
+
+    /// Shows what readiness found.
+    pub fn show_checks(&self, findings: &[Finding]) {
+        for finding in findings {
+            let labels = CheckLabels {
+                check: finding.name.clone(),
+                vital: finding.vital,
+            };
+            self.checks.get_or_create(&labels).set(finding.ok.into());
+        }
     }
 
     /// Counts how far an applicant came.
@@ -118,6 +169,7 @@ impl Metrics {
             stage,
             account_type,
             host: host.to_owned(),
+            platform: Arc::clone(&self.platform),
         };
         self.registrations.get_or_create(&labels).inc();
     }
@@ -134,116 +186,109 @@ impl Metrics {
 
     /// Counts what happened to a letter or webhook.
     pub fn count_delivery(&self, kind: &'static str, outcome: &'static str) {
-        let labels = DeliveryLabels { kind, outcome };
+        let labels = self.delivery(kind, outcome);
         self.deliveries.get_or_create(&labels).inc();
     }
 
     /// Shows how many letters or webhooks wait, and how many were given up.
     pub fn show_deliveries(&self, kind: &'static str, waiting: i64, failed: i64) {
         for (outcome, count) in [("waiting", waiting), ("failed", failed)] {
-            let labels = DeliveryLabels { kind, outcome };
+            let labels = self.delivery(kind, outcome);
             self.deliveries_kept.get_or_create(&labels).set(count);
+        }
+    }
+
+    fn delivery(&self, kind: &'static str, outcome: &'static str) -> DeliveryLabels {
+        DeliveryLabels {
+            kind,
+            outcome,
+            platform: Arc::clone(&self.platform),
         }
     }
 
     /// Makes the registry that `/metrics` shows.
     pub fn registry(&self) -> Arc<Registry> {
         let mut registry = Registry::with_prefix("vestibule");
-        let of = &mut registry;
-        of.register(
-            "requests",
-            "Requests by verdict and status class",
-            self.requests.clone(),
-        );
-        of.register(
-            "requests_in_flight",
-            "Requests being answered",
-            self.in_flight.clone(),
-        );
-        of.register(
-            "connections",
-            "Open client connections",
-            self.connections.clone(),
-        );
+        self.register_traffic(&mut registry);
+        self.register_sessions(&mut registry);
+        self.register_onboarding(&mut registry);
+        self.register_state(&mut registry);
+        Arc::new(registry)
+    }
+
+    fn register_traffic(&self, of: &mut Registry) {
+        let help = "Requests by verdict and status class";
+        of.register("requests", help, self.requests.clone());
+        let help = "From a request's complete header to its end";
+        of.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
+        let help = "Requests being answered";
+        of.register("requests_in_flight", help, self.in_flight.clone());
+        let help = "Open client connections";
+        of.register("connections", help, self.connections.clone());
+        let help = "Connections refused by the guard";
         of.register(
             "connections_refused",
-            "Connections refused by the guard",
+            help,
             self.connections_refused.clone(),
         );
-        of.register_with_unit(
-            "upstream",
-            "Time until the upstream's response header",
-            Unit::Seconds,
-            self.upstream_seconds.0.clone(),
-        );
-        of.register(
-            "rate_limited",
-            "Requests that a limit refused, by lane",
-            self.rate_limited.clone(),
-        );
-        of.register(
-            "cluster_limits",
-            "1 while limits are counted for all nodes in Redis",
-            self.cluster_limits.clone(),
-        );
-        of.register(
-            "limit_asks",
-            "Questions to Redis about limits, by its answer",
-            self.limit_asks.clone(),
-        );
-        of.register(
-            "streams_cut",
-            "Streams closed because their session ended",
-            self.streams_cut.clone(),
-        );
-        of.register("events", "Audit events by kind", self.events.clone());
+        let help = "Time until the upstream's response header";
+        let seconds = self.upstream_seconds.clone();
+        of.register_with_unit("upstream", help, Unit::Seconds, seconds);
+        let help = "Requests that a limit refused, by lane";
+        of.register("rate_limited", help, self.rate_limited.family.clone());
+        let help = "Whether limits are counted for all nodes, in Redis";
+        of.register("cluster_limits", help, self.cluster_limits.clone());
+        let help = "Questions to Redis about limits, by its answer";
+        of.register("limit_asks", help, self.limit_asks.family.clone());
         self.upstreams.register(of);
-        self.register_onboarding(of);
-        of.register(
-            "policy_loads",
-            "Policy loads by outcome",
-            self.policy_loads.clone(),
-        );
-        of.register(
-            "certificate_loads",
-            "Reloads of certificates by outcome",
-            self.certificate_loads.clone(),
-        );
-        Arc::new(registry)
+        let help = "Streams closed because their session ended";
+        of.register("streams_cut", help, self.streams_cut.clone());
+    }
+
+    fn register_sessions(&self, of: &mut Registry) {
+        let help = "Questions to the store of sessions, by what it answered";
+        of.register("session_lookups", help, self.session_lookups.family.clone());
+        let help = "Time until the store of sessions answered";
+        let seconds = self.session_seconds.clone();
+        of.register_with_unit("session_store", help, Unit::Seconds, seconds);
+        let help = "Sessions in this node's memory";
+        of.register("sessions_cached", help, self.sessions_cached.clone());
+        let help = "Whether the end of a session is told to this node at once";
+        of.register("sessions_push_up", help, self.sessions_covered.clone());
     }
 
     /// What is about people on their way to an account.
     fn register_onboarding(&self, of: &mut Registry) {
-        of.register(
-            "deliveries",
-            "What happened to letters and webhooks",
-            self.deliveries.clone(),
-        );
-        of.register(
-            "deliveries_kept",
-            "Letters and webhooks in the outbox, of all nodes",
-            self.deliveries_kept.clone(),
-        );
-        of.register(
-            "registrations",
-            "How far applicants come, by account type and host",
-            self.registrations.clone(),
-        );
-        of.register(
-            "attributes",
-            "Writes of what claims say about users",
-            self.attributes.clone(),
-        );
-        of.register(
-            "hooks",
-            "Answers of the operator's hook",
-            self.hooks.clone(),
-        );
-        of.register(
-            "captchas",
-            "Forms of strangers by the check for robots",
-            self.captchas.clone(),
-        );
+        let help = "Audit events by kind";
+        of.register("events", help, self.events.family.clone());
+        let help = "What happened to letters and webhooks";
+        of.register("deliveries", help, self.deliveries.clone());
+        let help = "Letters and webhooks in the outbox, of all nodes";
+        of.register("deliveries_kept", help, self.deliveries_kept.clone());
+        let help = "How far applicants come, by account type and host";
+        of.register("registrations", help, self.registrations.clone());
+        let help = "Writes of what claims say about users";
+        of.register("attributes", help, self.attributes.family.clone());
+        let help = "Answers of the operator's hook";
+        of.register("hooks", help, self.hooks.family.clone());
+        let help = "Forms of strangers by the check for robots";
+        of.register("captchas", help, self.captchas.family.clone());
+    }
+
+    fn register_state(&self, of: &mut Registry) {
+        let help = "Policy loads by outcome";
+        of.register("policy_loads", help, self.policy_loads.family.clone());
+        let help = "Reloads of certificates by outcome";
+        let loads = self.certificate_loads.family.clone();
+        of.register("certificate_loads", help, loads);
+        let help = "The policy in force, by the digest of its files";
+        of.register("policy", help, self.policies.clone());
+        let help = "Whether the policy in force is what the files say";
+        of.register("policy_current", help, self.policy_is_current.clone());
+        let help = "Whether what readiness looks at works";
+        of.register("check_ok", help, self.checks.clone());
+        let version = env!("CARGO_PKG_VERSION");
+        of.register("build", "The program", Info::new(BuildLabels { version }));
     }
 }
 
@@ -258,28 +303,153 @@ pub fn render(registry: &Registry) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use std::time::Duration;
+
     use super::*;
+    use crate::telemetry::upstreams::ServerLabels;
+
+    /// Every metric with a series.
+    fn all() -> String {
+        let gateway = Metrics::default();
+        let metrics = gateway.of_platform("main");
+        let platform = || Arc::clone(metrics.platform());
+        let (verdict, status) = ("forward", "2xx");
+        let labels = RequestLabels {
+            verdict,
+            status,
+            platform: platform(),
+        };
+        gateway.requests.get_or_create(&labels).inc();
+        let labels = VerdictLabels {
+            verdict,
+            platform: platform(),
+        };
+        let took = Duration::from_millis(20);
+        gateway.request_seconds.get_or_create(&labels).observe(took);
+        metrics.upstream_seconds().observe(took);
+        metrics.session_seconds().observe(took);
+        for outcomes in [
+            &metrics.rate_limited,
+            &metrics.limit_asks,
+            &gateway.certificate_loads,
+            &metrics.session_lookups,
+            &metrics.events,
+            &metrics.hooks,
+            &metrics.captchas,
+            &metrics.attributes,
+        ] {
+            Metrics::count(outcomes, "x");
+        }
+        metrics.show_sessions(7, true);
+        metrics.show_limits(true);
+        let server = ServerLabels {
+            upstream: "main".to_owned(),
+            server: "10.0.0.5:8080".to_owned(),
+        };
+        gateway.upstreams.is_up(&server, true);
+        gateway.upstreams.set_aside(&server);
+        gateway.upstreams.sent_again("main");
+        metrics.policy_is_loaded("sha256:a", None);
+        metrics.count_delivery("letter", "taken");
+        metrics.show_deliveries("letter", 1, 0);
+        metrics.count_registration("started", "unknown", "app.example.com");
+        gateway.show_checks(&[Finding {
+            name: "database".to_owned(),
+            ok: true,
+            reason: None,
+            vital: true,
+        }]);
+        render(&gateway.registry())
+    }
 
     #[test]
     fn what_was_counted_shows() {
-        let metrics = Metrics::default();
-        let registry = metrics.registry();
-        metrics
-            .requests
-            .get_or_create(&RequestLabels {
-                verdict: "forward",
-                status: "2xx",
-            })
-            .inc();
-        Metrics::count(&metrics.events, "logged_in");
-        metrics.upstream_seconds.0.observe(0.02);
-        let text = render(&registry);
+        let text = all();
         for line in [
-            "vestibule_requests_total{verdict=\"forward\",status=\"2xx\"} 1",
-            "vestibule_events_total{outcome=\"logged_in\"} 1",
-            "vestibule_upstream_seconds_bucket{le=\"0.025\"} 1",
+            "vestibule_requests_total{verdict=\"forward\",status=\"2xx\",platform=\"main\"} 1",
+            "vestibule_events_total{outcome=\"x\",platform=\"main\"} 1",
+            "vestibule_upstream_seconds_bucket{le=\"0.025\",platform=\"main\"} 1",
+            "vestibule_sessions_cached{platform=\"main\"} 7",
+            "vestibule_check_ok{check=\"database\",vital=\"true\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn platforms_are_told_apart() {
+        let gateway = Metrics::default();
+        let [main, shop] = ["main", "shop"].map(|name| gateway.of_platform(name));
+        main.show_deliveries("letter", 3, 0);
+        shop.show_deliveries("letter", 0, 0);
+        Metrics::count(&shop.events, "logged_in");
+        let text = render(&gateway.registry());
+        let waiting = |platform: &str| {
+            let labels = format!("kind=\"letter\",outcome=\"waiting\",platform=\"{platform}\"");
+            format!("vestibule_deliveries_kept{{{labels}}}")
+        };
+        assert!(text.contains(&format!("{} 3", waiting("main"))), "{text}");
+        assert!(text.contains(&format!("{} 0", waiting("shop"))), "{text}");
+        assert!(text.contains("{outcome=\"logged_in\",platform=\"shop\"} 1"));
+    }
+
+    #[test]
+    fn one_policy_is_in_force_whatever_the_files_become() {
+        let metrics = Metrics::default().of_platform("main");
+        metrics.policy_is_loaded("one", None);
+        metrics.policy_is_loaded("two", Some("one"));
+        metrics.policy_is_refused();
+        let text = render(&metrics.registry());
+        assert!(text.contains("vestibule_policy{version=\"two\",platform=\"main\"} 1"));
+        assert!(!text.contains("version=\"one\""), "{text}");
+        assert!(text.contains("vestibule_policy_current{platform=\"main\"} 0"));
+        metrics.policy_is_loaded("two", Some("two"));
+        let text = render(&metrics.registry());
+        assert!(text.contains("vestibule_policy{version=\"two\",platform=\"main\"} 1"));
+        assert!(text.contains("vestibule_policy_current{platform=\"main\"} 1"));
+    }
+
+    /// Names with their labels: of counters with `_total`, of histograms without their endings.
+    fn shown(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let name = ["_bucket", "_sum", "_count"]
+                .iter()
+                .fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
+            let of = shown.entry(name.to_owned()).or_default();
+            let labels = line
+                .split_once('{')
+                .and_then(|(_, rest)| rest.split_once('}'));
+            for label in labels.map_or("", |(labels, _)| labels).split("\",") {
+                let label = label.split('=').next().unwrap();
+                if !label.is_empty() && label != "le" {
+                    of.insert(label.to_owned());
+                }
+            }
+        }
+        shown
+    }
+
+    /// The same of the page that operators read.
+    fn documented() -> BTreeMap<String, BTreeSet<String>> {
+        let page = include_str!("../../docs/metrics.md");
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with("| `vestibule_"));
+        let row = |line: &str| {
+            let mut cells = line.split('|').skip(1);
+            let name = cells.next().unwrap().trim().trim_matches('`').to_owned();
+            let labels = cells.nth(1).unwrap().split('`').skip(1).step_by(2);
+            (name, labels.map(str::to_owned).collect())
+        };
+        rows.map(row).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_with_its_labels() {
+        assert_eq!(shown(&all()), documented());
     }
 }

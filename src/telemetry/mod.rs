@@ -1,6 +1,8 @@
 //! Logs, metrics, traces and readiness: what operators see of a running gateway.
 
 mod causes;
+mod durations;
+mod labels;
 pub mod logs;
 pub mod metrics;
 mod readiness;

@@ -13,7 +13,7 @@ const SEND = 'Send me the link';
 
 async function counted(gateway, outcome) {
   const text = await (await fetch(gateway.metrics)).text();
-  const line = text.split('\n').find((one) => one.startsWith(`vestibule_captchas_total{outcome="${outcome}"}`));
+  const line = text.split('\n').find((one) => one.startsWith(`vestibule_captchas_total{outcome="${outcome}"`));
   return Number(line?.split(' ')[1] ?? 0);
 }
 

@@ -169,7 +169,7 @@ async fn claims_reach_the_platform_once_for_each_change(set_up: GatewayBuilder<'
     assert!(
         metrics(&gateway)
             .await
-            .contains("vestibule_attributes_total{outcome=\"written\"} 2")
+            .contains("vestibule_attributes_total{outcome=\"written\",platform=\"main\"} 2")
     );
 }
 

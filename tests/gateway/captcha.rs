@@ -130,7 +130,7 @@ impl Guarded {
             .send()
             .await;
         let text = answer.expect("an answer").text().await.expect("its text");
-        let name = format!("vestibule_captchas_total{{outcome=\"{outcome}\"}} ");
+        let name = format!("vestibule_captchas_total{{outcome=\"{outcome}\",platform=\"main\"}} ");
         let count = text.lines().find_map(|line| line.strip_prefix(&name));
         count.map_or(0, |count| count.parse().expect("a number"))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use vestibule::rate_limit::{ClusterLimits, Draw, Limit, Per, RateLimiter as _, Scope};
 use vestibule::redis_link::{Link, RedisAddress};
-use vestibule::telemetry::metrics::{Metrics, OutcomeLabels};
+use vestibule::telemetry::metrics::Metrics;
 
 use super::harness::{OidcProvider, Redis, TestGateway, Upstream, wait_until_async, wire_client};
 
@@ -58,12 +58,7 @@ impl Nodes {
 
     fn unanswered(&self) -> u64 {
         let outcome = "unanswered";
-        let of = |metrics: &Metrics| {
-            metrics
-                .limit_asks
-                .get_or_create(&OutcomeLabels { outcome })
-                .get()
-        };
+        let of = |metrics: &Metrics| metrics.limit_asks.counter(outcome).get();
         self.each.iter().map(|(_, metrics)| of(metrics)).sum()
     }
 
@@ -202,10 +197,7 @@ async fn many_draws_are_few_questions_to_redis() {
         assert!(node.draw(&limit, "mario").outcome().await.is_ok());
     }
     let outcome = "granted";
-    let asked = metrics
-        .limit_asks
-        .get_or_create(&OutcomeLabels { outcome })
-        .get();
+    let asked = metrics.limit_asks.counter(outcome).get();
     assert!(asked < 2_000, "{asked} questions");
     // A bucket that is empty is not asked about again.
     let strict = self::limit(1, HOUR, 1);

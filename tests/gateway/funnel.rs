@@ -118,7 +118,7 @@ async fn counts(office: &Office, expected: &[Expected]) {
     let events = events.unwrap();
     for (stage, account_type, counted, event, kept) in expected {
         let line = format!(
-            "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{account_type}\",host=\"{HOST}\"}} "
+            "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{account_type}\",host=\"{HOST}\",platform=\"\"}} "
         );
         let found = metrics.lines().find_map(|one| one.strip_prefix(&line));
         assert_eq!(

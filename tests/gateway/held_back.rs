@@ -131,7 +131,7 @@ async fn a_network_asks_for_few_letters_and_others_are_not_held_up(set_up: Gatew
     let metrics = reqwest::get(open.gateway.admin("/metrics")).await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(
-        metrics.contains("vestibule_rate_limited_total{outcome=\"mail\"} 1"),
+        metrics.contains("vestibule_rate_limited_total{outcome=\"mail\",platform=\"main\"} 1"),
         "{metrics}"
     );
 }

@@ -237,7 +237,7 @@ async fn a_rules_limit_slows_down_its_user() {
     assert!(
         front
             .metrics()
-            .contains("vestibule_rate_limited_total{outcome=\"rule\"} 1")
+            .contains("vestibule_rate_limited_total{outcome=\"rule\",platform=\"\"} 1")
     );
 }
 

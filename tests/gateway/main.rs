@@ -79,6 +79,8 @@ mod http2_floods;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod odd_requests;
 #[cfg(test)]
 mod own_pages;

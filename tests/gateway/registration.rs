@@ -586,7 +586,7 @@ async fn how_far_applicants_come_is_counted_once_each() {
         let stage = |stage: &str, kind: &str| {
             let text = render(&office.metrics.registry());
             let line = format!(
-                "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{kind}\",host=\"app.example.com\"}} "
+                "vestibule_registrations_total{{stage=\"{stage}\",account_type=\"{kind}\",host=\"app.example.com\",platform=\"\"}} "
             );
             let found = text.lines().find_map(|one| one.strip_prefix(&line));
             found.map_or(0, |count| count.parse::<u64>().unwrap())

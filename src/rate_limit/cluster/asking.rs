@@ -122,7 +122,7 @@ impl Asking {
 
     fn turn(&self, is_up: bool) {
         self.is_up.store(is_up, Relaxed);
-        self.metrics.cluster_limits.set(i64::from(is_up));
+        self.metrics.show_limits(is_up);
     }
 
     /// Puts a batch of questions. Nothing is left in it.

@@ -99,11 +99,11 @@ mod tests {
         let span = read(&headers(&[
             (PARENT, CALLER),
             (STATE, "one=1"),
-            (STATE, "two=a=b , three=3"),
+            (STATE, "two=a:b , three=3"),
         ]));
         let span = span.unwrap();
         assert!(span.is_remote() && span.is_sampled());
-        let state = "tracestate: one=1,two=a=b,three=3".to_owned();
+        let state = "tracestate: one=1,two=a:b,three=3".to_owned();
         assert_eq!(told(&span), [format!("traceparent: {CALLER}"), state]);
     }
 

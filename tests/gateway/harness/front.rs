@@ -148,6 +148,7 @@ impl Front {
                 pages: pages(),
                 error_pages: Arc::new(PlainErrorPages),
                 limiter: Arc::new(NodeLimits::default()),
+                metrics: metrics.clone(),
                 user_tokens: None,
                 access_tokens: None,
                 bearers: None,
