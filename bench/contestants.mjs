@@ -10,7 +10,7 @@ import { folder, freePort, reachable, start } from './processes.mjs';
 const HANDOFF_OCTETS = 150; // what the gateway adds to a request, spread over six headers
 
 /** A limit that is drawn from at every request of a user and never reached. */
-const LIMIT = '[limit.all]\nrate = "1000000/s"\nper = "user"\n[apply]\nuser = "all"\n';
+const limit = (scope) => `[limit.all]\nrate = "1000000/s"\nper = "user"\nscope = "${scope}"\n[apply]\nuser = "all"\n`;
 
 const AUDIENCE = 'https://api.example.org';
 const API = '[[rule]]\nname = "api"\npath = "/api/**"\naccess = "api"\naccount = "optional"\n';
@@ -89,7 +89,9 @@ export async function startAll({ target, wrapper = [], wanted = () => true }) {
   await enter('Vestibule, session, access log', () => gateway('log', { log: 'info' }));
   await enter('Vestibule, session, 10 rules', () => gateway('rules-10', { access: rules(10) }));
   await enter('Vestibule, session, 1,000 rules', () => gateway('rules-1000', { access: rules(1000) }));
-  await enter('Vestibule, session, limit per node', () => gateway('node', { limits: LIMIT }));
+  await enter('Vestibule, session, limit per node', () => gateway('node', { limits: limit('node') }));
+  await enter('Vestibule, session, limit per cluster', async () => (
+    gateway('cluster', { limits: limit('cluster'), sessions: await startRedis() })));
   await enter('Vestibule, bearer token', () => startBearer(how, around));
   await enter('Apache with mod_auth_openidc', () => startModAuthOpenidc(upstream, provider));
   await enter('oauth2-proxy', () => startOauth2Proxy(upstream, provider));
