@@ -40,8 +40,8 @@ mod an_example_installation {
             &secrets.join("seal"),
             "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         );
-        let certificate =
-            rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).unwrap();
+        let hosts = ["app.example.com", "weather.example.com"];
+        let certificate = rcgen::generate_simple_self_signed(hosts.map(str::to_owned)).unwrap();
         fs::create_dir(folder.join("tls")).unwrap();
         fs::write(folder.join("tls/tls.crt"), certificate.cert.pem()).unwrap();
         fs::create_dir(folder.join("policies")).unwrap();
