@@ -506,9 +506,9 @@ mod tests {
                     return (1, 0);
                 }
             }
-            let client = IpAddr::from([192, 0, 2, 10]);
+            let (client, _, at) = somebody();
             let (hosts, kind) = (hosts(), kind(&request));
-            match take(&request, &hosts, client) {
+            match take(&request, &hosts, (client, kind, at)) {
                 Ok((facts, host)) => {
                     assert_eq!(facts.kind, kind);
                     assert_eq!(facts.host, host.name);

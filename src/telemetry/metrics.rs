@@ -126,10 +126,9 @@ impl Metrics {
             .set(is_covered.into());
     }
 
-    /// Shows whether limits are counted for all nodes.
-    pub fn show_limits(&self, are_shared: bool) {
-        let shown = self.cluster_limits.get_or_create(&self.own());
-        shown.set(are_shared.into());
+    /// 1 while limits are counted for all nodes in Redis; 0 while this node counts alone.
+    pub fn cluster_limits(&self) -> Gauge<i64, AtomicI64> {
+        self.cluster_limits.get_or_create_owned(&self.own())
     }
 
     /// A policy is in force, in place of the one of that version.
@@ -343,7 +342,7 @@ mod tests {
             Metrics::count(outcomes, "x");
         }
         metrics.show_sessions(7, true);
-        metrics.show_limits(true);
+        metrics.cluster_limits().set(1);
         let server = ServerLabels {
             upstream: "main".to_owned(),
             server: "10.0.0.5:8080".to_owned(),

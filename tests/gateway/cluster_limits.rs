@@ -35,7 +35,7 @@ impl Nodes {
             let wanted = i64::from(together);
             self.each
                 .iter()
-                .all(|(_, metrics)| metrics.cluster_limits.get() == wanted)
+                .all(|(_, metrics)| metrics.cluster_limits().get() == wanted)
         })
         .await;
     }
@@ -51,7 +51,7 @@ impl Nodes {
                 assert!(asked.elapsed() < Duration::from_secs(2));
             }
             let mut metrics = self.each.iter().map(|(_, metrics)| metrics);
-            metrics.all(|metrics| metrics.cluster_limits.get() == 0)
+            metrics.all(|metrics| metrics.cluster_limits().get() == 0)
         })
         .await;
     }

@@ -2,9 +2,10 @@
 //! real neighbours: Redis, PostgreSQL, SQLite, an OpenID provider, a mail server, raw sockets.
 
 #[cfg(test)]
-mod grpc;
 mod harness;
 
+#[cfg(test)]
+mod grpc;
 #[cfg(test)]
 mod harness_works;
 

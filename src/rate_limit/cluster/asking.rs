@@ -122,7 +122,7 @@ impl Asking {
 
     fn turn(&self, is_up: bool) {
         self.is_up.store(is_up, Relaxed);
-        self.metrics.show_limits(is_up);
+        self.metrics.cluster_limits().set(is_up.into());
     }
 
     /// Puts a batch of questions. Nothing is left in it.
