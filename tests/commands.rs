@@ -167,7 +167,7 @@ fn what_is_unsafe_is_said_without_a_network() {
         "error: an issuer is asked by https only, except on this machine",
         "warning: everybody on this machine may read open",
         "policies/access.toml:3:16: warning: everything that no other rule is for is public",
-        "error: `one` and `two` are for the same requests, so that one never decides",
+        "error: `two` never decides: its requests fall to `one`",
         "vestibule.toml:15:25: error: the secret is a placeholder",
     ] {
         assert!(said.contains(expected), "no {expected:?} in:\n{said}");

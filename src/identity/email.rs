@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+/// Octets (RFC 5321, section 4.5.3.1).
+const LONGEST: usize = 254;
+
 /// An address that was parsed: one `@`, a dotted domain, no quoting, no control characters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -41,7 +44,7 @@ impl EmailAddress {
         if text.is_empty() {
             return Err(EmailProblem::Empty);
         }
-        if text.len() > 254 {
+        if text.len() > LONGEST {
             return Err(EmailProblem::TooLong);
         }
         let (local, domain) = text.split_once('@').ok_or(EmailProblem::NotOneAt)?;
@@ -55,10 +58,13 @@ impl EmailAddress {
             return Err(EmailProblem::LocalPart);
         }
         let domain = canonical_domain(domain).ok_or(EmailProblem::Domain)?;
-        Ok(Self {
-            text: format!("{local}@{domain}"),
-            at: local.len(),
-        })
+        let text = format!("{local}@{domain}");
+        // A name beyond ASCII is longer in ASCII.
+        if text.len() > LONGEST {
+            return Err(EmailProblem::TooLong);
+        }
+        let at = local.len();
+        Ok(Self { text, at })
     }
 
     /// The address, domain in lower case.
@@ -137,6 +143,13 @@ impl From<EmailAddress> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_in_ascii_is_refused() {
+        let text = format!("a@{}example", "é.".repeat(60));
+        assert!(text.len() < LONGEST);
+        assert_eq!(EmailAddress::parse(&text), Err(EmailProblem::TooLong));
+    }
 
     #[test]
     fn takes_what_people_use() {

@@ -2,8 +2,8 @@
 //!
 //! What a target gives back is the shape of its answer. An input with a shape that was not seen
 //! before is kept and changed further, so that a run finds its way into a parser by itself, on any
-//! compiler. Each run changes as many inputs by a fixed seed, and as many by a new one, which a
-//! failure names. `FUZZ_SECONDS` has every target run that long instead (`make fuzz`).
+//! compiler. The tests change inputs by fixed seeds, so that they say the same each time.
+//! `FUZZ_SECONDS` has every target run that long by a new seed, which a failure names (`make fuzz`).
 
 #![expect(clippy::print_stderr, reason = "a run tells what it found")]
 
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// Changed inputs in a run of the tests, by each seed.
 const INPUTS: u64 = 10_000;
+
+/// By which inputs are changed in the tests.
+const SEEDS: [u64; 2] = [1, 2];
 
 /// Inputs are cut there; parsers have bounds of their own, which the corpus reaches.
 const LONGEST: usize = 4096;
@@ -82,8 +85,8 @@ impl Fuzz {
             let input = read(line);
             pool.keep_if_new(self.shape(&target, &input, 0), input);
         }
-        let random = u64::from_ne_bytes(crate::seal::random_bytes());
         if let Some(span) = how_long() {
+            let random = u64::from_ne_bytes(crate::seal::random_bytes());
             let began = Instant::now();
             let inputs = self.change(&target, &mut pool, random, || began.elapsed() < span);
             eprintln!(
@@ -92,7 +95,7 @@ impl Fuzz {
                 pool.shapes.len()
             );
         } else {
-            for seed in [1, random] {
+            for seed in SEEDS {
                 let mut left = INPUTS;
                 self.change(&target, &mut pool, seed, || {
                     left -= 1;
@@ -275,7 +278,7 @@ fn a_run_finds_its_way_into_a_parser() {
         let depth = [
             has("one"),
             has("one") && has("two"),
-            octets.ends_with(b"\0two"),
+            has("one") && octets.ends_with(b"two"),
         ];
         let depth = depth.iter().filter(|reached| **reached).count();
         deepest.set(deepest.get().max(depth));
