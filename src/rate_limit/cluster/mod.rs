@@ -3,7 +3,7 @@
 //! Every draw is a draw on this node first: within a node the limit is held exactly, and while
 //! Redis is away it is what is left. Then the node uses a cell that Redis lent it, or asks for some;
 //! what Redis refused is refused without asking until a cell is free again. The cells that are
-//! lent bound by how much nodes together may pass a limit; see [`bucket`].
+//! lent bound by how much nodes together may pass a limit; see `bucket`.
 
 mod asking;
 mod bucket;
