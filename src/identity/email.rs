@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_too_long_in_ascii_is_refused() {
-        let text = format!("a@{}example", "é.".repeat(60));
+        let text = format!("{}@{}example", "a".repeat(20), "é.".repeat(29));
         assert!(text.len() < LONGEST);
         assert_eq!(EmailAddress::parse(&text), Err(EmailProblem::TooLong));
     }
