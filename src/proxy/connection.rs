@@ -34,8 +34,7 @@ use super::workers::{Seat, Workers};
 use crate::rate_limit::Network;
 use crate::telemetry::metrics::Gauge;
 
-/// After an early answer: how much of the rest is read and thrown away, so that the answer is
-/// not lost with a reset.
+/// How much is read and thrown away after an early answer, lest a reset take the answer with it.
 const LINGER_OCTETS: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_millis(500);
 
@@ -230,12 +229,13 @@ impl Door {
     ) -> bool {
         let reading = tokio::time::timeout_at(deadline, read_proxy_header(socket));
         match reading.await {
-            Ok(Ok(Some(client))) => {
+            Ok(Ok(client)) => {
+                // Where nobody behind it is named, what heads say of a client does not count.
+                arrival.is_trusted = client.is_some_and(|client| self.gateway.trusts(client));
+                let Some(client) = client else { return true };
                 arrival.peer = client;
-                arrival.is_trusted = self.gateway.trusts(client);
                 arrival.is_trusted || arrival.open.admission.is_of(Network::of(client))
             }
-            Ok(Ok(None)) => true,
             Ok(Err(cause)) => {
                 let proxy = arrival.peer;
                 tracing::info!(%proxy, %cause, "refused a connection of a balancer");

@@ -297,6 +297,7 @@ impl Handoff {
         if let Some(fresh) = &*newest.load()
             && now.since(fresh.made_at) < FRESH_FOR
             && now >= fresh.made_at
+            && fresh.origin == host.origin
         {
             return Ok(Some(fresh.value.clone()));
         }
@@ -307,6 +308,7 @@ impl Handoff {
         let value = HeaderValue::try_from(signed).map_err(|_| UnfitValue::Control)?;
         newest.store(Some(Arc::new(Assertion {
             made_at: now,
+            origin: Arc::clone(&host.origin),
             value: value.clone(),
         })));
         Ok(Some(value))

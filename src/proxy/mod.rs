@@ -86,7 +86,7 @@ pub use upstreams::{AssertionsByUpstream, UpstreamHealth, places_of, upstream_fo
 const LOOKUPS: (usize, usize) = (2048, 512);
 
 /// How many bearer tokens are judged at once, in all and for one network.
-const PROVING: (usize, usize) = (1024, 256);
+const PROVING: (usize, usize) = (1024, 64);
 
 /// How many tokens for upstreams are fetched at once, in all and for one network.
 const FETCHING: (usize, usize) = (512, 64);

@@ -142,8 +142,10 @@ impl Watched {
 /// Whether a program is not any more who it was.
 fn has_lost(before: &ApiClient, standing: BearerStanding) -> bool {
     match standing {
-        BearerStanding::Good(client) => match client.account {
-            ClientAccount::Live(_) => false,
+        BearerStanding::Good(client) => match &client.account {
+            ClientAccount::Live(account) => {
+                before.account().is_some_and(|own| own.user != account.user)
+            }
             ClientAccount::None => before.account().is_some(),
             ClientAccount::Closed => true,
         },

@@ -45,6 +45,8 @@ pub struct Handoff {
 pub struct Assertion {
     /// When it was made.
     pub made_at: Timestamp,
+    /// In whose name: the origin of the host.
+    pub origin: Arc<str>,
     /// It, as a field value.
     pub value: HeaderValue,
 }

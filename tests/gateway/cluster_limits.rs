@@ -291,23 +291,30 @@ impl TwoNodes {
     }
 
     async fn count_together(&self, together: bool) {
-        let line = format!("\nvestibule_cluster_limits {}\n", u8::from(together));
         wait_until_async("nodes count together, or alone", async || {
-            self.metrics().await.matches(&line).count() == 2
+            self.all_count_together(together).await
         })
         .await;
     }
 
+    async fn all_count_together(&self, together: bool) -> bool {
+        let value = format!(" {}", u8::from(together));
+        let metrics = self.metrics().await;
+        let lines = metrics.lines();
+        let says_so =
+            |line: &&str| line.starts_with("vestibule_cluster_limits{") && line.ends_with(&value);
+        lines.filter(says_so).count() == 2
+    }
+
     /// Asks until both nodes have found out that Redis does not answer.
     async fn notice(&self) {
-        let line = "\nvestibule_cluster_limits 0\n";
         wait_until_async("both nodes notice that Redis is away", async || {
             for node in [0, 1] {
                 let id = uuid::Uuid::now_v7().as_u128();
                 let network = std::net::Ipv6Addr::from(id.rotate_right(64));
                 self.ask(node, "/careful", &network.to_string()).await;
             }
-            self.metrics().await.matches(line).count() == 2
+            self.all_count_together(false).await
         })
         .await;
     }
@@ -330,15 +337,14 @@ impl TwoNodes {
     /// How many of twelve requests from a network of their own are not asked to wait.
     async fn pass(&self, path: &str) -> usize {
         for attempt in 0..250 {
-            let unanswered = "vestibule_limit_asks_total{outcome=\"unanswered\"}";
-            let before = count_of(&self.metrics().await, unanswered);
+            let before = unanswered(&self.metrics().await);
             let network = format!("198.51.{attempt}.{}", path.len());
             let mut passed = 0;
             for turn in 0..12 {
                 let answer = self.ask(turn % 2, path, &network).await;
                 passed += usize::from(answer.status() != 429);
             }
-            if count_of(&self.metrics().await, unanswered) == before {
+            if unanswered(&self.metrics().await) == before {
                 return passed;
             }
             self.count_together(true).await;
@@ -347,9 +353,13 @@ impl TwoNodes {
     }
 }
 
-fn count_of(metrics: &str, name: &str) -> u64 {
-    let of_line = |line: &str| line.strip_prefix(name)?.trim().parse::<u64>().ok();
-    metrics.lines().filter_map(of_line).sum()
+/// How many questions Redis left unanswered.
+fn unanswered(metrics: &str) -> u64 {
+    let asks = metrics.lines().filter(|line| {
+        line.starts_with("vestibule_limit_asks_total{") && line.contains("\"unanswered\"")
+    });
+    asks.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum()
 }
 
 #[tokio::test]

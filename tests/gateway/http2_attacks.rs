@@ -151,7 +151,7 @@ async fn silence_and_dripping_are_cut_off() {
         ..FrontSettings::default()
     })
     .await;
-    let patience = Duration::from_secs(5);
+    let patience = Duration::from_secs(15);
     let mut silent = Frames::connect(&front).await;
     assert!(silent.is_closed_within(patience).await, "no preface");
     let mut greeted = Frames::greeted(&front).await;

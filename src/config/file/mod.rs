@@ -122,7 +122,8 @@ pub struct Store {
 #[serde(deny_unknown_fields)]
 pub struct Keys {
     /// Keys of 32 octets in base64url (`openssl rand -base64 32` makes one). The first seals, all
-    /// open: to rotate, put a new one first and drop the last one a session's lifetime later.
+    /// open: to rotate, put a new one last and restart every node, then put it first and restart
+    /// again, and drop the oldest a session's lifetime later.
     /// Default, with SQLite only: a file `vestibule.key` beside the database, made at the first
     /// start.
     #[serde(default)]

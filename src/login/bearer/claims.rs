@@ -185,7 +185,11 @@ fn check_kind(claims: &Map<String, Value>) -> Result<(), AccessProblem> {
         .and_then(Value::as_str)
         .unwrap_or_default();
     let is_foreign = ["ID", "Refresh", "Offline", "Logout"].contains(&kind);
-    if is_other || is_foreign {
+    // Some servers also answer for refresh tokens, and say so.
+    let used_as = claims.get("token_use").and_then(Value::as_str);
+    let is_for_issuer =
+        used_as.is_some_and(|word| ["refresh_token", "refresh", "id"].contains(&word));
+    if is_other || is_foreign || is_for_issuer {
         return Err(AccessProblem::Kind);
     }
     Ok(())

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::access::{ApiClient, BearerStanding};
+use crate::access::{ApiClient, BearerStanding, ClientAccount};
 use crate::clock::SharedClock;
 use crate::onboarding::Onboarding;
 use crate::policy::{PolicySource, TokenDemands};
@@ -195,8 +195,16 @@ impl Bearers {
             believed_for: _,
         } = verified;
         let account = self.accounts.of(&identity, self.clock.now()).await?;
+        // Said by another issuer, or once it is somebody else's, it is another caller: nothing that
+        // is kept for the one is for the other.
+        let issuer = identity.provider().map_or("", |provider| provider.as_str());
+        let user = match &account {
+            ClientAccount::Live(account) => account.user.as_str(),
+            ClientAccount::None | ClientAccount::Closed => "",
+        };
+        let key = seal::digest_parts(&[token.expose_secret(), issuer, user]);
         Ok(ApiClient {
-            key: seal::digest(token.expose_secret().as_bytes()).into(),
+            key: key.into(),
             token: token.clone(),
             identity,
             account,

@@ -69,18 +69,14 @@ pub(super) enum Use {
 impl Use {
     /// What a request does, by what it asks for.
     pub(super) fn of(kind: RequestKind, headers: &HeaderMap) -> Self {
-        let begins = |name, with: &[u8]| {
-            let value = headers.get(name).map(http::HeaderValue::as_bytes);
-            value.is_some_and(|value| value.starts_with(with))
+        let wants_events = || {
+            let accepted = headers.get(header::ACCEPT).map(http::HeaderValue::as_bytes);
+            accepted.is_some_and(|accepted| accepted.starts_with(b"text/event-stream"))
         };
         match kind {
             RequestKind::WebSocket => Self::Tunnel,
-            RequestKind::Api
-                if begins(header::ACCEPT, b"text/event-stream")
-                    || begins(header::CONTENT_TYPE, b"application/grpc") =>
-            {
-                Self::Stream
-            }
+            RequestKind::Grpc => Self::Stream,
+            RequestKind::Api if wants_events() => Self::Stream,
             _ => Self::Exchange,
         }
     }
@@ -313,7 +309,8 @@ mod tests {
     fn streams_are_told_by_what_is_asked_for() {
         let api = |name, value| used_for(RequestKind::Api, name, value);
         assert_eq!(api("accept", "text/event-stream"), Use::Stream);
-        assert_eq!(api("content-type", "application/grpc+proto"), Use::Stream);
+        let call = used_for(RequestKind::Grpc, "content-type", "application/grpc+proto");
+        assert_eq!(call, Use::Stream);
         assert_eq!(api("accept", "*/*"), Use::Exchange);
         assert_eq!(api("content-type", "application/json"), Use::Exchange);
         let socket = used_for(RequestKind::WebSocket, "accept", "text/event-stream");

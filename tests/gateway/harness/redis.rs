@@ -12,6 +12,11 @@ use vestibule::session::redis::RedisSessionStore;
 
 use super::child::{ServerProcess, free_port, new_folder, wait_until};
 
+/// Commands that say nothing of what is kept.
+const KEEP_CONNECTIONS_UP: [&str; 8] = [
+    "ping", "info", "hello", "client", "select", "command", "role", "cluster",
+];
+
 /// A store of sessions.
 pub fn store_at(address: &RedisAddress, part: Option<&str>) -> RedisSessionStore {
     let link = Link::to(address).expect("an address");
@@ -120,8 +125,7 @@ impl Redis {
         let calls = |line: &str| {
             let (command, numbers) = line.strip_prefix("cmdstat_")?.split_once(':')?;
             let command = command.split('|').next()?;
-            let is_on_keys =
-                !["ping", "info", "hello", "client", "select", "command"].contains(&command);
+            let is_on_keys = !KEEP_CONNECTIONS_UP.contains(&command);
             let calls = numbers.strip_prefix("calls=")?.split(',').next()?;
             is_on_keys.then(|| calls.parse::<u64>().expect("a number"))
         };
