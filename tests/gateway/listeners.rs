@@ -122,7 +122,8 @@ async fn each_host_has_its_certificate_and_new_ones_come_without_a_restart() {
     );
     let metrics = metrics(&gateway).await;
     for outcome in ["loaded", "refused"] {
-        let line = format!("vestibule_certificate_loads_total{{outcome=\"{outcome}\"}} 1");
+        let line =
+            format!("vestibule_certificate_loads_total{{outcome=\"{outcome}\",platform=\"\"}} 1");
         assert!(metrics.contains(&line), "{line} is missing in {metrics}");
     }
     let log = gateway.log();
@@ -152,7 +153,7 @@ async fn files_that_change_are_read_again_where_that_is_wanted() {
     wait_until_async("the new rule", async || status().await == 200).await;
 
     std::fs::write(&file, rule.replace("public", "pubic")).unwrap();
-    let refused = "vestibule_policy_loads_total{outcome=\"refused\"} 1";
+    let refused = "vestibule_policy_loads_total{outcome=\"refused\",platform=\"main\"} 1";
     wait_until_async("the refusal", async || {
         metrics(&gateway).await.contains(refused)
     })
