@@ -118,6 +118,15 @@ fn is_for(certificate: &CertifiedKey, name: &str) -> bool {
 }
 
 fn load(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateProblem> {
+    let (chain, key) = pair(files)?;
+    certified(files, chain, key).map(Arc::new)
+}
+
+/// A chain of at least one certificate, and a key.
+pub(super) type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What the files hold.
+pub(super) fn pair(files: &CertificateFiles) -> Result<Pair, CertificateProblem> {
     let unreadable = |path: &Path, wanted| {
         let path = path.to_owned();
         move |cause| CertificateProblem::Unreadable {
@@ -136,12 +145,21 @@ fn load(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateProble
     }
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key, "private key"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider())
-        .map(Arc::new)
-        .map_err(|cause| CertificateProblem::UnfitKey {
+    Ok((chain, key))
+}
+
+/// The two together, ready for use; fails where they do not belong together.
+pub(super) fn certified(
+    files: &CertificateFiles,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertificateProblem> {
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|cause| {
+        CertificateProblem::UnfitKey {
             path: files.key.clone(),
             cause,
-        })
+        }
+    })
 }
 
 #[cfg(test)]
