@@ -10,6 +10,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as later } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startGateway, startProvider } from './gateways.mjs';
 import { conclude, memory } from './processes.mjs';
@@ -26,7 +27,6 @@ const BODY = Number(options.mib) * 2 ** 20;
 const PIECE = Buffer.alloc(2 ** 16, 'x');
 const LOOK_EVERY = 50;
 
-const pause = (ms) => new Promise((later) => setTimeout(later, ms));
 const listen = (server) => new Promise((ready) => server.listen(0, '127.0.0.1', () => ready(server.address().port)));
 
 function* pieces() {
@@ -51,7 +51,7 @@ function exchange({ origin, cookie }, { up = false, pauses = false }) {
       let received = 0;
       let said = '';
       for await (const piece of response) {
-        if (pauses && received % (BODY / 4) < piece.length) await pause(1000);
+        if (pauses && received % (BODY / 4) < piece.length) await later(1000);
         received += piece.length;
         if (up) said += piece;
       }

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as later } from 'node:timers/promises';
 import { folder, freePort, reachable, start } from './processes.mjs';
 import { signIn } from './sign_in.mjs';
 
@@ -13,7 +14,7 @@ export const SECRET = 'a secret of the benchmark alone';
 export async function startRedis() {
   const port = await freePort();
   start('redis', 'redis-server', '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder);
-  await new Promise((later) => setTimeout(later, 500));
+  await later(500);
   return port;
 }
 

@@ -7,6 +7,7 @@
 
 import { fork } from 'node:child_process';
 import { connect, createServer } from 'node:net';
+import { setTimeout as later } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startGateway, startProvider } from './gateways.mjs';
 import { conclude, memory } from './processes.mjs';
@@ -76,7 +77,7 @@ async function main() {
     const wanted = Math.min(AT_ONCE, COUNT - sockets.length);
     sockets.push(...await Promise.all(Array.from({ length: wanted }, () => open(gateway))));
   }
-  await new Promise((later) => setTimeout(later, 5000));
+  await later(5000);
   const after = memory(gateway.pid);
   const heard = await Promise.all(sockets.filter((_, number) => number % 100 === 0).map(lives));
   if (!heard.every(Boolean)) throw new Error('a WebSocket is dead');

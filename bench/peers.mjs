@@ -80,8 +80,8 @@ export async function startModAuthOpenidc(upstream, provider) {
 
 /** oauth2-proxy, sessions in its cookie (its default); null where the program is not on the path. */
 export async function startOauth2Proxy(upstream, provider) {
-  const [program] = ['oauth2-proxy'].filter(isOnPath);
-  if (!program) return null;
+  const program = 'oauth2-proxy';
+  if (!isOnPath(program)) return null;
   const port = await freePort();
   const origin = `http://localhost:${port}`;
   const client = await provider.client(origin, '/oauth2/callback');

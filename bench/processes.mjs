@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as later } from 'node:timers/promises';
 
 const TICKS = 100; // of /proc/<pid>/stat in a second, on every Linux
 
@@ -61,7 +62,7 @@ export async function reachable(url, accept = (response) => response.status < 50
     try {
       if (accept(await fetch(url, { redirect: 'manual' }))) return;
     } catch { /* not listening yet */ }
-    await new Promise((later) => setTimeout(later, 100));
+    await later(100);
   }
   throw new Error(`${url} does not answer`);
 }

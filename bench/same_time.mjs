@@ -7,11 +7,12 @@
 // Compared are medians and quantiles, and the rank sums (Mann-Whitney): p is how often chance alone
 // would set them further apart. Ends with 1 where p is below 0.001 and the medians differ by more than 2 %.
 
+import { setTimeout as later } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { conclude } from './processes.mjs';
-import { writeSection } from './report.mjs';
+import { percentile, writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
-import { Visitor, later } from './visitor.mjs';
+import { Visitor } from './visitor.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -33,8 +34,6 @@ const QUESTIONS = [
   { name: 'wrong password', page: '/auth/login', fields: { password: 'not the right one' }, status: 422 },
 ];
 
-const sorted = (numbers) => [...numbers].sort((a, b) => a - b);
-const quantile = (numbers, of) => sorted(numbers)[Math.min(numbers.length - 1, Math.floor(of * numbers.length))];
 
 /** Two-sided p of the Mann-Whitney test, by its normal approximation. */
 function chance(some, others) {
@@ -88,9 +87,9 @@ async function measure(stage, question, base) {
 }
 
 function lineOf(name, known, unknown) {
-  const told = (times) => [0.1, 0.5, 0.9].map((of) => quantile(times, of).toFixed(2)).join(' / ');
+  const told = (times) => [10, 50, 90].map((percent) => percentile(times, percent).toFixed(2)).join(' / ');
   const p = chance(known, unknown);
-  const apart = Math.abs(quantile(known, 0.5) / quantile(unknown, 0.5) - 1);
+  const apart = Math.abs(percentile(known, 50) / percentile(unknown, 50) - 1);
   return { tells: p < 0.001 && apart > 0.02, text: `| ${[name, told(known), told(unknown), p.toFixed(3)].join(' | ')} |` };
 }
 

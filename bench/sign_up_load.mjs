@@ -10,12 +10,13 @@
 
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
+import { setTimeout as later } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { conclude } from './processes.mjs';
-import { writeSection } from './report.mjs';
+import { percentile, writeSection } from './report.mjs';
 import { programIn, startStage } from './sign_up_stage.mjs';
-import { Visitor, attribute, later } from './visitor.mjs';
+import { Visitor, attribute } from './visitor.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -45,10 +46,8 @@ const FLOODS = [
 ];
 
 const refilled = ({ at_once, an_hour }, seconds) => at_once + Math.ceil((an_hour * seconds) / 3600);
-const sorted = (numbers) => [...numbers].sort((a, b) => a - b);
-const quantile = (numbers, of) => sorted(numbers)[Math.min(numbers.length - 1, Math.floor(of * numbers.length))];
 const told = (numbers) => numbers.length
-  ? `${quantile(numbers, 0.5).toFixed(0)} / ${quantile(numbers, 0.95).toFixed(0)}` : '-';
+  ? `${percentile(numbers, 50).toFixed(0)} / ${percentile(numbers, 95).toFixed(0)}` : '-';
 
 /** Finds the number that the page asks for, as its script does. */
 function work(page) {

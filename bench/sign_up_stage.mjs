@@ -5,10 +5,10 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as later } from 'node:timers/promises';
 import { Mailbox } from '../tests/services/mailbox.mjs';
 import { Issuer } from '../tests/services/provider.mjs';
 import { folder, freePort, reachable, start } from './processes.mjs';
-import { later } from './visitor.mjs';
 
 /** The release build, or where there is none the development build; `--program` names another. */
 export function programIn(target) {

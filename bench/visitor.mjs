@@ -2,6 +2,7 @@
 // keeps cookies, and fills in forms. `from` is the address that a proxy in front would report.
 
 import { Agent, request as httpRequest } from 'node:http';
+import { setTimeout as later } from 'node:timers/promises';
 
 const NAVIGATION = {
   accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'same-origin',
@@ -9,8 +10,6 @@ const NAVIGATION = {
 const unescape = (text) => text.replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#34;', '"')
   .replaceAll('&#38;', '&').replaceAll('&#x27;', "'").replaceAll('&#39;', "'");
 const kept = new Agent({ keepAlive: true });
-
-export const later = (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds));
 
 export const attribute = (tag, name) => {
   const found = tag.match(new RegExp(`\\s${name}="([^"]*)"`));
