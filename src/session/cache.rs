@@ -25,7 +25,10 @@ use crate::clock::Timestamp;
 pub const UNCOVERED: Duration = Duration::from_secs(2);
 
 /// How long an entry is used at most, even while it is covered.
-const COVERED: Duration = Duration::from_mins(1);
+const COVERED: Duration = Duration::from_mins(10);
+
+/// How long an entry is kept that nobody asks for.
+const UNUSED: Duration = Duration::from_mins(1);
 
 /// How long an entry is used at most where this node is the only one: another process may be
 /// taking over from this one, on the same file.
@@ -63,6 +66,7 @@ impl Default for RecentSessions {
                 .max_capacity(CAPACITY)
                 .weigher(|_, recent: &Arc<Recent>| recent.weight)
                 .time_to_live(COVERED)
+                .time_to_idle(UNUSED)
                 .build_with_hasher(RandomState::default()),
             generations: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             start: Instant::now(),

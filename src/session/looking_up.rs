@@ -3,12 +3,31 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use moka::sync::Cache;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::cache::{Ends, Recent};
-use super::{OpenSession, SessionId, SessionStanding, Sessions, Stage, StoreDown, StoredSession};
+use super::id::Digest;
+use super::{
+    OpenSession, SessionId, SessionStanding, Sessions, Stage, StoreDown, StoredSession, UNCOVERED,
+};
 use crate::clock::Timestamp;
 use crate::telemetry::metrics::Metrics;
+
+/// Of how many sessions it is remembered at most that the store is being asked for them.
+const MOST_ASKED_FOR: u64 = 10_000;
+
+/// Sessions that the store is being asked for, and what was found of those that it could not give.
+pub(super) type Turns = Cache<Digest, Arc<Mutex<Option<(Instant, SessionStanding)>>>>;
+
+/// For as long as anybody may wait for an answer.
+pub(super) fn turns() -> Turns {
+    Cache::builder()
+        .max_capacity(MOST_ASKED_FOR)
+        .time_to_idle(UNCOVERED)
+        .build()
+}
 
 impl Sessions {
     /// How the bearer of `cookie` stands on `host`. Asks the store only for what is not in memory.
@@ -22,7 +41,7 @@ impl Sessions {
         let now = self.clock.now();
         match self.recent_standing(&id, host, now) {
             Some(standing) => standing,
-            None => self.load(&id, host, now).await,
+            None => self.load_once(&id, host).await,
         }
     }
 
@@ -67,6 +86,30 @@ impl Sessions {
     /// The sessions that were in use on this node within the last minute.
     pub fn in_use(&self) -> Vec<OpenSession> {
         self.recent.all()
+    }
+
+    /// Whoever asks for a session that is being asked for waits for that answer, so that a page with
+    /// many assets costs the store one question.
+    async fn load_once(&self, id: &SessionId, host: &str) -> SessionStanding {
+        let began = Instant::now();
+        let turn = self.turns.get_with(id.digest(), Arc::default);
+        let mut failed = turn.lock().await;
+        let now = self.clock.now();
+        if let Some(standing) = self.recent_standing(id, host, now) {
+            return standing;
+        }
+        if let Some((at, standing)) = &*failed
+            && *at >= began
+        {
+            return standing.clone();
+        }
+        let standing = self.load(id, host, now).await;
+        let is_failure = matches!(
+            standing,
+            SessionStanding::Expired | SessionStanding::StoreDown
+        );
+        *failed = is_failure.then(|| (Instant::now(), standing.clone()));
+        standing
     }
 
     async fn load(&self, id: &SessionId, host: &str, now: Timestamp) -> SessionStanding {

@@ -28,6 +28,7 @@ use crate::identity::{Account, Cleared, Issuer, Subject, VerifiedIdentity};
 use crate::seal::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
+use looking_up::{Turns, turns};
 use outage::OutageLog;
 use seals::Seals;
 
@@ -64,6 +65,7 @@ pub struct Beginning<'a> {
 pub struct Sessions {
     store: Arc<dyn SessionStore>,
     recent: Arc<RecentSessions>,
+    turns: Turns,
     seals: Seals,
     clock: SharedClock,
     lifetimes: Lifetimes,
@@ -94,6 +96,7 @@ impl Sessions {
         Self {
             store,
             recent,
+            turns: turns(),
             seals: Seals::new(keys),
             clock,
             lifetimes,
