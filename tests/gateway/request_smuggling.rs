@@ -45,7 +45,7 @@ async fn framing_in_doubt_is_refused_and_closed() {
     assert!(
         front
             .metrics()
-            .contains("verdict=\"malformed\",status=\"4xx\"} 25")
+            .contains("verdict=\"malformed\",status=\"4xx\",platform=\"\"} 25")
     );
 }
 
