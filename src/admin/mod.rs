@@ -11,6 +11,7 @@ pub mod platform_api;
 mod problem;
 pub mod receipts;
 pub mod scim;
+pub mod sessions_api;
 
 use axum::Router;
 use axum::middleware;

@@ -192,7 +192,8 @@ impl Site {
         let api = platform_api
             .merge(admin::outbox_api::router(Arc::clone(&self.outbox)))
             .merge(admin::receipts::router(Arc::clone(&self.onboarding)))
-            .merge(admin::operator_api::router(Arc::clone(&self.onboarding)));
+            .merge(admin::operator_api::router(Arc::clone(&self.onboarding)))
+            .merge(admin::sessions_api::router(Arc::clone(&self.login)));
         (self.part(), api)
     }
 

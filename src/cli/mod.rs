@@ -16,6 +16,7 @@ mod registrations;
 mod say;
 mod schema;
 mod serve;
+mod sessions;
 mod systemd;
 mod table;
 
@@ -65,6 +66,8 @@ enum Command {
     Registrations(registrations::Errand),
     /// Bring a named address straight into a customer. Asks the running gateway.
     Invitations(invitations::Errand),
+    /// Sign somebody out, everywhere. Asks the running gateway.
+    Sessions(sessions::Errand),
     /// Print everything that can be written into the files, as Markdown.
     ConfigReference,
     /// Print the JSON Schema of a file that operators write.
@@ -118,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Migrate => migrate::run(&installation),
         Command::Registrations(errand) => registrations::run(&installation, &errand),
         Command::Invitations(errand) => invitations::run(&installation, &errand),
+        Command::Sessions(errand) => sessions::run(&installation, &errand),
         Command::ConfigReference => reference::run(),
         Command::Schema(choice) => schema::run(&choice),
     };

@@ -11,6 +11,7 @@ pub mod bearer;
 pub mod callback;
 pub mod claims;
 mod cookies;
+mod ending;
 mod error;
 mod finish;
 pub mod jwt;
@@ -46,6 +47,7 @@ use step_up::SteppingUp;
 
 pub use callback::{CallbackProblem, CallbackQuery, ProviderRefusal};
 pub use cookies::Cookies;
+pub use ending::{EndError, Whom};
 pub use error::{LoginError, Retry};
 pub use local::{LocalLoginError, PasswordLogin};
 pub use step_up::StepUpProblem;

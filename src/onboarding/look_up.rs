@@ -3,7 +3,7 @@
 use super::password::Demand;
 use super::resolve::{self, KnownMatch, Linked, LookUps, Wanted};
 use super::{Onboarding, OnboardingError, RegistrationStoreDown};
-use crate::identity::{Account, VerifiedIdentity};
+use crate::identity::{Account, EmailAddress, Issuer, Subject, UserId, VerifiedIdentity};
 use crate::policy::OnboardingPolicy;
 
 impl Onboarding {
@@ -91,6 +91,24 @@ impl Onboarding {
             Some(user) => store.link(&who.as_local_user(&user)).await,
             None => Ok(None),
         }
+    }
+
+    /// As whom a user of the platform signs in.
+    pub async fn identities_of(
+        &self,
+        user: &UserId,
+    ) -> Result<Vec<(Issuer, Subject)>, OnboardingError> {
+        let platform = self.parts.platform.id();
+        Ok(self.parts.store.linked_to(platform, user).await?)
+    }
+
+    /// The platform's user with an address.
+    pub async fn user_by_email(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<UserId>, OnboardingError> {
+        let user = self.parts.platform.user_by_email(email).await?;
+        Ok(user.map(|user| user.id))
     }
 
     async fn known_customer(

@@ -237,6 +237,13 @@ pub trait RegistrationStore: Send + Sync {
     /// The account that an identity is linked to.
     async fn link(&self, who: &Who) -> Result<Option<Account>, RegistrationStoreDown>;
 
+    /// All identities that are linked to a user.
+    async fn linked_to(
+        &self,
+        platform: &PlatformId,
+        user: &UserId,
+    ) -> Result<Vec<(Issuer, Subject)>, RegistrationStoreDown>;
+
     /// Links, unless the identity is linked or has a registration under way (`Ok(false)`); a link
     /// to `stale` goes first.
     async fn add_link(

@@ -9,7 +9,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use super::harness::{Answer, Browser, Front, Redis, TestGateway, Upstream, read_answer, status};
+use super::approvals::{fails, says};
+use super::harness::{
+    Answer, Browser, Front, GatewayBuilder, OPERATOR_TOKEN, Redis, TestGateway, Upstream,
+    on_both_set_ups, read_answer, status, wire_client,
+};
 use super::known_user::{Stage, registered};
 
 const SESSION: &str = "__Host-vestibule";
@@ -188,4 +192,49 @@ async fn a_stream_over_http2_ends_with_its_session() {
     let ending = async { while let Some(Ok(_)) = body.next().await {} };
     let ended = tokio::time::timeout(Duration::from_secs(5), ending).await;
     assert!(ended.is_ok(), "the stream goes on");
+}
+
+on_both_set_ups!(an_operator_signs_somebody_out_everywhere);
+
+async fn an_operator_signs_somebody_out_everywhere(set_up: GatewayBuilder<'_>) {
+    let stage = Stage::set().await;
+    let gateway = stage.start(set_up).await;
+    registered(&gateway).await;
+    let user = stage.upstream.last_request();
+    let user = user.header("x-vestibule-user").expect("a user").to_owned();
+    let issuer = &stage.provider.issuer;
+    for (whose, count) in [
+        (&["--user", &user][..], 2),
+        (&["--email", "Mario@acme.example"], 1),
+        (&["--issuer", issuer, "--subject", "mario"], 1),
+    ] {
+        let browser = gateway.browser();
+        browser.open("/").await.login_at_provider("mario").await;
+        browser.fetch("GET", "/things", None).await.has_status(200);
+        let ending = [&["sessions", "end"], whose].concat();
+        let told = format!("Sessions ended: {count}.\n");
+        assert_eq!(says(&gateway, &ending), told, "{whose:?}");
+        browser.fetch("GET", "/things", None).await.has_status(401);
+        assert_eq!(says(&gateway, &ending), "Sessions ended: 0.\n");
+    }
+    assert_eq!(
+        says(&gateway, &["sessions", "end", "--user", "nobody"]),
+        "Sessions ended: 0.\n"
+    );
+    let unknown = fails(
+        &gateway,
+        &["sessions", "end", "--email", "anna@acme.example"],
+    );
+    assert!(unknown.contains("no user with this address"), "{unknown}");
+    let wrong = fails(&gateway, &["sessions", "end", "--email", "anna"]);
+    assert!(wrong.contains("write it like"), "{wrong}");
+    fails(&gateway, &["sessions", "end"]);
+    fails(&gateway, &["sessions", "end", "--subject", "mario"]);
+
+    let path = gateway.admin("/operator/v1/sessions/end");
+    let post = || wire_client().post(&path);
+    let body = serde_json::json!({ "user": user, "email": "mario@acme.example" });
+    let both = post().bearer_auth(OPERATOR_TOKEN).json(&body).send().await;
+    assert_eq!(both.unwrap().status(), 422);
+    assert_eq!(post().json(&body).send().await.unwrap().status(), 401);
 }

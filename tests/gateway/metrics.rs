@@ -43,7 +43,10 @@ async fn a_gateway_shows_what_its_page_explains(set_up: GatewayBuilder<'_>) {
     let gateway = stage.start(set_up).await;
     registered(&gateway).await;
     for (line, value) in [
-        ("vestibule_check_ok{check=\"database\",vital=\"true\"}", "1"),
+        (
+            "vestibule_check_ok{check=\"database\",vital=\"false\"}",
+            "1",
+        ),
         ("vestibule_check_ok{check=\"sessions\",vital=\"true\"}", "1"),
         (
             "vestibule_check_ok{check=\"provider:corp\",vital=\"false\"}",

@@ -23,7 +23,7 @@ use super::store::{
 };
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Node};
-use crate::identity::{Account, AccountType, CustomerId};
+use crate::identity::{Account, AccountType, CustomerId, Issuer, PlatformId, Subject, UserId};
 use crate::outbox::{INSERT_PREPARED, Prepared};
 use crate::{
     sql_execute, sql_fetch_all, sql_fetch_optional, sql_free_leases, sql_returning, sql_transaction,
@@ -66,6 +66,22 @@ impl RegistrationStore for SqlRegistrationStore {
             who.subject.as_str()
         )?;
         Ok(row.map(|row| row.into_account(&who.platform)))
+    }
+
+    async fn linked_to(
+        &self,
+        platform: &PlatformId,
+        user: &UserId,
+    ) -> Result<Vec<(Issuer, Subject)>, RegistrationStoreDown> {
+        let rows = sql_fetch_all!(
+            &self.database,
+            (String, String),
+            "SELECT issuer, subject FROM account_links WHERE platform = $1 AND user_id = $2",
+            platform.as_str(),
+            user.as_str()
+        )?;
+        let identity = |(issuer, subject)| (Issuer::new(issuer), Subject::new(subject));
+        Ok(rows.into_iter().map(identity).collect())
     }
 
     async fn add_link(

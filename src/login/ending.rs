@@ -1,0 +1,61 @@
+//! Ending all sessions of somebody, on every host and node, at an operator's word.
+
+use super::Login;
+use crate::audit::{Event, EventKind};
+use crate::identity::{EmailAddress, Issuer, Subject, UserId};
+use crate::onboarding::OnboardingError;
+use crate::session::StoreDown;
+
+/// Whose sessions end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// A user of the platform, whoever they sign in as.
+    User(UserId),
+    /// The platform's user with this address.
+    Email(EmailAddress),
+    /// One identity, also before it has an account.
+    Identity(Issuer, Subject),
+}
+
+/// Why not all sessions were ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// The platform has no user with the address.
+    #[error("the platform has no user with this address")]
+    NoSuchUser,
+    /// The database or the platform does not answer.
+    #[error("who that is cannot be looked up")]
+    LookUp(#[from] OnboardingError),
+    /// The session store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreDown),
+}
+
+impl Login {
+    /// Ends all sessions of somebody; gives how many there were.
+    pub async fn end_sessions(&self, whom: Whom) -> Result<usize, EndError> {
+        let onboarding = &self.parts.onboarding;
+        let identities = match whom {
+            Whom::User(user) => onboarding.identities_of(&user).await?,
+            Whom::Email(email) => {
+                let user = onboarding.user_by_email(&email).await?;
+                let user = user.ok_or(EndError::NoSuchUser)?;
+                onboarding.identities_of(&user).await?
+            }
+            Whom::Identity(issuer, subject) => vec![(issuer, subject)],
+        };
+        let mut ended = 0;
+        for (issuer, subject) in identities {
+            ended += self.parts.sessions.end_of(&issuer, &subject, None).await?;
+            let mut event = Event::new(self.parts.clock.now(), EventKind::Operator);
+            event.who = Some((issuer, subject));
+            event.detail = serde_json::json!({ "did": "end_sessions" });
+            if let Err(error) = self.parts.audit.record(event).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "an audit event was not kept");
+            }
+        }
+        tracing::info!(ended, "an operator ended sessions");
+        Ok(ended)
+    }
+}
