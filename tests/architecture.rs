@@ -81,10 +81,7 @@ const HOMES: &[(&str, &str)] = &[
     ("governor", "rate_limit/node"),
     ("cel", "expression"),
     ("reqwest", "outbound"),
-    (
-        "moka",
-        "session/cache rate_limit/cluster platform/tokens login/bearer",
-    ),
+    ("moka", "session rate_limit platform/tokens login/bearer"),
     ("argon2", "platform/builtin"),
     ("chacha20poly1305", "seal"),
     ("hkdf", "seal"),

@@ -55,6 +55,8 @@ pub struct Limits {
     pub forwarded_per_user: Option<Arc<Limit>>,
     /// Starting and finishing logins, per network.
     pub login: Option<Arc<Limit>>,
+    /// Bearer tokens that are refused, per network.
+    pub bad_token: Option<Arc<Limit>>,
     /// What strangers may do to others through us.
     pub abuse: abuse::AbuseLimits,
 }

@@ -12,8 +12,8 @@ use super::gateway::Gateway;
 use super::site::Site;
 use crate::access::{ApiClient, BearerStanding};
 use crate::login::bearer::MAX_TOKEN;
-use crate::policy::{Access, Rule};
-use crate::rate_limit::Network;
+use crate::policy::{Access, Limits, Rule};
+use crate::rate_limit::{Network, SlowDown};
 use crate::telemetry::traces;
 
 /// A request does not show its token as it should.
@@ -53,30 +53,38 @@ fn is_octet(octet: u8) -> bool {
 }
 
 impl Gateway {
-    /// How the request's bearer token stands; none where it has none, or the rule looks at none.
+    /// How the request's bearer token stands; none where it has none, or the rule looks at none. From
+    /// a network that showed too many bad ones, only tokens that are known are looked at.
     pub(super) async fn bearer(
         &self,
         request: &RequestHeader,
-        (site, rule): (&Site, &Rule),
+        (site, rule, limits): (&Site, &Rule, &Limits),
         ctx: &RequestContext,
-    ) -> Option<BearerStanding> {
+    ) -> Result<Option<BearerStanding>, SlowDown> {
         if rule.access != Access::Api {
-            return None;
+            return Ok(None);
         }
-        let Ok(token) = token(&request.headers)? else {
-            return Some(BearerStanding::Bad);
+        let token = match token(&request.headers) {
+            None => return Ok(None),
+            Some(Ok(token)) => token,
+            Some(Err(Unreadable)) => return Ok(Some(BearerStanding::Bad)),
         };
-        let Some(bearers) = &site.bearers else {
-            return Some(BearerStanding::Bad);
+        let (Some(bearers), Some(client)) = (&site.bearers, ctx.client) else {
+            return Ok(Some(BearerStanding::Bad));
         };
         let asked = bearers.asked(&rule.tokens);
         if let Some(standing) = bearers.ready(token, asked) {
-            return Some(standing);
+            return Ok(Some(standing));
         }
+        site.lanes.may_show_token(client)?;
         let (bearers, token) = (Arc::clone(bearers), SecretString::from(token));
         let judging = async move { bearers.standing(&token, asked).await };
         let judging = self.proven(judging, ctx.network());
-        Some(traces::during("token", judging).await)
+        let standing = traces::during("token", judging).await;
+        if matches!(standing, BearerStanding::Bad) {
+            site.lanes.draw_bad_token(limits, client).await;
+        }
+        Ok(Some(standing))
     }
 
     /// How the token of a program stands whose request is under way.

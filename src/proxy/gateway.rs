@@ -179,7 +179,10 @@ impl Gateway {
             return answered;
         }
         let cookie = cookie::find(request.headers.get_all(header::COOKIE), SESSION_COOKIE);
-        let standing = if let Some(bearer) = self.bearer(request, (site, rule), ctx).await {
+        let looking = (site, &**rule, &policy.limits);
+        let bearer = self.bearer(request, looking, ctx).await;
+        let bearer = bearer.map_err(|slow_down| Problem::SlowDown(slow_down.retry_after))?;
+        let standing = if let Some(bearer) = bearer {
             Standing::Bearer(bearer)
         } else {
             let asking = self.standing(cookie, &host, ctx.network());

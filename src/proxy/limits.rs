@@ -11,7 +11,7 @@ use pingora_http::ResponseHeader;
 use crate::access::Permit;
 use crate::paths;
 use crate::policy::Limits;
-use crate::rate_limit::{Limit, Network, Per, RateLimiter, SlowDown};
+use crate::rate_limit::{HeldBack, Limit, Network, Per, RateLimiter, SlowDown};
 use crate::telemetry::metrics::Metrics;
 
 /// The limits that a request drew from, and how much of each is left
@@ -21,8 +21,10 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Draws from the limits of the policy.
 pub(super) struct Lanes {
-    pub(super) limiter: Arc<dyn RateLimiter>,
-    pub(super) metrics: Metrics,
+    limiter: Arc<dyn RateLimiter>,
+    metrics: Metrics,
+    /// Networks that showed too many bad tokens.
+    held_back: HeldBack,
 }
 
 /// A limit that a request drew from.
@@ -34,6 +36,32 @@ pub(super) struct Counted {
 }
 
 impl Lanes {
+    pub(super) fn new(limiter: Arc<dyn RateLimiter>, metrics: Metrics) -> Self {
+        Self {
+            limiter,
+            metrics,
+            held_back: HeldBack::default(),
+        }
+    }
+
+    /// For a bearer token that has to be judged: whether its network has not shown too many bad ones.
+    pub(super) fn may_show_token(&self, client: IpAddr) -> Result<(), SlowDown> {
+        let checked = self.held_back.check(Network::of(client));
+        checked.inspect_err(|_| Metrics::count(&self.metrics.rate_limited, "token"))
+    }
+
+    /// For a bearer token that was judged, and is bad.
+    pub(super) async fn draw_bad_token(&self, limits: &Limits, client: IpAddr) {
+        let Some(limit) = &limits.bad_token else {
+            return;
+        };
+        let key = bucket(Per::Ip, None, client);
+        let outcome = self.limiter.draw(limit, &key).outcome().await;
+        if let Err(slow_down) = outcome {
+            self.held_back.hold(Network::of(client), slow_down);
+        }
+    }
+
     /// For a request that may be forwarded: the rule's limit, then those of all traffic. What was
     /// drawn from is added to `counted`.
     pub(super) async fn draw_forwarded(

@@ -250,10 +250,7 @@ fn site_of(site: &SiteParts, parts: &ProxyParts) -> site::Site {
         sessions: Arc::clone(&site.sessions),
         bridge: bridge::Bridge::new(site.pages.clone(), limits.page_body, limits.body_time),
         error_pages: Arc::clone(&site.error_pages),
-        lanes: limits::Lanes {
-            limiter: Arc::clone(&site.limiter),
-            metrics: site.metrics.clone(),
-        },
+        lanes: limits::Lanes::new(Arc::clone(&site.limiter), site.metrics.clone()),
         user_tokens: site.user_tokens.clone(),
         access_tokens: site.access_tokens.clone(),
         bearers: site.bearers.clone(),

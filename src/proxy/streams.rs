@@ -14,6 +14,7 @@ use super::gateway::Gateway;
 use super::patience::Patience;
 use super::settings::HostSettings;
 use crate::access::{ApiClient, BearerStanding, Caller, ClientAccount, Permit};
+use crate::clock::Timestamp;
 use crate::session::SessionStanding;
 
 /// How often the session of a request under way is looked at: often enough that, with the second
@@ -132,15 +133,18 @@ impl Watched {
                 }
             }
             Proof::Token(before) => match gateway.site(&self.host) {
-                Ok(site) => has_lost(before, gateway.still(site, before).await),
+                Ok(site) => {
+                    let standing = gateway.still(site, before).await;
+                    has_lost(before, standing, gateway.clock.now())
+                }
                 Err(_) => false,
             },
         }
     }
 }
 
-/// Whether a program is not any more who it was.
-fn has_lost(before: &ApiClient, standing: BearerStanding) -> bool {
+/// Whether a program is not any more who it was. While nobody can tell, its token's end still counts.
+fn has_lost(before: &ApiClient, standing: BearerStanding, now: Timestamp) -> bool {
     match standing {
         BearerStanding::Good(client) => match &client.account {
             ClientAccount::Live(account) => {
@@ -149,7 +153,7 @@ fn has_lost(before: &ApiClient, standing: BearerStanding) -> bool {
             ClientAccount::None => before.account().is_some(),
             ClientAccount::Closed => true,
         },
-        BearerStanding::Unknown => false,
+        BearerStanding::Unknown => now >= before.ends_at,
         BearerStanding::Bad => true,
     }
 }

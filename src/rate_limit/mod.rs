@@ -1,6 +1,7 @@
 //! Slowing abuse: lanes of requests, each with a rate and a burst.
 
 pub mod cluster;
+mod held_back;
 pub mod node;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 pub use cluster::ClusterLimits;
+pub use held_back::HeldBack;
 pub use node::NodeLimits;
 
 /// The network that a client counts to: an IPv4 address, an IPv6 /64.

@@ -1,12 +1,15 @@
 //! Forged bearer tokens, and issuers that lie or are gone: judged by what the upstream received.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vestibule::clock::{Clock as _, SystemClock};
 
 use super::harness::{
-    Endpoint, IdToken, Instead, OidcProvider, ScriptedProvider, Signing, TestGateway, Upstream,
-    wire_client,
+    Answer, Endpoint, IdToken, Instead, OidcProvider, ScriptedProvider, Signing, TestGateway,
+    Upstream, wire_client,
 };
 
 const API: &str = "https://api.example";
@@ -237,7 +240,7 @@ async fn what_one_issuer_says_counts_for_its_own_rules_only() {
         ("second", &*second.issuer, ASKING),
     ];
     let gateway = gateway(&issuers, &upstream).await;
-    let active = json!({ "active": true, "sub": "mario", "scope": "read" }).to_string();
+    let active = json!({ "active": true, "sub": "mario", "aud": API }).to_string();
     first.answer_instead(
         Endpoint::Introspection,
         Instead::body("application/json", active),
@@ -269,27 +272,23 @@ async fn an_issuer_that_does_not_say_yes_has_said_no() {
     let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
     let gateway = gateway(&[("first", &issuer.issuer, ASKING)], &upstream).await;
     let json_body = |value: Value| Instead::body("application/json", value.to_string());
+    let saying = |further: Value| {
+        let mut said = json!({ "active": true, "sub": "mario", "aud": API });
+        let members = said.as_object_mut().unwrap();
+        members.extend(further.as_object().unwrap().clone());
+        members.retain(|_, value| !value.is_null());
+        json_body(said)
+    };
     let answers = [
-        (json_body(json!({ "active": "true", "sub": "mario" })), 401),
-        (json_body(json!({ "active": 1, "sub": "mario" })), 401),
-        (json_body(json!({ "sub": "mario" })), 401),
-        (json_body(json!({ "active": true })), 401),
-        (
-            json_body(json!({ "active": true, "sub": "mario", "exp": 1 })),
-            401,
-        ),
-        (
-            json_body(json!({ "active": true, "sub": "mario", "aud": "other" })),
-            401,
-        ),
-        (
-            json_body(json!({ "active": true, "sub": "mario", "iss": "https://evil.example" })),
-            401,
-        ),
-        (
-            json_body(json!({ "active": true, "sub": "mario", "cnf": {} })),
-            401,
-        ),
+        (saying(json!({ "active": "true" })), 401),
+        (saying(json!({ "active": 1 })), 401),
+        (saying(json!({ "active": null })), 401),
+        (saying(json!({ "sub": null })), 401),
+        (saying(json!({ "exp": 1 })), 401),
+        (saying(json!({ "aud": "other" })), 401),
+        (saying(json!({ "aud": null })), 401),
+        (saying(json!({ "iss": "https://evil.example" })), 401),
+        (saying(json!({ "cnf": {} })), 401),
         (json_body(json!([true])), 503),
         (Instead::body("text/html", "<p>yes</p>"), 503),
         (Instead::status(500), 503),
@@ -307,4 +306,78 @@ async fn an_issuer_that_does_not_say_yes_has_said_no() {
         );
     }
     assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_issuer_that_names_no_audience_is_believed_only_where_that_is_said() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let trusting = ASKING.replacen("client_id", "without_audience = true, client_id", 1);
+    let gateway = gateway(&[("first", &issuer.issuer, &trusting)], &upstream).await;
+    let says = |said: Value| {
+        let body = Instead::body("application/json", said.to_string());
+        issuer.answer_instead(Endpoint::Introspection, body);
+    };
+    says(json!({ "active": true, "sub": "mario" }));
+    assert_eq!(status(&gateway, "/api/x", "Bearer opaque-1").await, 200);
+    says(json!({ "active": true, "sub": "mario", "aud": "other" }));
+    assert_eq!(status(&gateway, "/api/x", "Bearer opaque-2").await, 401);
+}
+
+#[tokio::test]
+async fn a_network_that_guesses_tokens_is_held_back_and_its_good_ones_pass() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let limits = "[limit.few]\nrate = \"3/h\"\n[apply]\nbad_token = \"few\"\n";
+    let config = format!(
+        "[[api_issuer]]\nid = \"first\"\nissuer = \"{}\"\naudience = [\"{API}\"]\n{ASKING}",
+        issuer.issuer
+    );
+    let provider = OidcProvider::start().await;
+    let gateway = TestGateway::embedded()
+        .policy("access.toml", ACCESS)
+        .policy("limits.toml", limits)
+        .config(&config);
+    let gateway = gateway
+        .provider(&provider)
+        .upstream(&upstream)
+        .start()
+        .await;
+    let good = format!("Bearer {}", issuer.access_token(API, |_| {}));
+    assert_eq!(status(&gateway, "/api/x", &good).await, 200);
+    issuer.answer_instead(
+        Endpoint::Introspection,
+        Instead::body("application/json", json!({ "active": false }).to_string()),
+    );
+    let mut statuses = Vec::new();
+    for number in 0..10 {
+        let guess = format!("Bearer guess-{number}");
+        statuses.push(status(&gateway, "/api/x", &guess).await);
+    }
+    let (judged, held_back) = statuses.split_at(4);
+    assert_eq!(judged, [401; 4], "three, and the one that was too many");
+    assert_eq!(held_back, [429; 6]);
+    assert_eq!(issuer.asked(Endpoint::Introspection).len(), 4);
+    assert_eq!(status(&gateway, "/api/x", &good).await, 200, "it is known");
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_does_not_outlive_its_token_while_the_issuer_is_silent() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let gateway = gateway(&[("first", &issuer.issuer, ASKING)], &upstream).await;
+    let ends_at = SystemClock.now().plus(Duration::from_secs(6)).seconds();
+    let active = json!({ "active": true, "sub": "mario", "aud": API, "exp": ends_at });
+    issuer.answer_instead(
+        Endpoint::Introspection,
+        Instead::body("application/json", active.to_string()),
+    );
+    let beginning = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n9\r\nbeginning\r\n";
+    upstream.answers("/api/stream", Answer::raw(beginning));
+    let asking = wire_client().get(format!("{}/api/stream", gateway.origin()));
+    let mut stream = asking.bearer_auth("opaque").send().await.unwrap();
+    let first = stream.chunk().await.unwrap();
+    assert_eq!(first.as_deref(), Some(&b"beginning"[..]));
+    issuer.answer_instead(Endpoint::Introspection, Instead::status(500));
+    let over = tokio::time::timeout(Duration::from_secs(30), stream.chunk()).await;
+    assert!(over.expect("it ends in time").is_err(), "it is cut off");
 }

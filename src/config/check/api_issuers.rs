@@ -120,6 +120,7 @@ impl Check<'_> {
             client_id,
             client_secret,
             client_authentication,
+            without_audience,
             believe_for,
         } = shape;
         let span = self.findings.take_optional(believe_for.as_ref());
@@ -137,6 +138,7 @@ impl Check<'_> {
                 Authentication::Basic => ClientAuthentication::Basic,
                 Authentication::Post => ClientAuthentication::Post,
             },
+            without_audience: *without_audience,
             believed_for: span.unwrap_or(BELIEVED_FOR),
         })
     }

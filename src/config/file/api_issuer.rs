@@ -64,6 +64,10 @@ pub struct Introspection {
     /// How the secret is sent. Default: `basic`.
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
+    /// Whether tokens count for which the answer names no audience (`aud`). The issuer then has to
+    /// refuse, to this client, tokens that are for others. Default: `false`.
+    #[serde(default)]
+    pub without_audience: bool,
     /// How long an answer is believed: a token that was revoked is good for so long. At most and by
     /// default `30s`.
     pub believe_for: Option<Parsed<Duration>>,

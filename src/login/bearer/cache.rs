@@ -28,7 +28,7 @@ pub const UNKNOWN_FOR: Duration = Duration::from_secs(1);
 /// How much of good tokens is kept, octets.
 const CAPACITY: u64 = 64 * 1024 * 1024;
 
-/// What a token takes besides its text, and how many times its text its claims take.
+/// What a token takes besides its text and its claims, and how many times their JSON its claims take.
 const OVERHEAD: usize = 1024;
 const CLAIMS: usize = 3;
 
@@ -70,7 +70,24 @@ impl Known {
             return 0;
         };
         let text = client.token.expose_secret().len();
-        u32::try_from(text * CLAIMS + OVERHEAD).unwrap_or(u32::MAX)
+        let mut claims = Length(0);
+        // Counting does not fail, and claims that are no JSON are none.
+        let _ = serde_json::to_writer(&mut claims, client.identity.claims());
+        u32::try_from(text + claims.0 * CLAIMS + OVERHEAD).unwrap_or(u32::MAX)
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0 += octets.len();
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Expected<'a> {
     pub issuer: &'a Issuer,
     /// As whom this gateway is known to it; one of them is enough.
     pub audiences: &'a [String],
+    /// Whether an answer to introspection may name nobody.
+    pub without_audience: bool,
     /// The claim with the scopes.
     pub scopes_claim: &'a str,
     /// The present moment.
@@ -99,7 +101,8 @@ pub fn judge(
 }
 
 /// Judges what an issuer says of a token that it calls active. What such an answer leaves out
-/// (RFC 7662, section 2.2) the issuer has judged; what it says must hold. A token without a subject
+/// (RFC 7662, section 2.2) the issuer has judged, except for whom the token is: that counts as
+/// judged only where the operator says so. What it says must hold. A token without a subject
 /// is that of a program, one without an end lives until `until`.
 pub fn judge_answer(
     answer: &Map<String, Value>,
@@ -110,8 +113,10 @@ pub fn judge_answer(
     if issuer.is_some_and(|own| own.as_str() != Some(expected.issuer.as_str())) {
         return Err(AccessProblem::Issuer);
     }
-    if let Some(audience) = answer.get("aud") {
-        check_audience(audience, expected.audiences)?;
+    match answer.get("aud") {
+        Some(audience) => check_audience(audience, expected.audiences)?,
+        None if expected.without_audience => {}
+        None => return Err(AccessProblem::Audience),
     }
     check_kind(answer)?;
     let ends_at = moment(answer, "exp").map_err(|_| AccessProblem::Expired)?;
@@ -225,6 +230,7 @@ mod tests {
         ask(&Expected {
             issuer: &issuer,
             audiences: &[own.to_owned()],
+            without_audience: false,
             scopes_claim: "scope",
             now: NOW,
         })
@@ -300,19 +306,42 @@ mod tests {
 
     #[test]
     fn what_an_issuer_leaves_out_it_has_judged_and_what_it_says_holds() {
-        let program = answered(&json!({"active": true, "client_id": "cron"})).unwrap();
+        let ours = json!({"active": true, "client_id": "cron", "aud": "https://api.example"});
+        let program = answered(&ours).unwrap();
         assert_eq!(program.subject.as_str(), "cron");
         assert_eq!(program.ends_at.seconds(), 1_800_000_060);
         for wrong in [
-            json!({"client_id": "a", "aud": "other"}),
-            json!({"client_id": "a", "iss": "https://evil.example"}),
-            json!({"client_id": "a", "exp": 1}),
-            json!({"client_id": "a", "cnf": {}}),
-            json!({"sub": 7, "client_id": "a"}),
-            json!({}),
+            json!({"aud": "other"}),
+            json!({"iss": "https://evil.example"}),
+            json!({"exp": 1}),
+            json!({"cnf": {}}),
+            json!({"sub": 7}),
+            json!({"client_id": null}),
         ] {
-            assert!(answered(&wrong).is_err(), "{wrong}");
+            let mut answer = ours.clone();
+            let members = answer.as_object_mut().unwrap();
+            members.extend(wrong.as_object().unwrap().clone());
+            assert!(answered(&answer).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn for_whom_a_token_is_may_be_left_out_only_where_the_operator_says_so() {
+        let answer = json!({"client_id": "cron"});
+        assert_eq!(answered(&answer), Err(AccessProblem::Audience));
+        let until = NOW.plus(std::time::Duration::from_mins(1));
+        let judged = |answer: &Value| {
+            expecting(|expected| {
+                let trusting = Expected {
+                    without_audience: true,
+                    ..*expected
+                };
+                judge_answer(answer.as_object().unwrap(), &trusting, until)
+            })
+        };
+        assert!(judged(&answer).is_ok());
+        let other = json!({"client_id": "cron", "aud": "other"});
+        assert_eq!(judged(&other), Err(AccessProblem::Audience));
     }
 
     #[test]

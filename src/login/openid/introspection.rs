@@ -16,7 +16,7 @@ use super::standing::Source;
 use crate::outbound::AnswerLimits;
 
 /// The largest answer, octets.
-const MAX_ANSWER: usize = 256 * 1024;
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// How the gateway asks about tokens.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct IntrospectionSettings {
     pub client_secret: SecretString,
     /// How the secret is sent.
     pub authentication: ClientAuthentication,
+    /// Whether tokens count for which the answer names no audience.
+    pub without_audience: bool,
     /// How long an answer is believed.
     pub believed_for: Duration,
 }

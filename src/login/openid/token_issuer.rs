@@ -164,9 +164,11 @@ impl ApiIssuer {
     }
 
     fn expected(&self) -> Expected<'_> {
+        let introspection = self.settings.introspection.as_ref();
         Expected {
             issuer: &self.settings.issuer,
             audiences: &self.settings.audiences,
+            without_audience: introspection.is_some_and(|asking| asking.without_audience),
             scopes_claim: &self.settings.scopes_claim,
             now: self.clock.now(),
         }

@@ -26,6 +26,7 @@ pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
         network,
         user,
         login,
+        bad_token,
     } = apply;
     let mut of = |name: Option<&At<String>>, shipped: Option<Limit>| match name {
         None => shipped.map(Arc::new),
@@ -35,11 +36,13 @@ pub fn compile(file: &LimitsFile, findings: &mut Findings<'_>) -> Limits {
     let forwarded_per_network = of(network.as_ref(), None);
     let forwarded_per_user = of(user.as_ref(), None);
     let login = of(login.as_ref(), Some(shipped("login", 120)));
+    let bad_token = of(bad_token.as_ref(), Some(shipped("bad_token", 120)));
     Limits {
         abuse: super::abuse::limits(abuse, findings),
         forwarded_per_network: forwarded_per_network.map(|limit| counted(limit, Per::Ip)),
         forwarded_per_user: forwarded_per_user.map(|limit| counted(limit, Per::User)),
         login: login.map(|limit| counted(limit, Per::Ip)),
+        bad_token: bad_token.map(|limit| counted(limit, Per::Ip)),
         named,
     }
 }

@@ -343,6 +343,9 @@ pub struct Apply {
     pub user: Option<At<String>>,
     /// To starting and finishing logins, per network. Default: 120 a minute.
     pub login: Option<At<String>>,
+    /// To bearer tokens that are refused, per network; what comes from a network that showed too many
+    /// is not looked at for a while. Default: 120 a minute.
+    pub bad_token: Option<At<String>>,
 }
 
 /// The policy files that have a schema.
