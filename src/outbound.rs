@@ -75,16 +75,11 @@ impl Outbound {
         Self::trusting(&[])
     }
 
-    /// [`Outbound::new`], with further roots as PEM texts.
-    pub fn trusting(roots: &[Vec<u8>]) -> Result<Self, OutboundError> {
-        let roots = roots
-            .iter()
-            .map(|pem| reqwest::Certificate::from_pem_bundle(pem));
-        let roots = roots
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(OutboundError::SetUp)?;
+    /// [`Outbound::new`], with further roots as PEM; empty for none.
+    pub fn trusting(roots: &[u8]) -> Result<Self, OutboundError> {
+        let roots = reqwest::Certificate::from_pem_bundle(roots).map_err(OutboundError::SetUp)?;
         let client = reqwest::Client::builder()
-            .tls_certs_merge(roots.into_iter().flatten())
+            .tls_certs_merge(roots)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
@@ -98,14 +93,11 @@ impl Outbound {
         })
     }
 
-    /// The same for a network of the operator's own on which nobody else listens: plain HTTP is
-    /// spoken to its machines where their address says so.
+    /// The same; where `is_plain`, for a network of the operator's own on which nobody else listens:
+    /// plain HTTP is spoken to its machines where their address says so.
     #[must_use]
-    pub fn in_the_clear(self) -> Self {
-        Self {
-            is_plain: true,
-            ..self
-        }
+    pub fn speaking_plain_http(self, is_plain: bool) -> Self {
+        Self { is_plain, ..self }
     }
 
     /// Sends a request and reads the whole answer.
@@ -325,7 +317,7 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (address, roots) = secure_server().await;
         for (outbound, is_trusted) in [
-            (Outbound::trusting(&[roots]).unwrap(), true),
+            (Outbound::trusting(&roots).unwrap(), true),
             (Outbound::new().unwrap(), false),
         ] {
             let request = Request::get(&address).body(Vec::new()).unwrap();
@@ -338,9 +330,7 @@ mod tests {
     fn further_roots_are_certificates() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificate = rcgen::generate_simple_self_signed(["idp.example".to_owned()]).unwrap();
-        assert!(Outbound::trusting(&[certificate.cert.pem().into_bytes()]).is_ok());
-        assert!(
-            Outbound::trusting(&[b"-----BEGIN CERTIFICATE-----\nx\n-----END".to_vec()]).is_err()
-        );
+        assert!(Outbound::trusting(certificate.cert.pem().as_bytes()).is_ok());
+        assert!(Outbound::trusting(b"-----BEGIN CERTIFICATE-----\nx\n-----END").is_err());
     }
 }

@@ -20,7 +20,8 @@ pub enum Caller {
 /// A program that has shown a bearer token (RFC 6750), which was found good.
 #[derive(Debug)]
 pub struct ApiClient {
-    /// Digest of the token: its name here, as a session has one.
+    /// Digest of the token, who vouches for it and whose user it is: its name here, as a session has
+    /// one.
     pub key: Box<str>,
     /// The token, to be looked at again while a stream lasts.
     pub token: SecretString,
@@ -119,10 +120,9 @@ impl ApiClient {
         }
     }
 
-    /// The name of the program: `client_id` (RFC 9068, section 2.2), else `azp`, else the subject.
+    /// The name of the program, else the subject.
     pub fn name(&self) -> &str {
         let identity = &self.identity;
-        let named = identity.text("client_id").or(identity.text("azp"));
-        named.unwrap_or(identity.subject().as_str())
+        identity.program().unwrap_or(identity.subject().as_str())
     }
 }

@@ -146,7 +146,7 @@ pub fn are_alike(one: &str, other: &str) -> bool {
 }
 
 /// The options of all `Connection` fields, lower case.
-pub fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = String> {
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers
         .get_all(header::CONNECTION)
         .into_iter()

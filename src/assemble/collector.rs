@@ -23,17 +23,8 @@ pub fn start_traces(settings: Option<&TraceSettings>) -> Result<(), AssemblyProb
     let Some(settings) = settings else {
         return Ok(());
     };
-    let outbound = if settings.roots.is_empty() {
-        Outbound::new()?
-    } else {
-        Outbound::trusting(std::slice::from_ref(&settings.roots))?
-    };
     let collector = Collector {
-        outbound: if settings.plain_http {
-            outbound.in_the_clear()
-        } else {
-            outbound
-        },
+        outbound: Outbound::trusting(&settings.roots)?.speaking_plain_http(settings.plain_http),
         runtime: Handle::current(),
         is_down: AtomicBool::new(false),
     };

@@ -1,4 +1,4 @@
-//! The composition root: settings to a running gateway. The only file that names adapters
+//! The composition root: settings to a running gateway. The only folder that names adapters
 //! together.
 
 mod assertions;

@@ -58,6 +58,13 @@ impl Reload {
         }
     }
 
+    /// [`Reload::reload`] where files are read, so that no request waits for a disk.
+    pub async fn reload_aside(&self) {
+        let reload = self.clone();
+        // A panic there was logged, and the old ones stay in use.
+        let _ = tokio::task::spawn_blocking(move || reload.reload()).await;
+    }
+
     /// Reloads whenever the files have changed, and then held still from one look to the next. Never
     /// ends.
     pub async fn when_files_change(self) {
@@ -67,9 +74,7 @@ impl Reload {
             tokio::time::sleep(LOOK_EVERY).await;
             let found = self.look().await;
             if found != read && found == last {
-                let reload = self.clone();
-                // Files are read there, so that no request waits for a disk.
-                let _ = tokio::task::spawn_blocking(move || reload.reload()).await;
+                self.reload_aside().await;
                 read.clone_from(&found);
             }
             last = found;
@@ -78,18 +83,22 @@ impl Reload {
 
     async fn look(&self) -> Vec<Seen> {
         let sources = Arc::clone(&self.sources);
-        let looking = tokio::task::spawn_blocking(move || {
-            let mut seen = Vec::new();
-            sources.iter().for_each(|source| look_at(source, &mut seen));
-            seen.sort_unstable();
-            seen
-        });
+        let looking = tokio::task::spawn_blocking(move || look_at_all(&sources));
         looking.await.unwrap_or_default()
     }
 }
 
 /// A file as it was when it was looked at: its place among all, its number, size, and last change.
 type Seen = (PathBuf, u64, u64, Option<SystemTime>);
+
+fn look_at_all(sources: &[PathBuf]) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for source in sources {
+        look_at(source, &mut seen);
+    }
+    seen.sort_unstable();
+    seen
+}
 
 /// Looks at a file, or at all files of a folder; what is not there is not seen.
 fn look_at(path: &Path, seen: &mut Vec<Seen>) {
@@ -108,10 +117,7 @@ mod tests {
     use super::*;
 
     fn seen(path: &Path) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        look_at(path, &mut seen);
-        seen.sort_unstable();
-        seen
+        look_at_all(&[path.to_owned()])
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Listening sockets that are open already: those that the service manager opened, and those of the process that serves
-//! already.
+//! Listening sockets that are open already: those that the service manager opened, and those of the
+//! process that serves already.
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -184,11 +184,11 @@ pub(super) fn api_issuers(
 }
 
 /// A client that trusts these roots besides the system's; the shared one where there are none.
-fn trusting(roots: &Vec<u8>, shared: &Outbound) -> Result<Outbound, OutboundError> {
+fn trusting(roots: &[u8], shared: &Outbound) -> Result<Outbound, OutboundError> {
     if roots.is_empty() {
         Ok(shared.clone())
     } else {
-        Outbound::trusting(std::slice::from_ref(roots))
+        Outbound::trusting(roots)
     }
 }
 

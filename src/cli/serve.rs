@@ -120,9 +120,7 @@ impl Signals {
 
 async fn read_again(reload: &Reload) {
     systemd::reloading();
-    let reload = reload.clone();
-    // Files are read there, so that no request waits for a disk.
-    let _ = tokio::task::spawn_blocking(move || reload.reload()).await;
+    reload.reload_aside().await;
     systemd::ready();
 }
 

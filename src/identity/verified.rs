@@ -182,6 +182,12 @@ impl VerifiedIdentity {
         &self.claims
     }
 
+    /// The program that a token was issued to: `client_id` (RFC 9068, section 2.2), which some issuers
+    /// say in `azp`.
+    pub fn program(&self) -> Option<&str> {
+        self.text("client_id").or(self.text("azp"))
+    }
+
     /// When the end user authenticated.
     pub fn authenticated_at(&self) -> Timestamp {
         self.authenticated_at

@@ -19,32 +19,31 @@ pub type AssertionsByUpstream = BTreeMap<String, Arc<Assertions>>;
 
 /// Whether upstreams that are asked for their health have a server that is well.
 #[derive(Debug, Clone, Default)]
-pub struct UpstreamHealth(Arc<[(String, AtomicBool)]>);
+pub struct UpstreamHealth(Arc<BTreeMap<String, AtomicBool>>);
 
 impl UpstreamHealth {
     /// Of these upstreams, which are taken for well until they are asked.
     pub fn of(all: &[UpstreamSettings]) -> Self {
         let asked = all.iter().filter(|one| one.health.is_some());
-        Self(asked.map(|one| (one.name.clone(), true.into())).collect())
+        let well = asked.map(|one| (one.name.clone(), true.into()));
+        Self(Arc::new(well.collect()))
     }
 
     /// The names of upstreams that are asked.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.keys().map(String::as_str)
     }
 
     /// Whether an upstream has a server that is well; true of one that is not asked.
     pub fn is_well(&self, upstream: &str) -> bool {
-        let mut known = self.0.iter().filter(|(name, _)| name == upstream);
-        known.all(|(_, is_well)| is_well.load(Relaxed))
+        let known = self.0.get(upstream);
+        known.is_none_or(|is_well| is_well.load(Relaxed))
     }
 
     /// Remembers whether an upstream has a server that is well.
     pub(super) fn set(&self, upstream: &str, is_well: bool) {
-        for (name, known) in &*self.0 {
-            if name == upstream {
-                known.store(is_well, Relaxed);
-            }
+        if let Some(known) = self.0.get(upstream) {
+            known.store(is_well, Relaxed);
         }
     }
 }

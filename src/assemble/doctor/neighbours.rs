@@ -16,7 +16,7 @@ use crate::hooks::HookSettings;
 use crate::identity::EmailAddress;
 use crate::login::openid::{ApiIssuer, ApiIssuerSettings, OpenIdProvider, OpenIdSettings};
 use crate::mail::smtp::SmtpCourier;
-use crate::outbound::{AnswerLimits, Outbound, OutboundError};
+use crate::outbound::{AnswerLimits, Outbound};
 use crate::platform::{Platform, PlatformError, PlatformKind, PlatformSettings};
 use crate::proxy::ProxySettings;
 
@@ -43,18 +43,10 @@ pub(super) async fn providers(all: Vec<OpenIdSettings>) -> Vec<Finding> {
     found
 }
 
-fn outbound(roots: &Vec<u8>) -> Result<Outbound, OutboundError> {
-    if roots.is_empty() {
-        Outbound::new()
-    } else {
-        Outbound::trusting(std::slice::from_ref(roots))
-    }
-}
-
 async fn provider(settings: OpenIdSettings) -> Finding {
     let what = format!("provider {}", settings.id);
     let issuer = settings.issuer.to_string();
-    let outbound = match outbound(&settings.roots) {
+    let outbound = match Outbound::trusting(&settings.roots) {
         Ok(outbound) => outbound,
         Err(error) => {
             let fix = "see the file that `ca` names";
@@ -87,7 +79,7 @@ pub(super) async fn api_issuers(all: Vec<ApiIssuerSettings>) -> Vec<Finding> {
 async fn api_issuer(settings: ApiIssuerSettings) -> Finding {
     let what = format!("api issuer {}", settings.id);
     let (issuer, audiences) = (settings.issuer.to_string(), settings.audiences.join(", "));
-    let outbound = match outbound(&settings.roots) {
+    let outbound = match Outbound::trusting(&settings.roots) {
         Ok(outbound) => outbound,
         Err(error) => {
             let fix = "see the file that `ca` names";
@@ -122,7 +114,7 @@ async fn clock(settings: &OpenIdSettings) -> Option<Finding> {
         time: settings.timeout,
         size: 1024 * 1024,
     };
-    let outbound = outbound(&settings.roots).ok()?;
+    let outbound = Outbound::trusting(&settings.roots).ok()?;
     let answer = outbound.call(request, limits).await.ok()?;
     let theirs = answer.headers().get(header::DATE)?.to_str().ok()?;
     let theirs = Timestamp::from_http_date(theirs)?;

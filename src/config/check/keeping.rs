@@ -21,7 +21,7 @@ const LONGEST_SESSION: Duration = Duration::from_hours(90 * 24);
 impl Check<'_> {
     /// The stores, and whether another node may share them.
     pub(super) fn store(&mut self, store: &Store) -> (Sound<StoreSettings>, bool) {
-        let (redis, is_redis_sound) = self.redis(store);
+        let redis = self.redis(store);
         let Store {
             database,
             database_password,
@@ -31,9 +31,8 @@ impl Check<'_> {
         let database = self.database(database.as_ref(), database_password.as_ref());
         let is_shared =
             sessions.is_some() || matches!(database, Some(DatabaseAddress::Postgres(_)));
-        let settings = database
-            .filter(|_| is_redis_sound)
-            .map(|database| StoreSettings { database, redis });
+        let settings = database.zip(redis);
+        let settings = settings.map(|(database, redis)| StoreSettings { database, redis });
         (settings, is_shared)
     }
 

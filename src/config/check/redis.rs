@@ -14,8 +14,8 @@ const ADVICE: &str = "write `redis://cache:6379` or `rediss://cache:6379`";
 type Password<'a> = Option<&'a At<SecretReference>>;
 
 impl Check<'_> {
-    /// The address of Redis, where sessions live there; the second value is whether it is sound.
-    pub(super) fn redis(&mut self, store: &Store) -> (Option<RedisAddress>, bool) {
+    /// The address of Redis, where sessions live there.
+    pub(super) fn redis(&mut self, store: &Store) -> Sound<Option<RedisAddress>> {
         let Store {
             database: _,
             database_password: _,
@@ -38,7 +38,7 @@ impl Check<'_> {
             }
         }
         let Some(sessions) = sessions else {
-            return (None, true);
+            return Some(None);
         };
         let password = sessions_password.as_ref();
         let address = match &sessions.value {
@@ -55,8 +55,7 @@ impl Check<'_> {
                 self.servers((table, sessions), passwords)
             }
         };
-        let is_sound = address.is_some();
-        (address, is_sound)
+        address.map(Some)
     }
 
     fn servers(

@@ -95,8 +95,7 @@ impl Accounts {
 }
 
 /// Whether a program acts for itself and for no user: then its subject is its client id (RFC 9068,
-/// section 2.2; some issuers say it in `azp`), and an account of that name is somebody else's.
+/// section 2.2), and an account of that name is somebody else's.
 fn is_by_itself(identity: &VerifiedIdentity) -> bool {
-    let program = identity.text("client_id").or(identity.text("azp"));
-    program == Some(identity.subject().as_str())
+    identity.program() == Some(identity.subject().as_str())
 }

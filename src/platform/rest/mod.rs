@@ -53,16 +53,8 @@ impl RestPlatform {
         settings: RestSettings,
         clock: SharedClock,
     ) -> Result<Self, OutboundError> {
-        let outbound = if settings.roots.is_empty() {
-            Outbound::new()?
-        } else {
-            Outbound::trusting(std::slice::from_ref(&settings.roots))?
-        };
-        let outbound = if settings.plain_http {
-            outbound.in_the_clear()
-        } else {
-            outbound
-        };
+        let outbound =
+            Outbound::trusting(&settings.roots)?.speaking_plain_http(settings.plain_http);
         Ok(Self {
             id,
             client: Client::new(&settings, outbound, clock),

@@ -49,16 +49,8 @@ pub struct Scim {
 impl Scim {
     /// Sets the client up; nothing is asked yet.
     pub fn new(id: PlatformId, settings: ScimSettings) -> Result<Self, OutboundError> {
-        let outbound = if settings.roots.is_empty() {
-            Outbound::new()?
-        } else {
-            Outbound::trusting(std::slice::from_ref(&settings.roots))?
-        };
-        let outbound = if settings.plain_http {
-            outbound.in_the_clear()
-        } else {
-            outbound
-        };
+        let outbound =
+            Outbound::trusting(&settings.roots)?.speaking_plain_http(settings.plain_http);
         Ok(Self {
             id,
             client: Client::new(&settings, outbound),

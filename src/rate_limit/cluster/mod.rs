@@ -92,12 +92,11 @@ impl ClusterLimits {
         format!("{}{digest}", self.start_of_keys)
     }
 
-    /// Asks without waiting; false when too much is asked already.
-    fn ask(&self, ask: Ask) -> bool {
-        let asked = self.asks.try_send(ask);
-        asked
-            .map_err(|unasked| unasked.into_inner().not_answered())
-            .is_ok()
+    /// Asks without waiting, unless too much is asked already.
+    fn ask(&self, ask: Ask) {
+        if let Err(unasked) = self.asks.try_send(ask) {
+            unasked.into_inner().not_answered();
+        }
     }
 }
 
@@ -123,22 +122,20 @@ impl RateLimiter for ClusterLimits {
         match bucket.take(now) {
             Taken::Lent(drawn, more) => {
                 if let Some(wanted) = more {
-                    let waiting = None;
                     self.ask(Ask {
                         bucket,
                         wanted,
-                        waiting,
+                        waiting: None,
                     });
                 }
                 Draw::Known(Ok(drawn))
             }
             Taken::Ask(wanted) => {
                 let (waiting, answer) = oneshot::channel();
-                let waiting = Some(waiting);
                 self.ask(Ask {
                     bucket,
                     wanted,
-                    waiting,
+                    waiting: Some(waiting),
                 });
                 Draw::Asked {
                     answer,

@@ -52,6 +52,11 @@ impl KeyNames {
             attempt: format!("{start}attempt:"),
         }
     }
+
+    /// The index of a subject's sessions.
+    fn index(&self, subject_key: &str) -> String {
+        format!("{}{subject_key}", self.subject)
+    }
 }
 
 impl std::fmt::Debug for RedisSessionStore {
@@ -196,7 +201,7 @@ impl SessionStore for RedisSessionStore {
         }
         let () = self.link.ask(&keeping).await?;
         let subject = subject_key(&index.issuer, &index.subject);
-        let subject = format!("{}{subject}", self.keys.subject);
+        let subject = self.keys.index(&subject);
         let mut noting = script(scripts::NOTE, std::slice::from_ref(&subject));
         noting.arg(key.as_str()).arg(now.millis());
         let noting = noting.arg(millis(ends_at.since(now)));
@@ -204,7 +209,7 @@ impl SessionStore for RedisSessionStore {
         let Some(old) = replaces else { return Ok(true) };
         let (fate, of) = self.end(old.as_str(), None, false).await?;
         if fate == Fate::Ended {
-            let index = format!("{}{of}", self.keys.subject);
+            let index = self.keys.index(&of);
             self.strike(&index, &[old.as_str().to_owned()]).await?;
             return Ok(true);
         }
@@ -283,7 +288,7 @@ impl SessionStore for RedisSessionStore {
         if fate != Fate::Ended {
             return Ok(());
         }
-        let index = format!("{}{subject}", self.keys.subject);
+        let index = self.keys.index(&subject);
         self.strike(&index, &[key.as_str().to_owned()]).await
     }
 
@@ -293,7 +298,7 @@ impl SessionStore for RedisSessionStore {
         subject: &Subject,
         idp_sid: Option<&str>,
     ) -> Result<Vec<SessionKey>, StoreDown> {
-        let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
+        let index = self.keys.index(&subject_key(issuer, subject));
         let (mut seen, mut ended) = (BTreeSet::new(), Vec::new());
         // A session that takes another's place is noted before that one ends: it shows here at
         // the latest when the other one has.
@@ -313,7 +318,7 @@ impl SessionStore for RedisSessionStore {
         subject: &Subject,
         keep: u32,
     ) -> Result<Vec<SessionKey>, StoreDown> {
-        let index = format!("{}{}", self.keys.subject, subject_key(issuer, subject));
+        let index = self.keys.index(&subject_key(issuer, subject));
         let oldest = self.noted(&index, keep).await?;
         let ended = self.end_noted(&index, &oldest, None).await?;
         Ok(to_keys(ended))
