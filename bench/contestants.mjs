@@ -39,7 +39,8 @@ export async function startUpstream() {
   return port;
 }
 
-async function startMinimal({ target, wrapper }, upstream, octets) {
+/** The least that a pingora proxy can be; `octets` are added to requests. */
+export async function startMinimal({ target, wrapper }, upstream, octets) {
   const port = await freePort();
   const program = join(target, 'release/examples/minimal_proxy');
   const child = start('minimal proxy', ...wrapper, program, `127.0.0.1:${port}`, `127.0.0.1:${upstream}`, String(octets));

@@ -5,10 +5,11 @@
 // All are of one person who is signed in, so that each is watched for the end of the session, as
 // every stream of somebody is. Afterwards every hundredth one is spoken on, to see that it lives.
 
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { setTimeout as later } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { YARDSTICK, startMinimal } from './contestants.mjs';
 import { startGateway, startProvider } from './gateways.mjs';
 import { conclude, memory } from './processes.mjs';
 import { writeSection } from './report.mjs';
@@ -22,11 +23,13 @@ const { values: options } = parseArgs({
     target: { type: 'string', default: process.env.CARGO_TARGET_DIR ?? 'target' },
   },
 });
-const COUNT = Number(options.count ?? (options.quick ? 1000 : 10000));
 const AT_ONCE = 100;
 const MOST_TIME = 120_000; // for opening all of them, milliseconds
-// Each takes two descriptors of the gateway; only root may go beyond what the system gives.
-const WRAPPER = ['sh', '-c', 'ulimit -n 65536 2>/dev/null; exec "$@"', 'sh'];
+// Each takes two descriptors of the gateway; where the system gives fewer, there are fewer sockets.
+const RAISE = 'ulimit -n 65536 2>/dev/null';
+const WRAPPER = ['sh', '-c', `${RAISE}; exec "$@"`, 'sh'];
+const DESCRIPTORS = Number(execFileSync('sh', ['-c', `${RAISE}; ulimit -n`], { encoding: 'utf8' }));
+const COUNT = Math.min(Number(options.count ?? (options.quick ? 1000 : 10000)), (DESCRIPTORS >> 1) - 200);
 const AGREED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
   'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
 
@@ -65,26 +68,37 @@ function lives(socket) {
   });
 }
 
-async function main() {
-  const upstream = fork(new URL(import.meta.url), ['serve']);
-  const port = await new Promise((told) => upstream.once('message', told));
-  const around = { upstream: port, provider: await startProvider() };
-  const gateway = await startGateway({ target: options.target, wrapper: WRAPPER }, 'sockets', around);
-  const before = memory(gateway.pid);
+/** What a proxy takes for each of so many sockets, in words. */
+async function measure(name, proxy) {
+  (await open(proxy)).destroy(); // what comes with the first is not each one's
+  const before = memory(proxy.pid);
   const sockets = [];
   const until = Date.now() + MOST_TIME;
   while (sockets.length < COUNT && Date.now() < until) {
     const wanted = Math.min(AT_ONCE, COUNT - sockets.length);
-    sockets.push(...await Promise.all(Array.from({ length: wanted }, () => open(gateway))));
+    sockets.push(...await Promise.all(Array.from({ length: wanted }, () => open(proxy))));
   }
   await later(5000);
-  const after = memory(gateway.pid);
+  const after = memory(proxy.pid);
   const heard = await Promise.all(sockets.filter((_, number) => number % 100 === 0).map(lives));
   if (!heard.every(Boolean)) throw new Error('a WebSocket is dead');
-  upstream.kill();
+  sockets.forEach((socket) => socket.destroy());
   const each = ((after - before) * 1024) / sockets.length;
-  const report = `${sockets.length} idle WebSockets: ${before.toFixed(0)} MiB before, ${after.toFixed(0)} MiB with them, ` +
-    `${each.toFixed(1)} KiB each (the kernel's socket buffers are not in it).`;
+  return `| ${name} | ${sockets.length} | ${before.toFixed(0)} | ${after.toFixed(0)} | ${each.toFixed(1)} |`;
+}
+
+async function main() {
+  const upstream = fork(new URL(import.meta.url), ['serve']);
+  const port = await new Promise((told) => upstream.once('message', told));
+  const around = { upstream: port, provider: await startProvider() };
+  const how = { target: options.target, wrapper: WRAPPER };
+  const minimal = await startMinimal(how, port, 0);
+  const lines = [
+    await measure(YARDSTICK, { origin: new URL(minimal.url).origin, pid: minimal.pid, cookie: 'a=b' }),
+    await measure('Vestibule, session', await startGateway(how, 'sockets', around)),
+  ];
+  upstream.kill();
+  const report = ['| proxy | idle WebSockets | MiB before | MiB with them | KiB each |', '|---|---|---|---|---|', ...lines].join('\n');
   console.log(report);
   if (options.write) writeSection(options.write, 'sockets', report);
 }
