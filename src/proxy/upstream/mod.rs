@@ -69,17 +69,25 @@ pub(super) enum Use {
 impl Use {
     /// What a request does, by what it asks for.
     pub(super) fn of(kind: RequestKind, headers: &HeaderMap) -> Self {
-        let wants_events = || {
-            let accepted = headers.get(header::ACCEPT).map(http::HeaderValue::as_bytes);
-            accepted.is_some_and(|accepted| accepted.starts_with(b"text/event-stream"))
-        };
         match kind {
             RequestKind::WebSocket => Self::Tunnel,
             RequestKind::Grpc => Self::Stream,
-            RequestKind::Api if wants_events() => Self::Stream,
+            RequestKind::Api if accepts_events(headers) => Self::Stream,
             _ => Self::Exchange,
         }
     }
+}
+
+/// Whether any media type that is accepted (RFC 9110, section 12.5.1) is that of server-sent
+/// events.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(header::ACCEPT).iter();
+    let mut ranges = fields.flat_map(|field| field.as_bytes().split(|octet| *octet == b','));
+    ranges.any(|range| {
+        let media_type = range.split(|octet| *octet == b';').next();
+        let media_type = media_type.unwrap_or_default().trim_ascii();
+        media_type.eq_ignore_ascii_case(b"text/event-stream")
+    })
 }
 
 impl Upstream {
@@ -311,7 +319,20 @@ mod tests {
         assert_eq!(api("accept", "text/event-stream"), Use::Stream);
         let call = used_for(RequestKind::Grpc, "content-type", "application/grpc+proto");
         assert_eq!(call, Use::Stream);
-        assert_eq!(api("accept", "*/*"), Use::Exchange);
+        for events_among_others in [
+            "application/json, text/event-stream",
+            "application/json;q=0.5 ,Text/Event-Stream; charset=utf-8, */*",
+        ] {
+            assert_eq!(api("accept", events_among_others), Use::Stream);
+        }
+        for others in ["*/*", "text/event-stream2", "text/html, application/json"] {
+            assert_eq!(api("accept", others), Use::Exchange);
+        }
+        let mut fields = HeaderMap::new();
+        for accepted in ["application/json", "text/event-stream"] {
+            fields.append("accept", http::HeaderValue::from_static(accepted));
+        }
+        assert_eq!(Use::of(RequestKind::Api, &fields), Use::Stream);
         assert_eq!(api("content-type", "application/json"), Use::Exchange);
         let socket = used_for(RequestKind::WebSocket, "accept", "text/event-stream");
         assert_eq!(socket, Use::Tunnel);
