@@ -2,6 +2,7 @@
 //! sent twice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::harness::{
@@ -99,6 +100,49 @@ async fn a_server_that_is_not_well_gets_nothing_until_it_is() {
         .find(|one| one.target == "/health/ready")
         .unwrap();
     assert_eq!(question.method, "GET");
+}
+
+/// A server that knows its checks by its own name only; counts those that it answered well.
+async fn answers_for_its_name() -> (UpstreamServer, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let server = UpstreamServer::parse(&format!("http://{name}"), None).unwrap();
+    let well = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&well);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let read = socket.read(&mut head).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..read]).to_lowercase();
+            let is_check = head.starts_with("get /health/");
+            let status = if is_check && !head.contains(&format!("\r\nhost: {name}\r\n")) {
+                "404 Not Found"
+            } else {
+                counted.fetch_add(usize::from(is_check), Ordering::SeqCst);
+                "200 OK"
+            };
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    (server, well)
+}
+
+#[tokio::test]
+async fn a_server_is_checked_under_its_own_name() {
+    let (named, well) = answers_for_its_name().await;
+    let settings = FrontSettings {
+        only_upstream: Some(named),
+        of_upstream: Box::new(asks_path),
+        ..FrontSettings::default()
+    };
+    let front = Front::with(settings).await;
+    wait_until_async("three good checks", async || {
+        well.load(Ordering::SeqCst) > 2
+    })
+    .await;
+    asks(&front, 1).await;
 }
 
 #[tokio::test]

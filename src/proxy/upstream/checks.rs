@@ -86,12 +86,8 @@ fn asking(question: &HealthQuestion, server: &Server) -> Result<(RequestHeader, 
         HealthQuestion::Grpc(_) => (Method::POST, GRPC_CHECK),
     };
     let mut request = RequestHeader::build(method, path.as_bytes(), None)?;
-    let host = if server.peer.sni.is_empty() {
-        server.address.to_string()
-    } else {
-        server.peer.sni.clone()
-    };
-    let host = HeaderValue::try_from(host).or_err(ErrorType::InvalidHTTPHeader, "a host")?;
+    let host =
+        HeaderValue::try_from(&server.host).or_err(ErrorType::InvalidHTTPHeader, "a host")?;
     request.insert_header(header::HOST, host)?;
     request.insert_header(header::USER_AGENT, "vestibule-health")?;
     let HealthQuestion::Grpc(service) = question else {

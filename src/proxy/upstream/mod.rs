@@ -194,7 +194,7 @@ impl Upstream {
             };
             for address in addresses {
                 let peer = self.peer_at((server, address), certificate.as_ref());
-                let server = Server::new((place, server.weight), (address, peer), &before.servers);
+                let server = Server::new((place, server), (address, peer), &before.servers);
                 servers.push(Arc::new(server));
             }
         }

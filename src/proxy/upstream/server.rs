@@ -8,7 +8,7 @@ use pingora_core::protocols::TcpKeepalive;
 use pingora_core::upstreams::peer::HttpPeer;
 
 use super::choice::digest;
-use super::settings::{UpstreamProtocol, UpstreamSettings};
+use super::settings::{UpstreamProtocol, UpstreamServer, UpstreamSettings};
 use super::standing::Standing;
 
 /// Requests at once on one HTTP/2 connection to a server.
@@ -32,6 +32,8 @@ pub(in crate::proxy) struct Server {
     /// Of the configured server among all.
     pub(super) place: usize,
     pub(super) weight: u32,
+    /// What it is called where the gateway itself asks it something.
+    pub(super) host: String,
     /// Of its address, for sessions that stay with one server.
     pub(super) digest: u64,
     pub(super) peer: HttpPeer,
@@ -39,9 +41,9 @@ pub(in crate::proxy) struct Server {
 }
 
 impl Server {
-    /// A server at this address, which stands as it stood `before`.
+    /// A configured server at this address, which stands as it stood `before`.
     pub(super) fn new(
-        (place, weight): (usize, u32),
+        (place, configured): (usize, &UpstreamServer),
         (address, peer): (SocketAddr, HttpPeer),
         before: &[Arc<Self>],
     ) -> Self {
@@ -49,7 +51,8 @@ impl Server {
         Self {
             address,
             place,
-            weight,
+            weight: configured.weight,
+            host: configured.host_field(),
             digest: digest(address.to_string().as_bytes()),
             peer,
             standing: known.map_or_else(

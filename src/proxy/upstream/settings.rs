@@ -158,6 +158,17 @@ impl UpstreamServer {
         (&self.host, self.port)
     }
 
+    /// What a request to the server itself carries as `Host`: the name in its certificate, or host
+    /// and port as they are configured (RFC 9110, section 7.2).
+    pub(super) fn host_field(&self) -> String {
+        let Self { host, port, .. } = self;
+        match &self.tls_name {
+            Some(name) => name.clone(),
+            None if host.contains(':') => format!("[{host}]:{port}"),
+            None => format!("{host}:{port}"),
+        }
+    }
+
     /// Whether it is reached by TLS.
     pub fn is_tls(&self) -> bool {
         self.tls_name.is_some()
@@ -239,6 +250,24 @@ mod tests {
         let own = server("https://platform.internal:8443", None).unwrap();
         assert_eq!(own.tls_name.as_deref(), Some("platform.internal"));
         assert_eq!(server("http://10.0.0.5:8080", None).unwrap().tls_name, None);
+    }
+
+    #[test]
+    fn a_server_is_called_by_the_name_that_it_is_configured_by() {
+        for (url, tls_name, called) in [
+            (
+                "http://platform.internal:8080",
+                None,
+                "platform.internal:8080",
+            ),
+            ("http://platform.internal", None, "platform.internal:80"),
+            ("http://[::1]:8080", None, "[::1]:8080"),
+            ("https://platform.internal:8443", None, "platform.internal"),
+            ("https://10.0.0.5", Some("platform"), "platform"),
+        ] {
+            let server = UpstreamServer::parse(url, tls_name).unwrap();
+            assert_eq!(server.host_field(), called);
+        }
     }
 
     #[test]
