@@ -36,7 +36,10 @@ impl HeadReader<'_> {
             if !matches!(read, Ok(1..)) {
                 return Ok(None);
             }
-            // An empty line before a request is passed over (RFC 9112, section 2.2).
+            // An empty line before a request is passed over (RFC 9112, section 2.2), whole.
+            if !has_begun && buffer == b"\r"[..] {
+                continue;
+            }
             if !has_begun && buffer.starts_with(b"\r\n") {
                 buffer.advance(2);
             }
@@ -54,5 +57,42 @@ impl HeadReader<'_> {
                 self.patience.shorten_to(soon);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Wire;
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    /// What is read of these octets, which come one by one.
+    async fn read(octets: Vec<u8>) -> Result<Option<BytesMut>, HeadProblem> {
+        let (mut client, own) = tokio::io::duplex(1);
+        let mut stream: Stream = Box::new(Wire::new(own, 0));
+        let minute = Duration::from_mins(1);
+        let mut reader = HeadReader {
+            stream: &mut stream,
+            patience: &mut Patience::until(Instant::now() + minute),
+            limits: HeadLimits {
+                head: 1024,
+                target: 100,
+                fields: 10,
+            },
+            head_time: minute,
+        };
+        tokio::spawn(async move { client.write_all(&octets).await });
+        reader.read().await
+    }
+
+    #[tokio::test]
+    async fn an_empty_line_is_passed_over_however_it_comes() {
+        let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for before in ["", "\r\n", "\r\n\r\n"] {
+            let head = read([before, request].concat().into()).await;
+            assert_eq!(head.unwrap().unwrap(), request, "{before:?}");
+        }
+        let half = read(["\r", request].concat().into()).await;
+        assert!(half.is_err(), "half an empty line");
     }
 }
