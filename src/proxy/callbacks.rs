@@ -19,7 +19,6 @@ use super::limits;
 use super::respond::send;
 use super::retries::{is_broken, may_be_sent_again};
 use super::rule_fields::dress;
-use super::upstream::Use;
 use crate::access::RequestKind;
 use crate::access::{Caller, Permit};
 
@@ -69,17 +68,22 @@ impl ProxyHttp for Shared {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        is_end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         if session.was_upgraded() {
             return Ok(());
         }
-        ctx.body_seen += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        let octets = body.as_ref().map_or(0, |piece| piece.len() as u64);
+        ctx.body_seen += octets;
         if ctx.body_seen > ctx.body_limit {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is too large");
         }
-        Ok(())
+        if is_end {
+            ctx.body_is_there();
+            return Ok(());
+        }
+        ctx.body_came(octets)
     }
 
     async fn upstream_peer(
@@ -87,13 +91,13 @@ impl ProxyHttp for Shared {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
+        let used_for = self.used_for(session, ctx).await?;
         let none = || Error::explain(ErrorType::HTTPStatus(503), "no upstream server");
         let upstream = ctx.upstream.as_ref().ok_or_else(none)?;
         let who = ctx.permit.as_ref().and_then(Permit::who);
         let server = upstream
             .choose(who.map(Caller::key), &ctx.tried)
             .ok_or_else(none)?;
-        let used_for = Use::of(ctx.kind, &session.req_header().headers);
         let peer = upstream.peer(&server, used_for);
         ctx.asks(server);
         Ok(peer)
@@ -155,10 +159,7 @@ impl ProxyHttp for Shared {
             session.set_write_timeout(Some(upstream.tunnel_timeout()));
         }
         if !response.status.is_informational() || response.status == 101 {
-            ctx.upstream_time = ctx.asked_upstream.map(|asked| asked.elapsed());
-            if let Some(server) = &ctx.server {
-                server.answered();
-            }
+            ctx.answered();
         }
         ctx.was_answered(response);
         if response.status == 401 {
@@ -224,7 +225,7 @@ impl ProxyHttp for Shared {
         error: &Error,
         ctx: &mut RequestContext,
     ) -> FailToProxy {
-        let problem = problem_of(error);
+        let problem = ctx.late().or_else(|| problem_of(error));
         if *error.esource() == ErrorSource::Upstream {
             tracing::warn!(reference = %ctx.reference, cause = %error, "the upstream failed");
         }

@@ -147,6 +147,9 @@ pub(super) struct RequestContext {
     /// Octets of the request body that have come so far, and how many may.
     pub(super) body_seen: u64,
     pub(super) body_limit: u64,
+    /// How long the upstream may take to answer once it has all of the body, where the proxy library
+    /// does not see to that.
+    pub(super) answer_within: Option<Duration>,
     /// When it was sent to the upstream, and how long that took to answer.
     pub(super) asked_upstream: Option<Instant>,
     pub(super) upstream_time: Option<Duration>,
@@ -187,6 +190,7 @@ impl RequestContext {
             status: 0,
             body_seen: 0,
             body_limit: u64::MAX,
+            answer_within: None,
             asked_upstream: None,
             upstream_time: None,
             octets_sent: 0,

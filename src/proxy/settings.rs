@@ -165,6 +165,8 @@ pub struct DoorLimits {
     pub keep_alive: Duration,
     /// Between two pieces of a request body.
     pub body_time: Duration,
+    /// In each such span at least 1 KiB of a body that is forwarded has to come.
+    pub body_pace: Duration,
     /// Connections in all.
     pub connections: usize,
     /// Connections of one network (IPv4 address, IPv6 /64).
@@ -184,6 +186,7 @@ impl Default for DoorLimits {
             head_time: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             body_time: Duration::from_mins(1),
+            body_pace: Duration::from_mins(1),
             connections: 10_000,
             connections_per_network: 256,
             streams: 100,

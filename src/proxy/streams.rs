@@ -2,7 +2,7 @@
 //!
 //! A WebSocket or a long download outlives the decision that let it pass. While a request of a
 //! signed-in user is under way its session is looked at every other second, and the stream is
-//! closed once the session is over.
+//! closed once the session is over. The same look finds requests that are too slow (`pace.rs`).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::gateway::Gateway;
+use super::pace::{Late, Pace, Span};
 use super::patience::Patience;
 use super::settings::HostSettings;
 use crate::access::{ApiClient, BearerStanding, Caller, ClientAccount, Permit};
@@ -21,6 +22,10 @@ use crate::session::SessionStanding;
 /// that news of an end may take, streams are closed within five.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// How long a request that is late may take to be answered so. On HTTP/2 that works only while
+/// the client's body comes: the proxy library waits there for nothing that could be woken.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 tokio::task_local! {
     /// The request that the current task works on.
     static CURRENT: Arc<RequestScope>;
@@ -30,6 +35,7 @@ tokio::task_local! {
 pub(super) struct RequestScope {
     connection: Arc<Connection>,
     watched: OnceLock<Watched>,
+    pace: Pace,
 }
 
 /// By what a request was let pass.
@@ -47,7 +53,7 @@ enum Proof {
 
 impl RequestScope {
     /// Carries a request out; gives up (and thereby closes the stream) when the session ends
-    /// under which it was let pass.
+    /// under which it was let pass, and when it is late.
     ///
     /// `next_look` is the connection's own, so that a request does not set a timer.
     pub(super) async fn around<F: Future>(
@@ -56,10 +62,12 @@ impl RequestScope {
         next_look: &mut Patience,
         work: F,
     ) -> Option<F::Output> {
-        next_look.move_to(Instant::now() + LOOK_EVERY);
+        let now = Instant::now();
+        next_look.move_to(now + LOOK_EVERY);
         let scope = Arc::new(Self {
             connection: Arc::clone(connection),
             watched: OnceLock::new(),
+            pace: Pace::from(now),
         });
         let watch = Arc::clone(&scope);
         CURRENT
@@ -67,10 +75,7 @@ impl RequestScope {
                 tokio::select! {
                     biased;
                     output = work => Some(output),
-                    () = watch.session_ends(gateway, next_look) => {
-                        gateway.stream_was_cut();
-                        None
-                    }
+                    () = watch.is_over(gateway, next_look) => None,
                 }
             })
             .await
@@ -79,6 +84,18 @@ impl RequestScope {
     /// The request that the current task works on.
     pub(super) fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Whether the request that the current task works on is too slow.
+    pub(super) fn is_late() -> bool {
+        CURRENT
+            .try_with(|scope| scope.pace.late().is_some())
+            .unwrap_or(false)
+    }
+
+    /// How its body comes in.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// What is known of the connection.
@@ -103,17 +120,29 @@ impl RequestScope {
         let _ = self.watched.set(Watched { proof, host });
     }
 
-    async fn session_ends(&self, gateway: &Gateway, next_look: &mut Patience) {
+    async fn is_over(&self, gateway: &Gateway, next_look: &mut Patience) {
+        let mut span = Span::default();
         loop {
             next_look.end().await;
-            next_look.move_to(Instant::now() + LOOK_EVERY);
+            let now = Instant::now();
+            next_look.move_to(now + LOOK_EVERY);
             if let Some(watched) = self.watched.get()
                 && watched.is_over(gateway).await
             {
-                return;
+                return gateway.stream_was_cut();
+            }
+            if let Some(late) = self.pace.look(now, &mut span) {
+                return give_time_to_say(late).await;
             }
         }
     }
+}
+
+/// Has the request look again, this time at being late, and answer.
+async fn give_time_to_say(late: Late) {
+    tracing::info!(?late, "gave up a request that was too slow");
+    tokio::task::yield_now().await;
+    tokio::time::sleep(FAREWELL).await;
 }
 
 impl Watched {

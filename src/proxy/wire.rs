@@ -2,7 +2,7 @@
 //! buffer so that head and body of an answer leave in one piece.
 
 use std::fmt::{Debug, Formatter};
-use std::io::{IoSlice, Result};
+use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,6 +14,8 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+
+use super::streams::RequestScope;
 
 /// Holds a response head and a small body.
 const WRITE_BUFFER: usize = 4 * 1024;
@@ -46,7 +48,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            // The proxy library waits for the client as long as it waits for the upstream.
+            Poll::Pending if RequestScope::is_late() => {
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
+            }
+            read => read,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::harness::{Front, FrontSettings, Http2Upstream, Http2Visitor, certificate_for, status};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
-use vestibule::proxy::{UpstreamProtocol, UpstreamServer, UpstreamSettings};
+use vestibule::proxy::{DoorLimits, UpstreamProtocol, UpstreamServer, UpstreamSettings};
 
 /// A front before a gRPC server that is reached in the clear.
 async fn before(server: &Http2Upstream, change: fn(&mut UpstreamSettings)) -> Front {
@@ -17,6 +17,11 @@ async fn before(server: &Http2Upstream, change: fn(&mut UpstreamSettings)) -> Fr
             upstream.protocol = UpstreamProtocol::Http2;
             change(upstream);
         }),
+        // A call may say little.
+        limits: DoorLimits {
+            body_pace: Duration::from_secs(1),
+            ..DoorLimits::default()
+        },
         ..FrontSettings::default()
     };
     Front::with(settings).await

@@ -94,6 +94,8 @@ mod request_smuggling;
 #[cfg(test)]
 mod rule_headers;
 #[cfg(test)]
+mod slow_uploads;
+#[cfg(test)]
 mod step_up;
 #[cfg(test)]
 mod traces;

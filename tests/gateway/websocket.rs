@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use vestibule::proxy::DoorLimits;
+use vestibule::proxy::{DoorLimits, UpstreamProtocol};
 
 async fn dial(
     front: &Front,
@@ -107,6 +107,7 @@ async fn an_idle_socket_outlives_the_timeouts_of_requests() {
         head_time: short,
         keep_alive: short,
         body_time: short,
+        body_pace: short,
         ..DoorLimits::default()
     };
     let settings = FrontSettings {
@@ -121,6 +122,19 @@ async fn an_idle_socket_outlives_the_timeouts_of_requests() {
         .unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(echoes(&mut socket, "still here").await);
+}
+
+#[tokio::test]
+async fn a_socket_goes_by_http1_whatever_else_its_upstream_speaks() {
+    for protocol in [UpstreamProtocol::Http2, UpstreamProtocol::Auto] {
+        let settings = FrontSettings {
+            of_upstream: Box::new(move |upstream| upstream.protocol = protocol),
+            ..FrontSettings::default()
+        };
+        let front = Front::with(settings).await;
+        let mut socket = dial(&front, "/public/ws", &[]).await.unwrap();
+        assert!(echoes(&mut socket, "hello").await, "{protocol:?}");
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ struct LineUp {
 pub(super) enum Use {
     /// A request and its answer.
     Exchange,
+    /// The same, with a body that may take long to come.
+    Upload,
     /// Pieces that may be long in coming: server-sent events, gRPC.
     Stream,
     /// A WebSocket, which is HTTP/1.1's.
@@ -140,7 +142,10 @@ impl Upstream {
     pub(super) fn peer(&self, server: &Server, with: Use) -> Box<HttpPeer> {
         let mut peer = Box::new(server.peer.clone());
         if with != Use::Exchange {
+            // On HTTP/2 the proxy library counts the time of the request's body in.
             peer.options.read_timeout = Some(self.settings.tunnel_timeout);
+        }
+        if matches!(with, Use::Stream | Use::Tunnel) {
             peer.options.write_timeout = Some(self.settings.tunnel_timeout);
         }
         if with == Use::Tunnel {
@@ -170,6 +175,21 @@ impl Upstream {
     /// How many servers there are.
     pub(super) fn count(&self) -> usize {
         self.line_up.load().servers.len()
+    }
+
+    /// Between two pieces of a response.
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.settings.read_timeout
+    }
+
+    /// Between two pieces of a request.
+    pub(super) fn write_timeout(&self) -> Duration {
+        self.settings.write_timeout
+    }
+
+    /// Whether servers may be spoken to by HTTP/2.
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.settings.protocol != UpstreamProtocol::Http1
     }
 
     /// Between two pieces of an upgraded connection.

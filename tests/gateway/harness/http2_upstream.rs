@@ -1,5 +1,6 @@
 //! An upstream that speaks nothing but HTTP/2, as gRPC servers do: every piece of a body comes back
-//! at once, and trailers end the answer. In the clear (h2c), or in TLS.
+//! at once, and trailers end the answer; below `/AfterTheBody` it answers at the end, below `/Never`
+//! not even then. In the clear (h2c), or in TLS.
 
 use std::sync::{
     Arc, Mutex,
@@ -127,6 +128,14 @@ async fn answer(
         respond.send_response(refused.expect("a head"), true)?;
         seen.remember(head);
         return Ok(());
+    }
+    if path.ends_with("/AfterTheBody") || path.ends_with("/Never") {
+        while let Some(piece) = body.data().await {
+            body.flow_control().release_capacity(piece?.len())?;
+        }
+        if path.ends_with("/Never") {
+            std::future::pending::<()>().await;
+        }
     }
     let number = (!path.ends_with("Health/Check")).then(|| seen.remember(head));
     let mut back = respond.send_response(head_of_answer().body(()).expect("a head"), false)?;
