@@ -43,7 +43,7 @@ check: ## formatting, lints, licences, documentation
 bench: ## measure speed beside others and write docs/performance.md; QUICK=--quick for a first look
 	@scripts/install.sh --bench
 	cargo build --locked --release --bin vestibule --example minimal_proxy --example pieces --example stored_sessions
-	@node bench/run.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md
+	@PATH="$$PATH:$(CURDIR)/.bench" node bench/run.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md
 	@node bench/instructions.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
 	@node bench/pieces.mjs --target "$$(scripts/target.sh)" --write docs/performance.md
 	@node bench/logins.mjs $(QUICK) --target "$$(scripts/target.sh)" --write docs/performance.md

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building Vestibule needs on Debian or Ubuntu; with --test also what its tests and
-# checks need, with --bench what its benchmark needs besides. Says what is missing before it installs it; does nothing where all is there.
+# checks need, with --bench what its benchmark needs besides. Says what is missing before it installs
+# it; does nothing where all is there.
 # Needs Rust, Node 20 or newer and git to be there already; runs as root or through sudo.
 set -eu
 
@@ -101,4 +102,11 @@ if [ ! -e "$venv/.installed" ] || [ "$root/tests/services/scim/requirements.txt"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
         -r "$root/tests/services/scim/requirements.txt"
     touch "$venv/.installed"
+fi
+
+# A peer of the benchmark, which does without where there is no Go.
+if [ "$for_bench" = yes ] && have go && ! have oauth2-proxy && [ ! -x "$root/.bench/oauth2-proxy" ]; then
+    say "oauth2-proxy, built with Go into .bench"
+    GOBIN="$root/.bench" go install github.com/oauth2-proxy/oauth2-proxy/v7@latest ||
+        say "oauth2-proxy could not be built; the benchmark leaves it out"
 fi
