@@ -10,6 +10,7 @@ use super::harness::{
     wait_until_async,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use vestibule::proxy::{
     HealthQuestion, HealthSettings, SetAside, UpstreamProtocol, UpstreamServer, UpstreamSettings,
 };
@@ -278,6 +279,39 @@ async fn a_server_that_refuses_connections_is_set_aside() {
         !got(&gone).is_empty()
     })
     .await;
+}
+
+/// A server whose queue of connections is full: it does not even refuse.
+async fn answers_no_knock() -> (UpstreamServer, Vec<TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(taken)) =
+        tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address)).await
+    {
+        waiting.push(taken);
+    }
+    tokio::spawn(async move {
+        let _listener = listener;
+        std::future::pending::<()>().await;
+    });
+    let server = UpstreamServer::parse(&format!("http://{address}"), None).unwrap();
+    (server, waiting)
+}
+
+/// The front's `connect_timeout` is a second; the system tries for two minutes.
+#[tokio::test]
+async fn a_server_that_answers_no_knock_is_given_up_soon() {
+    let (silent, _waiting) = answers_no_knock().await;
+    let settings = FrontSettings {
+        only_upstream: Some(silent),
+        ..FrontSettings::default()
+    };
+    let front = Front::with(settings).await;
+    let answer = front.request("GET /public/a", &[]).await;
+    assert_eq!(status(&answer), 503, "{answer}");
 }
 
 /// A server that takes one request of each connection and closes it without an answer.

@@ -325,7 +325,10 @@ impl LineUp {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hand_off::{Around, Managed};
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::proxy::CertificateFiles;
 
     fn used_for(kind: RequestKind, name: &'static str, value: &'static str) -> Use {
         let mut headers = HeaderMap::new();
@@ -356,5 +359,79 @@ mod tests {
         assert_eq!(api("content-type", "application/json"), Use::Exchange);
         let socket = used_for(RequestKind::WebSocket, "accept", "text/event-stream");
         assert_eq!(socket, Use::Tunnel);
+    }
+
+    /// An upstream whose servers are not looked up yet.
+    fn upstream_of(settings: UpstreamSettings) -> Upstream {
+        let all = [settings.clone()];
+        let around = Around {
+            managed: Managed::of(&all),
+            clock: Arc::new(SystemClock),
+        };
+        let handoff = Handoff::new(settings.handoff.clone(), (0, 1), around, None);
+        let seen = (UpstreamMetrics::default(), UpstreamHealth::of(&all));
+        Upstream::new(settings, 0, handoff, seen)
+    }
+
+    fn addresses(upstream: &Upstream) -> Vec<SocketAddr> {
+        upstream.line_up.load().addresses_of(0)
+    }
+
+    #[tokio::test]
+    async fn names_are_looked_up_again_and_those_that_are_not_found_keep_their_addresses() {
+        let before: SocketAddr = "127.0.0.9:8080".parse().unwrap();
+        for (name, is_found) in [("localhost", true), ("no name", false)] {
+            let mut server = UpstreamServer::parse("http://localhost:8080", None).unwrap();
+            server.host = name.to_owned();
+            let upstream = upstream_of(UpstreamSettings::to(vec![server.clone()]));
+            // As it was looked up before.
+            let peer = upstream.peer_at((&server, before), None);
+            let known = Server::new((0, &server), (before, peer), &[]);
+            upstream
+                .line_up
+                .store(Arc::new(LineUp::of(vec![Arc::new(known)])));
+            upstream.renew().await;
+            let after = addresses(&upstream);
+            assert_eq!(after.contains(&before), !is_found, "{name}: {after:?}");
+            assert!(!after.is_empty(), "{name}");
+        }
+    }
+
+    fn write(files: &CertificateFiles, name: &str) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_client_certificate_is_exchanged_and_a_broken_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = CertificateFiles {
+            certificate: folder.path().join("gateway.crt"),
+            key: folder.path().join("gateway.key"),
+        };
+        let server = UpstreamServer::parse("https://localhost:8443", None).unwrap();
+        let mut settings = UpstreamSettings::to(vec![server]);
+        settings.client_certificate = Some(files.clone());
+        let upstream = upstream_of(settings);
+        let shown = async || {
+            upstream.renew().await;
+            let line_up = upstream.line_up.load();
+            let server = line_up.servers.first().unwrap();
+            let peer = upstream.peer(server, Use::Exchange);
+            peer.client_cert_key
+                .unwrap()
+                .leaf()
+                .borrow_raw_cert()
+                .clone()
+        };
+        for name in ["one", "two"] {
+            let written = write(&files, name);
+            assert_eq!(shown().await, written);
+        }
+        let last = shown().await;
+        std::fs::write(&files.key, "broken").unwrap();
+        assert_eq!(shown().await, last);
     }
 }
