@@ -65,6 +65,7 @@ const HOMES: &[(&str, &str)] = &[
     ("aws_lc_rs", "platform/handoff demo"),
     ("rustix", "assemble/handover cli/systemd"),
     ("listenfd", "assemble/sockets"),
+    ("x509_parser", "proxy/certificates"),
     ("redis", "redis_link session/redis rate_limit/cluster"),
     (
         "sqlx",

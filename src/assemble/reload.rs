@@ -36,6 +36,15 @@ impl Reload {
         for (files, outcome) in certificates.flat_map(|certificates| certificates.reload()) {
             self.tell(files, outcome);
         }
+        self.show_certificates();
+    }
+
+    /// Shows in the metrics until when the certificates in use are good.
+    pub(super) fn show_certificates(&self) {
+        let certificates = self.certificates.iter();
+        for (files, end) in certificates.flat_map(|certificates| certificates.ends()) {
+            self.metrics.show_certificate(&files.certificate, end);
+        }
     }
 
     fn tell(&self, files: &CertificateFiles, outcome: Result<(), CertificateProblem>) {

@@ -36,6 +36,7 @@ impl Gateway {
         shutdown: watch::Receiver<bool>,
         accepts: impl FnOnce(),
     ) -> std::io::Result<()> {
+        self.reload().show_certificates();
         let sockets = self.sockets()?;
         let address = self.address();
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());

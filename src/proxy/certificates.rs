@@ -13,6 +13,7 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::settings::CertificateFiles;
+use crate::clock::Timestamp;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,11 @@ impl Certificates {
         self.0.iter().map(|one| (&one.files, reload(one))).collect()
     }
 
+    /// Until when each of those in use is good.
+    pub fn ends(&self) -> Vec<(&CertificateFiles, Timestamp)> {
+        self.0.iter().filter_map(Certificate::end).collect()
+    }
+
     /// The first one that is for this name, with a key that the client can check; where none is,
     /// the first one.
     fn choose(&self, name: Option<&str>, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -97,6 +103,18 @@ impl Certificates {
         let loaded = self.0.iter().map(|one| one.current.load_full());
         let fitting = loaded.clone().find(|one| fits(one));
         fitting.or_else(|| loaded.clone().next())
+    }
+}
+
+impl Certificate {
+    /// Its last moment (RFC 5280, section 4.1.2.5).
+    fn end(&self) -> Option<(&CertificateFiles, Timestamp)> {
+        let current = self.current.load();
+        let leaf = current.end_entity_cert().ok()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
+        let seconds = parsed.validity().not_after.timestamp();
+        let end = Timestamp::from_millis(seconds.saturating_mul(1000));
+        Some((&self.files, end))
     }
 }
 
@@ -215,6 +233,26 @@ mod tests {
         std::fs::write(&files.key, "broken").unwrap();
         assert!(outcome().is_err());
         assert_eq!(in_use(), second);
+    }
+
+    #[test]
+    fn a_certificate_tells_until_when_it_is_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        let mut certificates = None;
+        for (year, day) in [(2030, "2030-02-28"), (2051, "2051-02-28")] {
+            let mut wanted = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            wanted.not_after = rcgen::date_time_ymd(year, 2, 28);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let made = wanted.self_signed(&key).unwrap();
+            std::fs::write(&files.certificate, made.pem()).unwrap();
+            std::fs::write(&files.key, key.serialize_pem()).unwrap();
+            let open = || Certificates::open(std::slice::from_ref(&files)).unwrap();
+            let certificates = certificates.get_or_insert_with(open);
+            certificates.reload().remove(0).1.unwrap();
+            let (of, end) = certificates.ends().remove(0);
+            assert_eq!((of, end.day().as_str()), (&files, day));
+        }
     }
 
     #[test]

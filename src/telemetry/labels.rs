@@ -37,6 +37,13 @@ pub struct OutcomeLabels {
     pub platform: Arc<str>,
 }
 
+/// Labels of certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CertificateLabels {
+    /// The file that it is in.
+    pub file: String,
+}
+
 /// Labels of what each platform has one of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PlatformLabels {

@@ -1,5 +1,6 @@
 //! Prometheus metrics: names are part of the interface, see `docs/metrics.md`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -12,11 +13,13 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use super::durations::Durations;
 use super::labels::{
-    BuildLabels, CheckLabels, DeliveryLabels, PlatformLabels, PolicyLabels, RegistrationLabels,
+    BuildLabels, CertificateLabels, CheckLabels, DeliveryLabels, PlatformLabels, PolicyLabels,
+    RegistrationLabels,
 };
 pub use super::labels::{Outcomes, RequestLabels, VerdictLabels};
 use super::readiness::Finding;
 use super::upstreams::UpstreamMetrics;
+use crate::clock::Timestamp;
 
 type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
 type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
@@ -66,6 +69,7 @@ pub struct Metrics {
     policy_loads: Outcomes,
     /// Reloads of certificates: `loaded`, `refused`.
     pub certificate_loads: Outcomes,
+    certificate_ends: Gauges<CertificateLabels>,
     policies: Gauges<PolicyLabels>,
     policy_is_current: Gauges<PlatformLabels>,
     checks: Gauges<CheckLabels>,
@@ -149,6 +153,15 @@ impl Metrics {
     pub fn policy_is_refused(&self) {
         Self::count(&self.policy_loads, "refused");
         self.policy_is_current.get_or_create(&self.own()).set(0);
+    }
+
+    /// Shows until when a certificate of the listener is good, by its file.
+    pub fn show_certificate(&self, file: &Path, end: Timestamp) {
+        let labels = CertificateLabels {
+            file: file.display().to_string(),
+        };
+        let shown = self.certificate_ends.get_or_create(&labels);
+        shown.set(end.seconds());
     }
 
     /// Shows what readiness found.
@@ -280,6 +293,9 @@ impl Metrics {
         let help = "Reloads of certificates by outcome";
         let loads = self.certificate_loads.family.clone();
         of.register("certificate_loads", help, loads);
+        let help = "Until when a certificate of the listener is good, since 1970";
+        let ends = self.certificate_ends.clone();
+        of.register_with_unit("certificate_expires_timestamp", help, Unit::Seconds, ends);
         let help = "The policy in force, by the digest of its files";
         of.register("policy", help, self.policies.clone());
         let help = "Whether the policy in force is what the files say";
@@ -351,6 +367,7 @@ mod tests {
         gateway.upstreams.set_aside(&server);
         gateway.upstreams.sent_again("main");
         metrics.policy_is_loaded("sha256:a", None);
+        gateway.show_certificate(Path::new("tls.crt"), Timestamp::from_millis(1500));
         metrics.count_delivery("letter", "taken");
         metrics.show_deliveries("letter", 1, 0);
         metrics.count_registration("started", "unknown", "app.example.com");
@@ -371,6 +388,7 @@ mod tests {
             "vestibule_events_total{outcome=\"x\",platform=\"main\"} 1",
             "vestibule_upstream_seconds_bucket{le=\"0.025\",platform=\"main\"} 1",
             "vestibule_sessions_cached{platform=\"main\"} 7",
+            "vestibule_certificate_expires_timestamp_seconds{file=\"tls.crt\"} 1",
             "vestibule_check_ok{check=\"database\",vital=\"true\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

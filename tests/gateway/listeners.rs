@@ -130,6 +130,8 @@ async fn tells_of_one_load_and_one_refusal(gateway: &TestGateway, refused: &str)
             format!("vestibule_certificate_loads_total{{outcome=\"{outcome}\",platform=\"\"}} 1");
         assert!(metrics.contains(&line), "{line} is missing in {metrics}");
     }
+    let ends = "vestibule_certificate_expires_timestamp_seconds{file=";
+    assert_eq!(metrics.matches(ends).count(), 2, "{metrics}");
     let log = gateway.log();
     assert!(log.contains("the certificate cannot be used; the old one stays in use"));
     assert!(log.contains(refused), "{log}");
