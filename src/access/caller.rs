@@ -31,6 +31,8 @@ pub struct ApiClient {
     pub account: ClientAccount,
     /// What the token is good for (RFC 6749, section 3.3).
     pub scopes: Vec<String>,
+    /// The origins of hosts that the token is for, where it is not for all.
+    pub origins: Option<Vec<String>>,
     /// When the token ends.
     pub ends_at: Timestamp,
     /// By what upstreams learn who it is; as long in memory as the token.
@@ -112,6 +114,12 @@ impl Caller {
 }
 
 impl ApiClient {
+    /// Whether its token is for the host of this origin.
+    pub fn is_for(&self, origin: &str) -> bool {
+        let origins = self.origins.as_ref();
+        origins.is_none_or(|origins| origins.iter().any(|own| own == origin))
+    }
+
     /// Who it is in the platform.
     pub fn account(&self) -> Option<&Account> {
         match &self.account {

@@ -28,6 +28,7 @@ fn client(account: ClientAccount) -> ApiClient {
         identity,
         account,
         scopes: vec!["read".to_owned()],
+        origins: None,
         ends_at: NOW.plus(std::time::Duration::from_mins(5)),
         handoffs: Handoffs::default(),
     }

@@ -74,7 +74,7 @@ impl Gateway {
         };
         let asked = bearers.asked(&rule.tokens);
         if let Some(standing) = bearers.ready(token, asked) {
-            return Ok(Some(standing));
+            return Ok(Some(on(ctx, standing)));
         }
         site.lanes.may_show_token(client)?;
         let (bearers, token) = (Arc::clone(bearers), SecretString::from(token));
@@ -84,7 +84,7 @@ impl Gateway {
         if matches!(standing, BearerStanding::Bad) {
             site.lanes.draw_bad_token(limits, client).await;
         }
-        Ok(Some(standing))
+        Ok(Some(on(ctx, standing)))
     }
 
     /// How the token of a program stands whose request is under way.
@@ -107,6 +107,16 @@ impl Gateway {
     ) -> BearerStanding {
         let judged = self.proving.run(network, judging).await;
         judged.unwrap_or(BearerStanding::Unknown)
+    }
+}
+
+/// A good token is bad on a host that it is not for.
+fn on(ctx: &RequestContext, standing: BearerStanding) -> BearerStanding {
+    match (&standing, &ctx.host) {
+        (BearerStanding::Good(client), Some(host)) if !client.is_for(&host.origin) => {
+            BearerStanding::Bad
+        }
+        _ => standing,
     }
 }
 

@@ -381,3 +381,34 @@ async fn a_stream_does_not_outlive_its_token_while_the_issuer_is_silent() {
     let over = tokio::time::timeout(Duration::from_secs(30), stream.chunk()).await;
     assert!(over.expect("it ends in time").is_err(), "it is cut off");
 }
+
+#[tokio::test]
+async fn a_token_for_one_host_is_good_on_that_alone_where_no_audience_is_named() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let provider = OidcProvider::start().await;
+    let settings = format!(
+        "[[host]]\norigin = \"https://other.example\"\n\
+         [[api_issuer]]\nid = \"first\"\nissuer = \"{}\"\n",
+        issuer.issuer
+    );
+    let set_up = TestGateway::embedded().policy("access.toml", ACCESS);
+    let set_up = set_up.config(&settings).provider(&provider);
+    let gateway = set_up.upstream(&upstream).start().await;
+    let own = gateway.origin().to_owned();
+    for (audience, expected) in [
+        (json!(own), (200, 401)),
+        (json!("https://other.example"), (401, 200)),
+        (json!([own, "https://other.example"]), (200, 200)),
+    ] {
+        let token = issuer.access_token(&own, set("claims", "aud", audience.clone()));
+        let bearer = format!("Bearer {token}");
+        let elsewhere = wire_client().get(format!("{own}/api/x"));
+        let elsewhere = elsewhere.header("host", "other.example");
+        let elsewhere = elsewhere.header("authorization", &bearer).send().await;
+        let got = (
+            status(&gateway, "/api/x", &bearer).await,
+            elsewhere.unwrap().status().as_u16(),
+        );
+        assert_eq!(got, expected, "{audience}");
+    }
+}

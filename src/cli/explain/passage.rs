@@ -122,6 +122,7 @@ fn client(caller: &Caller) -> ApiClient {
             .clone()
             .map_or(ClientAccount::None, ClientAccount::Live),
         scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+        origins: None,
         ends_at: Timestamp::from_millis(i64::MAX),
         handoffs: Handoffs::default(),
     }

@@ -69,6 +69,7 @@ impl Check<'_> {
                 Some(audience) => audience.value.clone(),
                 None => hosts.iter().map(|host| host.origin.to_string()).collect(),
             },
+            is_by_host: audience.is_none(),
             algorithms: algorithms.unwrap_or_else(|| Algorithm::DEFAULT.to_vec()),
             kind: match token_type.value {
                 TokenTypeWord::AccessToken => TokenKind::Access,

@@ -20,8 +20,8 @@ pub struct ApiIssuer {
     /// The issuer identifier, exactly as its metadata and tokens have it. `https`, except on
     /// loopback. One that is also an `[[identity_provider]]`'s has the same people.
     pub issuer: Parsed<Url>,
-    /// As whom the gateway is known to it: tokens name one of these in `aud`. Default: the origins
-    /// of the hosts.
+    /// As whom the gateway is known to it: tokens name one of these in `aud`. Default: the origin
+    /// of the host that is asked.
     pub audience: Option<At<Vec<String>>>,
     /// What its signed tokens call themselves in `typ`. Default: `at+jwt`.
     #[serde(default)]

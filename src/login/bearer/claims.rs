@@ -165,15 +165,18 @@ fn program(claims: &Map<String, Value>) -> Result<Subject, AccessProblem> {
 }
 
 fn check_audience(audience: &Value, own: &[String]) -> Result<(), AccessProblem> {
-    let is_own = |one: &Value| {
-        one.as_str()
-            .is_some_and(|one| own.iter().any(|own| own == one))
-    };
-    let names_us = match audience {
-        Value::Array(all) => all.iter().any(is_own),
-        only => is_own(only),
-    };
+    let names_us = !named_in(audience, own).is_empty();
     names_us.then_some(()).ok_or(AccessProblem::Audience)
+}
+
+/// Those of our own names that an audience has: one text or a list of texts (RFC 7519, section 4.1.3).
+pub fn named_in(audience: &Value, own: &[String]) -> Vec<String> {
+    let all = match audience {
+        Value::Array(all) => all.as_slice(),
+        only => std::slice::from_ref(only),
+    };
+    let is_named = |own: &&String| all.iter().any(|one| one.as_str() == Some(own));
+    own.iter().filter(is_named).cloned().collect()
 }
 
 /// ID tokens are for clients, logout tokens say that somebody is gone, and a token that is bound to

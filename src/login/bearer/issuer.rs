@@ -18,6 +18,8 @@ pub struct VerifiedToken {
     pub identity: VerifiedIdentity,
     /// What it is good for.
     pub scopes: Vec<String>,
+    /// The origins that it is for, where it is not for all.
+    pub origins: Option<Vec<String>>,
     /// When it ends.
     pub ends_at: Timestamp,
     /// How long this may be believed without asking again.

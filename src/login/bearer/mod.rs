@@ -191,6 +191,7 @@ impl Bearers {
         let VerifiedToken {
             identity,
             scopes,
+            origins,
             ends_at,
             believed_for: _,
         } = verified;
@@ -209,6 +210,7 @@ impl Bearers {
             identity,
             account,
             scopes,
+            origins,
             ends_at,
             handoffs: Handoffs::default(),
         })

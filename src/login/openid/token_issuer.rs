@@ -36,6 +36,8 @@ pub struct ApiIssuerSettings {
     pub issuer: Issuer,
     /// As whom the gateway is known to it (`aud`); one of them is enough.
     pub audiences: Vec<String>,
+    /// Whether they are the origins of the hosts, so that a token is for those that it names alone.
+    pub is_by_host: bool,
     /// The algorithms that its tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
     /// What its signed tokens call themselves.
@@ -231,6 +233,8 @@ impl ApiIssuer {
             ends_at,
             authenticated_at,
         } = holding;
+        let named = claims.get("aud").filter(|_| self.settings.is_by_host);
+        let origins = named.map(|audience| claims::named_in(audience, &self.settings.audiences));
         let identity = VerifiedIdentity::from_verified(VerifiedClaims {
             provider: self.settings.id.clone(),
             issuer: self.settings.issuer.clone(),
@@ -242,6 +246,7 @@ impl ApiIssuer {
         VerifiedToken {
             identity,
             scopes,
+            origins,
             ends_at,
             believed_for,
         }
