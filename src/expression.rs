@@ -8,6 +8,8 @@ use std::sync::Arc;
 use cel::{Context, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 
+use crate::identity::VerifiedIdentity;
+
 pub use paths::Path;
 
 /// An expression does not compile.
@@ -28,6 +30,14 @@ pub enum EvaluationError {
         source_text: String,
         /// What went wrong, one line.
         message: String,
+    },
+    /// It reads a claim of which only a part may be known.
+    #[error("the expression `{source_text}` reads `{claim}`, which the token says is elsewhere")]
+    Elsewhere {
+        /// The expression.
+        source_text: String,
+        /// The claim.
+        claim: String,
     },
     /// It gave something else than asked for.
     #[error("the expression `{source_text}` gives something else than {wanted}")]
@@ -172,6 +182,34 @@ impl Condition {
     /// [`Expression::paths`] of the condition.
     pub fn paths(&self, of: &str) -> Option<Vec<Path>> {
         self.0.paths(of)
+    }
+
+    /// Whether it holds of somebody, whose claims are among the values. Where it reads a claim that
+    /// is elsewhere it cannot be evaluated, whatever it guards with `has()`.
+    pub fn holds_of(
+        &self,
+        who: &VerifiedIdentity,
+        variables: &[(&str, &Value)],
+    ) -> Result<bool, EvaluationError> {
+        match self.first_elsewhere(who) {
+            Some(claim) => Err(EvaluationError::Elsewhere {
+                source_text: self.source().to_owned(),
+                claim: claim.to_owned(),
+            }),
+            None => self.holds(variables),
+        }
+    }
+
+    fn first_elsewhere<'who>(&self, who: &'who VerifiedIdentity) -> Option<&'who str> {
+        let mut elsewhere = who.claims_elsewhere().peekable();
+        elsewhere.peek()?;
+        match self.paths("identity") {
+            Some(read) => elsewhere.find(|claim| {
+                let is_it = |path: &Path| path.first().is_some_and(|key| key == claim);
+                read.iter().any(is_it)
+            }),
+            None => elsewhere.next(),
+        }
     }
 
     /// Whether it holds; an error is neither yes nor no.

@@ -185,7 +185,11 @@ fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdic
         ("account", account.as_ref().unwrap_or(&nobody)),
         ("request", &request),
     ];
-    match condition.holds(&variables) {
+    let holds = match who {
+        Some(caller) => condition.holds_of(caller.identity(), &variables),
+        None => condition.holds(&variables),
+    };
+    match holds {
         Ok(true) => by_sign_in(rule, facts, who),
         Ok(false) => Verdict::Forbid {
             rule: rule.name.clone(),

@@ -325,6 +325,38 @@ fn a_false_condition_forbids_and_a_failing_one_refuses() {
 }
 
 #[test]
+fn a_claim_that_is_elsewhere_is_not_taken_for_an_empty_one() {
+    let verdict = |condition, claims| {
+        let others = Rule::new("others", below("/others"), Access::Login);
+        let policy = with_rules(vec![requiring(others, condition)]);
+        let live = SessionStanding::Live(live_with(&claims));
+        decide_for(&facts("/others", RequestKind::Page), &live, &policy)
+    };
+    for condition in [
+        "!('adm' in identity.groups)",
+        "!has(identity.groups) || !('adm' in identity.groups)",
+        "!('groups' in identity)",
+    ] {
+        for partial in [
+            json!({"groups": [], "hasgroups": true}),
+            json!({"groups": [], "_claim_names": {"groups": "src1"}}),
+        ] {
+            let verdict = verdict(condition, partial);
+            let is_refused = matches!(verdict, Verdict::Refuse(Refusal::RuleFailed { .. }));
+            assert!(is_refused, "{condition}: {verdict:?}");
+        }
+    }
+    let others = json!({"groups": [], "level": 1, "_claim_names": {"photo": "src1"}});
+    let passes = verdict("!('adm' in identity.groups)", others);
+    assert!(matches!(passes, Verdict::Forward(_)));
+    let of_another = verdict(
+        "identity.level == 1",
+        json!({"level": 1, "hasgroups": true}),
+    );
+    assert!(matches!(of_another, Verdict::Forward(_)));
+}
+
+#[test]
 fn encoded_slashes_and_parameters_need_a_rule_that_takes_them() {
     let decide_on = |path| {
         decide_for(

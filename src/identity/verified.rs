@@ -1,7 +1,7 @@
 //! Who somebody was shown to be: by a verified ID token (and userinfo), by the platform's own
 //! password, or by a mailed link.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Account, EmailAddress, PlatformId, UserId};
@@ -72,6 +72,7 @@ pub struct VerifiedIdentity {
     vouched_by: VouchedBy,
     issuer: Issuer,
     subject: Subject,
+    #[serde(deserialize_with = "kept_claims")]
     claims: Map<String, Value>,
     email_trusted: bool,
     authenticated_at: Timestamp,
@@ -79,6 +80,7 @@ pub struct VerifiedIdentity {
 
 impl VerifiedIdentity {
     /// Called only where a token was verified (and by `explain`, which shows what would happen).
+    /// Claims that are elsewhere are left out: whoever asks for one finds none, not a part of it.
     pub fn from_verified(claims: VerifiedClaims) -> Self {
         let VerifiedClaims {
             provider,
@@ -92,7 +94,7 @@ impl VerifiedIdentity {
             vouched_by: VouchedBy::Provider(provider),
             issuer,
             subject,
-            claims,
+            claims: whole(claims),
             email_trusted,
             authenticated_at,
         }
@@ -177,7 +179,7 @@ impl VerifiedIdentity {
         &self.subject
     }
 
-    /// All claims.
+    /// All claims that are here as a whole.
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }
@@ -186,6 +188,12 @@ impl VerifiedIdentity {
     /// say in `azp`.
     pub fn program(&self) -> Option<&str> {
         self.text("client_id").or(self.text("azp"))
+    }
+
+    /// The claims of which the token says that they are elsewhere; none of them is among
+    /// [`Self::claims`].
+    pub fn claims_elsewhere(&self) -> impl Iterator<Item = &str> {
+        elsewhere(&self.claims)
     }
 
     /// When the end user authenticated.
@@ -272,6 +280,33 @@ impl VouchedBy {
     }
 }
 
+/// Claims that are too long for a token, or another's to say, and are to be asked for elsewhere
+/// (OpenID Connect Core 1.0, section 5.6.2; Microsoft Entra's groups overage claim).
+fn elsewhere(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let names = claims.get("_claim_names").and_then(Value::as_object);
+    let names = names.into_iter().flat_map(Map::keys).map(String::as_str);
+    let has_more_groups = claims.get("hasgroups").is_some_and(|said| !is_no(said));
+    names.chain(has_more_groups.then_some("groups"))
+}
+
+/// Claims without those that are elsewhere.
+fn whole(mut claims: Map<String, Value>) -> Map<String, Value> {
+    let partial: Vec<String> = elsewhere(&claims).map(str::to_owned).collect();
+    for name in &partial {
+        claims.remove(name);
+    }
+    claims
+}
+
+fn is_no(value: &Value) -> bool {
+    *value == Value::Bool(false) || value == "false"
+}
+
+/// An identity may have been kept by a build that took every claim as it came.
+fn kept_claims<'kept, D: Deserializer<'kept>>(kept: D) -> Result<Map<String, Value>, D::Error> {
+    Map::deserialize(kept).map(whole)
+}
+
 /// The claims of somebody of whom the address is all that is known.
 fn contact(email: &EmailAddress, is_proven: bool) -> Map<String, Value> {
     let email = Value::String(email.as_str().to_owned());
@@ -284,6 +319,7 @@ fn contact(email: &EmailAddress, is_proven: bool) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn by_mail(address: &str) -> VerifiedIdentity {
         let proven = ProvenEmail::from_redeemed(EmailAddress::parse(address).unwrap());
@@ -314,5 +350,43 @@ mod tests {
         assert_eq!(user.subject().as_str(), "u-1");
         assert_eq!(user.vouched_by(), &VouchedBy::Platform);
         assert_eq!(user.text("email"), Some("mario@acme.example"));
+    }
+    fn with_claims(claims: &Value) -> VerifiedIdentity {
+        VerifiedIdentity::from_verified(VerifiedClaims {
+            provider: ProviderId::new("corp"),
+            issuer: Issuer::new("https://idp.example"),
+            subject: Subject::new("7"),
+            claims: claims.as_object().unwrap().clone(),
+            email_trusted: false,
+            authenticated_at: Timestamp::from_millis(0),
+        })
+    }
+
+    #[test]
+    fn a_part_of_a_claim_that_is_elsewhere_is_not_there() {
+        for partial in [
+            json!({"groups": [], "hasgroups": true}),
+            json!({"groups": ["a"], "hasgroups": "true"}),
+            json!({"groups": ["a"], "hasgroups": 1}),
+            json!({"groups": ["a"], "_claim_names": {"groups": "src1", "roles": "src1"}}),
+        ] {
+            let identity = with_claims(&partial);
+            assert_eq!(identity.claims().get("groups"), None, "{partial}");
+            assert!(identity.claims_elsewhere().any(|name| name == "groups"));
+            assert_eq!(identity.claims().len(), 1, "what else is said stays");
+            let mut kept = serde_json::to_value(&identity).unwrap();
+            kept["claims"] = partial;
+            let kept: VerifiedIdentity = serde_json::from_value(kept).unwrap();
+            assert_eq!(kept, identity, "nor once it was kept");
+        }
+        for here in [
+            json!({"groups": ["a"]}),
+            json!({"groups": ["a"], "hasgroups": false}),
+            json!({"groups": ["a"], "_claim_names": {"roles": "src1"}}),
+            json!({"groups": ["a"], "_claim_names": ["groups"]}),
+        ] {
+            let groups = with_claims(&here).claims().get("groups").cloned();
+            assert_eq!(groups, Some(json!(["a"])), "{here}");
+        }
     }
 }

@@ -17,10 +17,12 @@ async fn with_claims(front: &Front, claims: Value) -> SignedIn {
 }
 
 async fn asks_for_admin(front: &Front, claims: Value) -> u16 {
+    asks(front, "GET /admin/x", claims).await
+}
+
+async fn asks(front: &Front, line: &str, claims: Value) -> u16 {
     let cookie = with_claims(front, claims).await.cookie;
-    let answer = front
-        .request("GET /admin/x", &[&format!("Cookie: {cookie}")])
-        .await;
+    let answer = front.request(line, &[&format!("Cookie: {cookie}")]).await;
     status(&answer)
 }
 
@@ -72,4 +74,24 @@ async fn groups_that_are_elsewhere_let_nobody_in() {
     many.push("adm".to_owned());
     many.push("adm".to_owned());
     assert_eq!(asks_for_admin(&front, json!({ "groups": many })).await, 200);
+}
+
+/// PO-05: of whom it is not known whether they are in a group, it is not held that they are not.
+#[tokio::test]
+async fn groups_that_are_elsewhere_are_not_taken_for_none() {
+    let front = Front::start().await;
+    let line = "GET /others/x";
+    for claims in [
+        json!({ "groups": [], "hasgroups": true }),
+        json!({ "groups": ["other"], "hasgroups": "true" }),
+        json!({ "groups": ["other"], "_claim_names": { "groups": "src1" } }),
+        json!({ "_claim_names": { "groups": "src1" } }),
+    ] {
+        let status = asks(&front, line, claims.clone()).await;
+        assert_eq!(status, 403, "{claims}");
+    }
+    assert_eq!(front.upstream.requests().len(), 0);
+    let whole = json!({ "groups": ["other"] });
+    assert_eq!(asks(&front, line, whole).await, 200);
+    assert_eq!(asks(&front, line, json!({ "groups": ["adm"] })).await, 403);
 }

@@ -1,11 +1,11 @@
 //! What an identity's claims say about its user on the platform, by policy. Pure.
 //!
-//! What is not said changes nothing: a claim that is missing, `null` or empty, one that does not
-//! fit its field, and one of which the token says that it is elsewhere.
+//! What is not said changes nothing: a claim that is missing, `null` or empty, and one that does not
+//! fit its field.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::expression::Mapping;
 use crate::identity::VerifiedIdentity;
@@ -69,7 +69,7 @@ pub fn judge(identity: &VerifiedIdentity, policy: &AttributePolicy) -> Vec<Findi
     if identity.provider().is_none() {
         return Vec::new();
     }
-    let claims = Value::Object(without_overage(identity.claims()));
+    let claims = Value::Object(identity.claims().clone());
     let attributes = policy.attributes.iter();
     let attributes: Vec<&Attribute> = attributes
         .filter(|attribute| is_about(attribute.provider.as_ref(), identity))
@@ -82,25 +82,6 @@ pub fn judge(identity: &VerifiedIdentity, policy: &AttributePolicy) -> Vec<Findi
             .map(|rule| role(rule, &claims)),
     );
     findings
-}
-
-/// Claims without those that are too long for a token and are to be asked for elsewhere
-/// (OpenID Connect Core 1.0, section 5.6.2; Microsoft Entra's groups overage claim).
-fn without_overage(claims: &Map<String, Value>) -> Map<String, Value> {
-    let elsewhere = claims.get("_claim_names").and_then(Value::as_object);
-    let has_more_groups = claims.get("hasgroups").is_some_and(is_true);
-    let is_partial = |name: &str| {
-        elsewhere.is_some_and(|names| names.contains_key(name))
-            || (name == "groups" && has_more_groups)
-    };
-    let whole = claims.iter().filter(|(name, _)| !is_partial(name));
-    whole
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-fn is_true(value: &Value) -> bool {
-    *value == Value::Bool(true) || value == "true"
 }
 
 fn values(attributes: &[&Attribute], claims: &Value) -> Vec<Finding> {

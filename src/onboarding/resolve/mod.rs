@@ -221,7 +221,7 @@ fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(O
     let others = others.iter().map(|exclusion| (exclusion, false));
     own.chain(others).find_map(|(exclusion, is_own)| {
         let rule = exclusion.name.clone();
-        match exclusion.when.holds(&[("identity", &claims)]) {
+        match exclusion.when.holds_of(identity, &[("identity", &claims)]) {
             Ok(false) => None,
             Err(_) if !is_own => None,
             Ok(true) => Some((

@@ -179,6 +179,28 @@ fn an_exclusion_that_cannot_be_evaluated_turns_away_and_says_why() {
 }
 
 #[test]
+fn an_exclusion_by_groups_that_are_elsewhere_turns_away() {
+    let mut policy = policy();
+    let guarded = "has(identity.groups) && 'staff' in identity.groups";
+    policy.exclude.push(exclusion(guarded));
+    for claims in [
+        json!({ "groups": [], "hasgroups": true }),
+        json!({ "_claim_names": { "groups": "src1" } }),
+    ] {
+        let resolution = resolved(claims, &LookUps::default(), &policy);
+        assert!(matches!(
+            resolution.outcome,
+            Outcome::TurnedAway(TurnedAway::Denied)
+        ));
+        let said = resolution.reason.to_string();
+        assert!(
+            said.contains("`groups`, which the token says is elsewhere"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn an_address_in_use_needs_proof_even_when_the_provider_vouches_for_it() {
     let lookups = LookUps {
         user_by_email: Some(user(true)),

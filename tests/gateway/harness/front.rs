@@ -388,12 +388,14 @@ fn pages() -> Router {
         .route("/auth/echo", any(|body: String| async move { body }))
 }
 
-/// `/public` open, `/admin` for group `adm`, `/small` takes 1 KiB, `/slow-down` one request a
+/// `/public` open, `/admin` for group `adm`, `/others` for who is not in it, `/small` takes 1 KiB, `/slow-down` one request a
 /// minute, `/ws` and everything else behind login.
 fn policy(limits: Limits) -> Policy {
     let below = |path: &str| PathPattern::Below(path.to_owned());
     let mut admin = Rule::new("admin", below("/admin"), Access::Login);
     admin.require = Some(Condition::compile("'adm' in identity.groups").expect("a condition"));
+    let mut others = Rule::new("others", below("/others"), Access::Login);
+    others.require = Some(Condition::compile("!('adm' in identity.groups)").expect("a condition"));
     let mut small = Rule::new("small", below("/small"), Access::Public);
     small.max_body = Some(1024);
     let mut limited = Rule::new("limited", below("/slow-down"), Access::Public);
@@ -411,6 +413,7 @@ fn policy(limits: Limits) -> Policy {
         rules: Rules::new(vec![
             Rule::new("public", below("/public"), Access::Public),
             admin,
+            others,
             small,
             limited,
         ]),
