@@ -74,7 +74,7 @@ fn policy() -> Policy {
 pub(super) fn with_rules(rules: Vec<Rule>) -> Policy {
     let form = SignupForm::default();
     Policy {
-        version: "test".to_owned(),
+        version: "test".into(),
         rules: Rules::new(rules),
         onboarding: OnboardingPolicy {
             create_customer_on_first_login: true,

@@ -308,7 +308,7 @@ impl Onboarding {
                 .password
                 .as_ref()
                 .map(|chosen| password::seal(&self.parts.keys, id, chosen)),
-            policy_version: submission.policy.version.clone(),
+            policy_version: submission.policy.version.to_string(),
             steps: draft.plan.kinds().collect(),
             receipts: submission.receipts(answers),
             stale_link: submission.stale_link.clone(),

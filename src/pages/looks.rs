@@ -22,7 +22,7 @@ use crate::policy::{Brand, Policy, SignupForm};
 /// The files of a policy, by host.
 #[derive(Debug)]
 struct Looks {
-    version: String,
+    version: Arc<str>,
     files: Assets,
     default: AssetUrls,
     by_host: BTreeMap<String, AssetUrls>,
@@ -37,7 +37,7 @@ impl Looks {
         let urls = |form: &Arc<SignupForm>| AssetUrls::of(&form.brand);
         let by_host = policy.forms.by_host.iter();
         Self {
-            version: policy.version.clone(),
+            version: Arc::clone(&policy.version),
             files: Assets::of(&policy.forms),
             default: urls(&policy.forms.default),
             by_host: by_host

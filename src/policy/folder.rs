@@ -25,7 +25,7 @@ impl PolicyFolder {
     /// Reads the folder for the first time; a broken one is refused.
     pub fn open(path: PathBuf, around: Surroundings, metrics: Metrics) -> Result<Self, Problems> {
         let policy = read(&path, &around)?;
-        let version = &policy.version;
+        let version = &*policy.version;
         tracing::info!(version, folder = %path.display(), "the policy is loaded");
         metrics.policy_is_loaded(version, None);
         Ok(Self {
@@ -59,7 +59,7 @@ impl PolicyFolder {
     }
 
     fn take(&self, policy: Policy) {
-        tracing::info!(version = policy.version, "the policy is loaded again");
+        tracing::info!(version = &*policy.version, "the policy is loaded again");
         let before = self.current.load();
         self.metrics
             .policy_is_loaded(&policy.version, Some(&before.version));

@@ -32,8 +32,9 @@ pub use step_up::StepUp;
 /// Everything that the operator decided, compiled and ready to be asked.
 #[derive(Debug)]
 pub struct Policy {
-    /// Digest of all files that it was made from; kept with registrations and shown in metrics.
-    pub version: String,
+    /// Digest of all files that it was made from; kept with registrations, and shown in metrics and
+    /// the access log.
+    pub version: Arc<str>,
     /// Who may request what.
     pub rules: Rules,
     /// Who becomes a customer, and how.

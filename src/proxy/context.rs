@@ -15,6 +15,7 @@ use super::streams::RequestScope;
 use super::upstream::{Server, Upstream};
 use crate::access::{Caller, Permit, RequestKind};
 use crate::platform::tokens::HeldToken;
+use crate::policy::Rule;
 use crate::rate_limit::Network;
 use crate::telemetry::traces::Span;
 
@@ -128,6 +129,10 @@ pub(super) struct RequestContext {
     pub(super) method: Method,
     /// The path as sent, without query, of what is not forwarded.
     pub(super) path: String,
+    /// The version of the policy that is asked, once it is.
+    pub(super) policy: Option<Arc<str>>,
+    /// The rule that decides, once it is chosen.
+    pub(super) rule: Option<Arc<Rule>>,
     /// The proof that it may be forwarded.
     pub(super) permit: Option<Permit>,
     /// The limits that it drew from.
@@ -180,6 +185,8 @@ impl RequestContext {
             kind: RequestKind::Api,
             method: Method::GET,
             path: String::new(),
+            policy: None,
+            rule: None,
             permit: None,
             counted: Vec::new(),
             upstream: None,
@@ -259,7 +266,8 @@ impl RequestContext {
             path = self.logged_path(),
             status = self.status,
             outcome = self.outcome.as_str(),
-            rule = self.permit.as_ref().map_or("-", |permit| permit.rule().name.as_str()),
+            rule = self.rule.as_ref().map_or("-", |rule| rule.name.as_str()),
+            policy = self.policy.as_deref(),
             caller = self.caller(),
             client = self.client.map(tracing::field::display),
             octets = self.octets_sent,

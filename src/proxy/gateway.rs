@@ -168,11 +168,13 @@ impl Gateway {
             .choose(&facts.host, facts.path.as_str())
             .cloned();
         let policy = site.policy.current();
+        ctx.policy = Some(Arc::clone(&policy.version));
         if let Some(told) = site.told_of_tokens(&facts, &policy) {
             ctx.outcome = Outcome::Page;
             return told;
         }
         let rule = rule_for(&facts, &policy).map_err(|refusal| refused(refusal, ctx))?;
+        ctx.rule = Some(Arc::clone(rule));
         facts.kind = facts.kind.under(rule.access);
         ctx.kind = facts.kind;
         if let Some(answered) = site.in_its_place(request, (&facts, rule), ctx).await {

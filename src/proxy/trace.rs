@@ -71,7 +71,7 @@ impl RequestContext {
     }
 
     fn describe(&self, span: &Span) {
-        let rule = self.permit.as_ref().map(|permit| &permit.rule().name);
+        let rule = self.rule.as_ref().map(|rule| &rule.name);
         let outcome = self.outcome.as_str();
         let place = rule.map_or(outcome, |rule| rule.as_str());
         span.rename(format!("{} {place}", self.method));
@@ -89,6 +89,9 @@ impl RequestContext {
         }
         if let Some(rule) = rule {
             span.says("vestibule.rule", rule.clone());
+        }
+        if let Some(policy) = &self.policy {
+            span.says("vestibule.policy", policy.to_string());
         }
         span.says("vestibule.outcome", outcome);
         span.says("vestibule.caller", self.caller());

@@ -66,6 +66,8 @@ mod store_faults;
 mod wrong_clocks;
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod assertions;
 #[cfg(test)]
 mod claims_in_rules;

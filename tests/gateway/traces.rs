@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::access_log::access_line;
 use super::first_login::{giulia, registers};
 use super::harness::{
     Browser, Collector, GatewayBuilder, OidcProvider, Received, TestGateway, ToldSpan, Upstream,
@@ -92,16 +93,24 @@ async fn a_trace_goes_from_the_caller_through_the_gateway_to_the_upstream() {
     assert!(line.contains(&format!("trace={TRACE}")), "{line}");
 }
 
-/// The line of the access log about a path.
-async fn access_line(gateway: &TestGateway, path: &str) -> String {
-    let path = format!("path=\"{path}\"");
-    let find = || {
-        let log = gateway.log();
-        let mut lines = log.lines().filter(|line| line.contains(" access: "));
-        lines.rfind(|line| line.contains(&path)).map(str::to_owned)
-    };
-    wait_until_async("the access log", async || find().is_some()).await;
-    find().expect("a line")
+#[tokio::test]
+async fn what_is_not_let_pass_names_its_rule_as_well() {
+    let (collector, upstream) = (Collector::start().await, Upstream::start().await);
+    let mut gateway = telling(&collector, &upstream, "sample = 1").await;
+    let address = gateway.node(0).address();
+    let host = gateway.origin().replace("http://", "");
+    let request = format!("GET /things HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let answer = send_raw(&address, request).await.expect("an answer");
+    assert_eq!(answer.status, 401);
+    let span = collector
+        .waits_for("the request", |span| {
+            span.says("url.path") == Some("/things")
+        })
+        .await;
+    assert_eq!(span.name, "GET default");
+    assert_eq!(span.says("vestibule.rule"), Some("default"));
+    assert_eq!(span.says("vestibule.outcome"), Some("challenge"));
+    assert!(span.says("vestibule.policy").is_some());
 }
 
 #[tokio::test]

@@ -211,7 +211,7 @@ fn policy() -> Policy {
         message: "staff".to_owned(),
     };
     Policy {
-        version: "1".to_owned(),
+        version: "1".into(),
         rules: Rules::new(vec![]),
         onboarding: OnboardingPolicy {
             create_customer_on_first_login: true,

@@ -150,7 +150,7 @@ fn compile_files(files: &Files, around: &Surroundings, problems: &mut Problems) 
         onboarding.attributes = attributes::compile(file, (&forms, around), &mut findings);
     }
     Some(Policy {
-        version: files.version(),
+        version: files.version().into(),
         rules: rules?,
         onboarding: onboarding?,
         limits: limits?,

@@ -409,7 +409,7 @@ fn policy(limits: Limits) -> Policy {
     }));
     let form = SignupForm::default();
     Policy {
-        version: "test".to_owned(),
+        version: "test".into(),
         rules: Rules::new(vec![
             Rule::new("public", below("/public"), Access::Public),
             admin,

@@ -116,7 +116,7 @@ pub fn policy(change: impl FnOnce(&mut OnboardingPolicy)) -> Arc<Policy> {
     };
     let terms = Agreement::new("terms", [("en".to_owned(), text)].into(), None);
     Arc::new(Policy {
-        version: "1".to_owned(),
+        version: "1".into(),
         rules: Rules::new(vec![]),
         onboarding,
         limits: Limits::default(),
