@@ -5,27 +5,16 @@ use serde_json::json;
 
 use super::tests::*;
 use super::*;
-use crate::identity::{Account, Issuer, ProviderId, Subject, VerifiedClaims, VerifiedIdentity};
+use crate::identity::{Account, ProviderId};
 use crate::policy::step_up::Shortfall;
 use crate::policy::{StepUp, TokenDemands};
 use crate::session::Handoffs;
 
-fn client(account: ClientAccount) -> ApiClient {
-    let identity = VerifiedIdentity::from_verified(VerifiedClaims {
-        provider: ProviderId::new("corp"),
-        issuer: Issuer::new("https://idp.example.com"),
-        subject: Subject::new("alice"),
-        claims: json!({"client_id": "app", "tier": 2})
-            .as_object()
-            .unwrap()
-            .clone(),
-        email_trusted: false,
-        authenticated_at: NOW,
-    });
+pub(super) fn client(account: ClientAccount) -> ApiClient {
     ApiClient {
         key: "token".into(),
         token: SecretString::from("t"),
-        identity,
+        identity: identity("corp", &json!({"client_id": "app", "tier": 2})),
         account,
         scopes: vec!["read".to_owned()],
         origins: None,
@@ -34,7 +23,7 @@ fn client(account: ClientAccount) -> ApiClient {
     }
 }
 
-fn linked() -> ClientAccount {
+pub(super) fn linked() -> ClientAccount {
     let account: Option<Account> = alice().record.account().cloned();
     ClientAccount::Live(account.unwrap())
 }

@@ -30,9 +30,17 @@ pub(super) fn decide_for(
     standing: &SessionStanding,
     policy: &Policy,
 ) -> Verdict {
-    let standing = Standing::Session(standing.clone());
+    decide_for_any(facts, &Standing::Session(standing.clone()), policy)
+}
+
+/// The same for whoever sends it.
+pub(super) fn decide_for_any(
+    facts: &RequestFacts,
+    standing: &Standing,
+    policy: &Policy,
+) -> Verdict {
     match rule_for(facts, policy) {
-        Ok(rule) => decide(facts, rule, &standing, policy),
+        Ok(rule) => decide(facts, rule, standing, policy),
         Err(refusal) => Verdict::Refuse(refusal),
     }
 }
@@ -114,15 +122,19 @@ pub(super) fn facts(path: &str, kind: RequestKind) -> RequestFacts {
     }
 }
 
-fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
-    let identity = VerifiedIdentity::from_verified(VerifiedClaims {
-        provider: ProviderId::new("corp"),
+pub(super) fn identity(provider: &str, claims: &serde_json::Value) -> VerifiedIdentity {
+    VerifiedIdentity::from_verified(VerifiedClaims {
+        provider: ProviderId::new(provider),
         issuer: Issuer::new("https://idp.example.com"),
         subject: Subject::new("alice"),
         claims: claims.as_object().unwrap().clone(),
         email_trusted: false,
         authenticated_at: NOW,
-    });
+    })
+}
+
+fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
+    let identity = identity("corp", claims);
     OpenSession {
         key: SessionKey::from_store("key".to_owned()),
         handoffs: Arc::default(),

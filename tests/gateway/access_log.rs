@@ -25,7 +25,7 @@ path = "/things/**"
 "#;
 
 /// The line of the access log about a path.
-pub(super) async fn access_line(gateway: &TestGateway, path: &str) -> String {
+pub async fn access_line(gateway: &TestGateway, path: &str) -> String {
     let path = format!("path=\"{path}\"");
     let find = || {
         let log = gateway.log();
@@ -76,5 +76,8 @@ async fn every_decision_names_its_rule_and_policy() {
     let page = format!("GET /auth/login HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     send_raw(&address, page).await.expect("an answer");
     let line = access_line(&gateway, "/auth/login").await;
-    assert!(line.contains("rule=\"-\"") && !line.contains("policy="), "{line}");
+    assert!(
+        line.contains("rule=\"-\"") && !line.contains("policy="),
+        "{line}"
+    );
 }
