@@ -230,6 +230,6 @@ fn ask_to_log_in(facts: &RequestFacts) -> Verdict {
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;

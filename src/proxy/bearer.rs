@@ -176,4 +176,39 @@ mod tests {
             assert_eq!(found(fields), Some(Err(Unreadable)), "{fields:?}");
         }
     }
+    #[test]
+    fn fuzzed_fields_hold_one_token_that_is_sent_as_it_is_read() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "authorization",
+            corpus: include_str!("../../tests/fuzz/corpus/authorization.txt"),
+            words: &["Bearer ", "bearer\t", "Basic ", "DPoP ", "a.b.c", "~+/="],
+        };
+        fuzz.run(|octets| {
+            let lines = octets.split(|octet| *octet == b'\n');
+            let fields: Vec<_> = lines.flat_map(HeaderValue::from_bytes).collect();
+            let headers = |fields: &[HeaderValue]| -> HeaderMap {
+                let named = fields
+                    .iter()
+                    .map(|field| (header::AUTHORIZATION, field.clone()));
+                named.collect()
+            };
+            let all = headers(&fields);
+            let found = token(&all);
+            // Whoever reads one field only, of several, never sees a token that is not seen here.
+            let is_shown = fields
+                .iter()
+                .any(|one| token(&headers(std::slice::from_ref(one))).is_some());
+            assert_eq!(found.is_some(), is_shown);
+            if let Some(Ok(text)) = found {
+                let [only] = &fields[..] else {
+                    panic!("one of several")
+                };
+                let (scheme, rest) = only.to_str().unwrap().split_at(6);
+                assert!(scheme.eq_ignore_ascii_case("bearer"));
+                assert_eq!(rest.trim_matches([' ', '\t']), text);
+                assert!(!text.is_empty() && !text.contains([' ', '\t', ',', '"']));
+            }
+            (found.map(|found| found.is_ok()), fields.len().min(3))
+        });
+    }
 }

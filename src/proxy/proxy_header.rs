@@ -129,6 +129,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     async fn read(mut octets: &[u8]) -> Result<(Option<String>, usize), String> {
         let client = read_proxy_header(&mut octets).await;
@@ -231,5 +232,44 @@ mod tests {
         assert!(read(&large).await.unwrap_err().contains("long"));
         let short = &block(0x21, 0x11, &[0; 12])[..20];
         assert!(read(short).await.unwrap_err().contains("complete"));
+    }
+    #[test]
+    fn fuzzed_headers_are_read_to_their_end_and_no_further() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "proxy_headers",
+            corpus: include_str!("../../tests/fuzz/corpus/proxy_headers.txt"),
+            words: &[
+                "PROXY TCP4 ",
+                "PROXY TCP6 ",
+                "PROXY UNKNOWN",
+                "192.0.2.7 ",
+                "::1 ",
+                " 443\r\n",
+                "\r\n\r\n\0\r\nQUIT\n",
+                "\x21\x11\0\x0c",
+                "\x21\x21\0\x24",
+            ],
+        };
+        fuzz.run(|octets| {
+            let read = |octets: &[u8]| read(octets).now_or_never().expect("nobody is waited for");
+            let found = read(octets);
+            if let Ok((client, left)) = &found {
+                let (header, rest) = octets.split_at(octets.len() - left);
+                // As long as it says of itself.
+                if header.starts_with(&SIGNATURE) {
+                    let length = u16::from_be_bytes([header[14], header[15]]);
+                    assert_eq!(header.len(), 16 + usize::from(length));
+                } else {
+                    let line = header.strip_suffix(b"\r\n").expect("a line");
+                    assert!(line.starts_with(b"PROXY ") && header.len() <= LONGEST_LINE);
+                    assert!(!line.windows(2).any(|end| end == b"\r\n"));
+                }
+                // What follows says nothing, and less than all of it is nothing.
+                let with_more = [header, b"PROXY TCP4 203.0.113.9 ", rest].concat();
+                assert_eq!(read(&with_more).unwrap().0, *client);
+                assert!(read(&header[..header.len() - 1]).is_err());
+            }
+            found.map(|(client, left)| (client.map(|client| client.len()), left.min(2)))
+        });
     }
 }

@@ -217,6 +217,7 @@ fn scopes(claim: Option<&Value>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::jwt::{Algorithm, TokenKind, UnverifiedToken};
     use serde_json::json;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -365,5 +366,42 @@ mod tests {
         for opaque in ["", "abc", "a.b.c", long.as_str(), five.as_str()] {
             assert_eq!(unverified_issuer(opaque), None);
         }
+    }
+    #[test]
+    fn fuzzed_tokens_name_the_issuer_by_which_they_are_judged() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "issuers",
+            corpus: include_str!("../../../tests/fuzz/corpus/issuers.txt"),
+            words: &[
+                "\"iss\":",
+                "\"alg\":",
+                "\"RS256\"",
+                "https://idp.example",
+                "\n",
+                "\\u0069",
+            ],
+        };
+        fuzz.run(|octets| {
+            // Parts of a token by lines, encoded here, so that changes reach what is inside.
+            let parts: Vec<String> = octets
+                .split(|octet| *octet == b'\n')
+                .map(seal::to_base64)
+                .collect();
+            let named = |token: &str| {
+                let named = unverified_issuer(token);
+                let parsed =
+                    UnverifiedToken::parse_as(TokenKind::AnyAccess, token, &Algorithm::ALL);
+                if let Ok(parsed) = parsed {
+                    let iss = parsed.claims.get("iss").and_then(Value::as_str);
+                    assert_eq!(named.as_deref(), Some(iss.unwrap_or_default()));
+                }
+                assert!(named.is_none() || token.split('.').count() == 3);
+                named.map(|named| named.is_empty())
+            };
+            (
+                named(&String::from_utf8_lossy(octets)),
+                named(&parts.join(".")),
+            )
+        });
     }
 }

@@ -156,4 +156,46 @@ mod tests {
             assert_eq!(told(&span).len(), 1, "{bad}");
         }
     }
+    #[test]
+    fn fuzzed_callers_are_told_on_as_they_were_read() {
+        let fuzz = crate::fuzz::Fuzz {
+            name: "traces",
+            corpus: include_str!("../../../tests/fuzz/corpus/traces.txt"),
+            words: &[
+                "00-",
+                "-01",
+                "ff-",
+                "0af7651916cd43dd8448eb211c80319c",
+                "a=1,",
+                "t@v=",
+                "\n",
+            ],
+        };
+        fuzz.run(|octets| {
+            // The first line is the parent, every other one a state.
+            let mut sent = HeaderMap::new();
+            for (number, field) in octets.split(|octet| *octet == b'\n').enumerate() {
+                let name = if number == 0 { PARENT } else { STATE };
+                if let Ok(value) = HeaderValue::from_bytes(field) {
+                    sent.append(name, value);
+                }
+            }
+            let Some(span) = read(&sent) else {
+                return (false, false, 0);
+            };
+            let parent = sent[PARENT].to_str().unwrap();
+            assert_eq!(parent[3..35], span.trace_id().to_string());
+            assert_eq!(parent[36..52], span.span_id().to_string());
+            let told: HeaderMap = fields(&span).collect();
+            let state = told.get(STATE).map(HeaderValue::as_bytes);
+            let length = state.unwrap_or_default().len();
+            assert!(length <= MOST_STATE);
+            assert_eq!(
+                read(&told),
+                Some(span.clone()),
+                "the next one reads the same"
+            );
+            (true, span.is_sampled(), length.min(64) / 4)
+        });
+    }
 }
