@@ -15,6 +15,7 @@ use super::harness::{
     on_both_set_ups, read_answer, status, wire_client,
 };
 use super::known_user::{Stage, registered};
+use super::scim_inbound::{Client, told_by};
 
 const SESSION: &str = "__Host-vestibule";
 const EVENTS: &str = "/live/events";
@@ -55,7 +56,7 @@ impl TwoNodes {
         let set_up = TestGateway::distributed_over(redis)
             .nodes(2)
             .config(&further);
-        let mut gateway = stage.start(set_up).await;
+        let mut gateway = stage.start(told_by(set_up, "subject")).await;
         let addresses = [0, 1].map(|number| gateway.node(number).address());
         let browser = registered(&gateway).await;
         Self {
@@ -147,27 +148,77 @@ async fn what_is_known_asks_no_store_on_any_node() {
     assert_eq!(redis.key_commands().await, before);
 }
 
-#[tokio::test]
-async fn a_session_that_ends_is_over_on_every_node_and_so_are_its_streams() {
-    let redis = Redis::start();
-    let nodes = TwoNodes::start(&redis).await;
-    let cookie = nodes.cookie();
-    let mut streams = Vec::new();
-    for node in [0, 1] {
-        streams.extend(nodes.streams(node, &cookie).await);
+/// Mario's session, in use on both nodes by streams of all kinds.
+struct InUse {
+    nodes: TwoNodes,
+    cookie: String,
+    streams: Vec<(String, TcpStream)>,
+}
+
+impl InUse {
+    async fn over(redis: &Redis) -> Self {
+        let nodes = TwoNodes::start(redis).await;
+        let cookie = nodes.cookie();
+        let mut streams = Vec::new();
+        for node in [0, 1] {
+            streams.extend(nodes.streams(node, &cookie).await);
+        }
+        Self {
+            nodes,
+            cookie,
+            streams,
+        }
     }
-    let asked = nodes.browser.open("/auth/logout").await;
-    let began = Instant::now();
-    asked.press("Sign out").await;
-    tokio::time::sleep(Duration::from_secs(1).saturating_sub(began.elapsed())).await;
-    for node in [0, 1] {
-        let (_, answer) = nodes.ask(node, "/things", &cookie).await;
-        assert_eq!(status(&answer), 401, "{answer}");
+
+    /// It is refused on both nodes a second after it was ended, and its streams close within five.
+    async fn ends_within_its_bounds(self, ended: Instant) {
+        tokio::time::sleep(Duration::from_secs(1).saturating_sub(ended.elapsed())).await;
+        for node in [0, 1] {
+            let (_, answer) = self.nodes.ask(node, "/things", &self.cookie).await;
+            assert_eq!(status(&answer), 401, "{answer}");
+        }
+        for (name, stream) in self.streams {
+            let left = Duration::from_secs(5).saturating_sub(ended.elapsed());
+            let closed = tokio::time::timeout(left, ends(stream)).await;
+            assert!(closed.is_ok(), "{name} goes on");
+        }
     }
-    for (name, stream) in streams {
-        let left = Duration::from_secs(6).saturating_sub(began.elapsed());
-        let ended = tokio::time::timeout(left, ends(stream)).await;
-        assert!(ended.is_ok(), "{name} goes on");
+}
+
+/// SF-09, by each of the ways in which a session ends before its time.
+mod a_session_that_ends_is_over_on_every_node_and_so_are_its_streams {
+    use super::*;
+
+    #[tokio::test]
+    async fn by_a_logout() {
+        let redis = Redis::start();
+        let session = InUse::over(&redis).await;
+        let asked = session.nodes.browser.open("/auth/logout").await;
+        let ended = Instant::now();
+        asked.press("Sign out").await;
+        session.ends_within_its_bounds(ended).await;
+    }
+
+    #[tokio::test]
+    async fn by_an_operator() {
+        let redis = Redis::start();
+        let session = InUse::over(&redis).await;
+        let ending = ["sessions", "end", "--email", "mario@acme.example"];
+        let told = session.nodes.gateway.run(&ending);
+        let ended = Instant::now();
+        assert_eq!(told, "Sessions ended: 1.\n");
+        session.ends_within_its_bounds(ended).await;
+    }
+
+    #[tokio::test]
+    async fn by_a_provider_that_deactivates_the_user() {
+        let redis = Redis::start();
+        let session = InUse::over(&redis).await;
+        let corp = Client::corp(&session.nodes.gateway);
+        let id = corp.takes_up_mario("mario@acme.example").await;
+        let ended = Instant::now();
+        corp.deactivates(&id).await;
+        session.ends_within_its_bounds(ended).await;
     }
 }
 

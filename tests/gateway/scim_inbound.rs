@@ -24,10 +24,19 @@ fn source(provider: &str, token: &str, match_by: &str) -> String {
     )
 }
 
-fn told_by<'a>(set_up: GatewayBuilder<'a>, match_by: &str) -> GatewayBuilder<'a> {
+/// A gateway that `corp` tells of its people.
+pub fn told_by<'a>(set_up: GatewayBuilder<'a>, match_by: &str) -> GatewayBuilder<'a> {
     set_up
         .config(&source("corp", "CORP_SCIM", match_by))
         .environment("CORP_SCIM", CORP)
+}
+
+/// Mario's provider, which tells by subject, and one node.
+async fn embedded() -> (Stage, TestGateway) {
+    let stage = Stage::set().await;
+    let set_up = told_by(TestGateway::embedded(), "subject");
+    let gateway = stage.start(set_up).await;
+    (stage, gateway)
 }
 
 on_both_set_ups!(a_block_holds_for_the_address_that_somebody_had_before);
@@ -35,10 +44,7 @@ on_both_set_ups!(a_block_holds_for_the_address_that_somebody_had_before);
 async fn a_block_holds_for_the_address_that_somebody_had_before(set_up: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
     let gateway = stage.start(told_by(set_up, "email")).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     registered(&gateway).await;
     let id = corp.takes_up_mario("mario@acme.example").await;
     let other = json!({ "email": "other@acme.example", "email_verified": true, "name": "Mario" });
@@ -46,25 +52,15 @@ async fn a_block_holds_for_the_address_that_somebody_had_before(set_up: GatewayB
     let browser = gateway.browser();
     browser.open("/").await.login_at_provider("mario").await;
     browser.fetch("GET", "/things", None).await.has_status(200);
-    corp.patches(
-        &id,
-        json!({ "op": "replace", "value": { "active": false } }),
-    )
-    .await;
+    corp.deactivates(&id).await;
     is_out(&browser).await;
     assert_eq!(comes_back(&gateway).await.status(), 403);
 }
 
 #[tokio::test]
 async fn whoever_gets_the_name_of_somebody_deleted_does_not_let_them_in() {
-    let stage = Stage::set().await;
-    let gateway = stage
-        .start(told_by(TestGateway::embedded(), "subject"))
-        .await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let (_stage, gateway) = embedded().await;
+    let corp = Client::corp(&gateway);
     registered(&gateway).await;
     let id = corp.takes_up_mario("mario@acme.example").await;
     let (status, _) = corp
@@ -82,12 +78,20 @@ async fn whoever_gets_the_name_of_somebody_deleted_does_not_let_them_in() {
 }
 
 /// What a SCIM client sends, and what comes back.
-struct Client<'a> {
+pub struct Client<'a> {
     gateway: &'a TestGateway,
     token: &'a str,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    /// The provider `corp`.
+    pub fn corp(gateway: &'a TestGateway) -> Self {
+        Self {
+            gateway,
+            token: CORP,
+        }
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let url = self.gateway.admin(&format!("/scim/v2{path}"));
         let mut call = wire_client().request(method, url).bearer_auth(self.token);
@@ -114,7 +118,7 @@ impl Client<'_> {
     }
 
     /// Takes Mario up as Entra ID does: it looks first, and sends everything that it has.
-    async fn takes_up_mario(&self, name: &str) -> String {
+    pub async fn takes_up_mario(&self, name: &str) -> String {
         assert!(
             self.find(&format!("userName eq \"{name}\""))
                 .await
@@ -132,6 +136,12 @@ impl Client<'_> {
         let (status, made) = self.send(Method::POST, "/Users", Some(mario)).await;
         assert_eq!(status, 201, "{made}");
         made["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn deactivates(&self, id: &str) {
+        let off = json!({ "op": "replace", "value": { "active": false } });
+        let person = self.patches(id, off).await;
+        assert_eq!(person["active"], false);
     }
 
     async fn patches(&self, id: &str, operation: Value) -> Value {
@@ -168,10 +178,7 @@ on_both_set_ups!(entra_deactivates_and_activates_a_person);
 async fn entra_deactivates_and_activates_a_person(set_up: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
     let gateway = stage.start(told_by(set_up, "subject")).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let browser = registered(&gateway).await;
     let id = corp.takes_up_mario("mario@acme.example").await;
     browser.fetch("GET", "/things", None).await.has_status(200);
@@ -199,10 +206,7 @@ on_both_set_ups!(okta_deactivates_a_person_told_by_their_address);
 async fn okta_deactivates_a_person_told_by_their_address(set_up: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
     let gateway = stage.start(told_by(set_up, "email")).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let browser = registered(&gateway).await;
     let id = corp.takes_up_mario("Mario@Acme.example").await;
     let person = corp
@@ -234,10 +238,7 @@ async fn on_two_nodes_a_deactivation_at_one_ends_sessions_at_both() {
     let stage = Stage::set().await;
     let set_up = told_by(TestGateway::distributed().nodes(2), "subject");
     let gateway = stage.start(set_up).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let browser = registered(&gateway).await;
     for _ in 0..4 {
         browser.fetch("GET", "/things", None).await.has_status(200);
@@ -258,10 +259,7 @@ on_both_set_ups!(whoever_is_told_of_before_their_first_login_is_judged_at_it);
 async fn whoever_is_told_of_before_their_first_login_is_judged_at_it(set_up: GatewayBuilder<'_>) {
     let stage = Stage::set().await;
     let gateway = stage.start(told_by(set_up, "subject")).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let id = corp.takes_up_mario("mario@acme.example").await;
     assert_eq!(gateway.count("builtin_users").await, 0, "nothing is made");
     let again = json!({ "schemas": [USER], "userName": "MARIO@acme.example", "externalId": "x" });
@@ -271,11 +269,7 @@ async fn whoever_is_told_of_before_their_first_login_is_judged_at_it(set_up: Gat
         (409, &json!("uniqueness"))
     );
 
-    corp.patches(
-        &id,
-        json!({ "op": "replace", "value": { "active": false } }),
-    )
-    .await;
+    corp.deactivates(&id).await;
     assert_eq!(comes_back(&gateway).await.status(), 403);
     assert_eq!(gateway.count("builtin_users").await, 0);
 
@@ -293,21 +287,11 @@ async fn whoever_is_told_of_before_their_first_login_is_judged_at_it(set_up: Gat
 
 #[tokio::test]
 async fn a_person_who_is_deactivated_while_they_register_is_out() {
-    let stage = Stage::set().await;
-    let gateway = stage
-        .start(told_by(TestGateway::embedded(), "subject"))
-        .await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let (_stage, gateway) = embedded().await;
+    let corp = Client::corp(&gateway);
     let page = comes_back(&gateway).await.lands_on("/auth/register");
     let id = corp.takes_up_mario("mario").await;
-    corp.patches(
-        &id,
-        json!({ "op": "replace", "value": { "active": false } }),
-    )
-    .await;
+    corp.deactivates(&id).await;
     page.press("Create account").await;
     assert_eq!(gateway.count("builtin_users").await, 0);
     assert_eq!(comes_back(&gateway).await.status(), 403);
@@ -326,16 +310,9 @@ async fn a_block_that_nobody_could_match_to_a_session_is_found_at_the_account_ch
     let gateway = told_by(set_up, "email").start().await;
     let browser = registered(&gateway).await;
     gateway.forget("people_identities").await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let id = corp.takes_up_mario("mario@acme.example").await;
-    corp.patches(
-        &id,
-        json!({ "op": "replace", "value": { "active": false } }),
-    )
-    .await;
+    corp.deactivates(&id).await;
     is_out(&browser).await;
 }
 
@@ -352,10 +329,7 @@ async fn a_providers_token_touches_its_own_people_and_nothing_else() {
         .upstream(&stage.upstream)
         .policy("signup/default.toml", "[[field]]\nname = \"name\"\n");
     let gateway = set_up.start().await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let corp = Client::corp(&gateway);
     let other = Client {
         gateway: &gateway,
         token: PARTNERS,
@@ -378,12 +352,7 @@ async fn a_providers_token_touches_its_own_people_and_nothing_else() {
     }
     // The other provider blocks its own person of the same name.
     let theirs = other.takes_up_mario("mario@acme.example").await;
-    other
-        .patches(
-            &theirs,
-            json!({ "op": "replace", "value": { "active": false } }),
-        )
-        .await;
+    other.deactivates(&theirs).await;
     assert_eq!(
         corp.find(&format!("id eq \"{id}\"")).await[0]["active"],
         true
@@ -399,9 +368,7 @@ async fn a_providers_token_touches_its_own_people_and_nothing_else() {
 
 #[tokio::test]
 async fn a_token_opens_what_it_is_for_and_nothing_else() {
-    let stage = Stage::set().await;
-    let set_up = told_by(TestGateway::embedded(), "subject");
-    let gateway = stage.start(set_up).await;
+    let (_stage, gateway) = embedded().await;
     for (token, path, status) in [
         (CORP, "/operator/v1/registrations", 401),
         (CORP, "/platform/v1/users", 401),
@@ -428,14 +395,8 @@ async fn a_token_opens_what_it_is_for_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_not_understood_is_refused_in_scims_words() {
-    let stage = Stage::set().await;
-    let gateway = stage
-        .start(told_by(TestGateway::embedded(), "subject"))
-        .await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let (_stage, gateway) = embedded().await;
+    let corp = Client::corp(&gateway);
     let id = corp.takes_up_mario("mario").await;
     let path = format!("/Users/{id}");
     for (method, path, body, kind) in [
@@ -490,13 +451,8 @@ async fn what_is_not_understood_is_refused_in_scims_words() {
 
 #[tokio::test]
 async fn people_are_found_by_a_question_in_a_body() {
-    let stage = Stage::set().await;
-    let set_up = told_by(TestGateway::embedded(), "subject");
-    let gateway = stage.start(set_up).await;
-    let corp = Client {
-        gateway: &gateway,
-        token: CORP,
-    };
+    let (_stage, gateway) = embedded().await;
+    let corp = Client::corp(&gateway);
     corp.takes_up_mario("mario").await;
     let asked = json!({ "filter": "userName eq \"mario\"", "attributes": ["active"] });
     let (status, found) = corp.send(Method::POST, "/Users/.search", Some(asked)).await;
