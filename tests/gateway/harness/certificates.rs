@@ -21,6 +21,10 @@ impl OwnCertificate {
         self.0.cert.pem()
     }
 
+    pub fn key_pem(&self) -> String {
+        self.0.signing_key.serialize_pem()
+    }
+
     /// A server with it, which takes only this client, if one is named.
     pub fn server_config(&self, client: Option<&Self>) -> rustls::ServerConfig {
         let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
@@ -45,7 +49,7 @@ impl OwnCertificate {
             key: folder.join("client.key"),
         };
         std::fs::write(&files.certificate, self.pem()).expect("a file");
-        std::fs::write(&files.key, self.0.signing_key.serialize_pem()).expect("a file");
+        std::fs::write(&files.key, self.key_pem()).expect("a file");
         files
     }
 }

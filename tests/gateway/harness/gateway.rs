@@ -87,6 +87,11 @@ impl TestGateway {
         &self.origin
     }
 
+    /// The address of its database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// A new browser that has it as its home.
     pub fn browser(&self) -> Browser {
         Browser::at(&self.origin)
@@ -190,6 +195,14 @@ impl TestGateway {
             sqlx::query(delete).execute(&mut database).await.map(|_| ())
         };
         done.expect("an empty table");
+    }
+
+    /// The certificate of one that is spoken to by TLS, DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        use rustls::pki_types::pem::PemObject as _;
+        let file = self.folder.path().join("tls.crt");
+        let read = rustls::pki_types::CertificateDer::from_pem_file(file);
+        read.expect("a certificate").to_vec()
     }
 
     /// Where its files are.
@@ -417,6 +430,12 @@ impl<'a> GatewayBuilder<'a> {
         self
     }
 
+    /// Is spoken to by TLS, with a certificate of its own.
+    pub fn by_tls(mut self) -> Self {
+        self.files.is_secure = true;
+        self
+    }
+
     /// Lets idle connections bring another request for so long when it stops.
     pub fn saying_goodbye_for(mut self, span: &str) -> Self {
         self.files.goodbye = Some(span.to_owned());
@@ -468,7 +487,12 @@ impl<'a> GatewayBuilder<'a> {
         } else {
             free_port()
         };
-        self.files.origin = format!("http://localhost:{port}");
+        let scheme = if self.files.is_secure {
+            "https"
+        } else {
+            "http"
+        };
+        self.files.origin = format!("{scheme}://localhost:{port}");
         self.choose_stores(folder.path()).await;
         self.register_with_providers().await;
         self.files.write_shared(folder.path());

@@ -44,6 +44,8 @@ pub struct Files {
     pub providers: Vec<Provider>,
     /// How long idle connections live on when it stops, if not for a moment.
     pub goodbye: Option<String>,
+    /// Whether it is spoken to by TLS, with a certificate of its own.
+    pub is_secure: bool,
     /// Further keys of `[listen]`.
     pub listen: String,
     /// Keys before all tables.
@@ -86,6 +88,11 @@ impl Files {
                 &provider.client_secret,
             );
         }
+        if self.is_secure {
+            let own = super::certificate_for("localhost");
+            fs::write(folder.join("tls.crt"), own.pem()).expect("a file");
+            secret(&folder.join("tls.key"), &own.key_pem());
+        }
         for (file, text) in POLICIES {
             write_policy(folder, file, text);
         }
@@ -114,11 +121,16 @@ impl Files {
         } else {
             ""
         };
+        let tls = if self.is_secure {
+            "tls = { certificate = \"tls.crt\", key = \"tls.key\" }\n"
+        } else {
+            ""
+        };
         let goodbye = self.goodbye.as_deref().unwrap_or("1ms");
         let mut text = format!(
             "{first}\n[[host]]\norigin = \"{origin}\"\n\
              [listen]\naddress = \"127.0.0.1:{traffic}\"\nadmin = \"127.0.0.1:{admin}\"\n{proxies}\
-             waits = {{ goodbye = \"{goodbye}\" }}\n{listen}\n\
+             waits = {{ goodbye = \"{goodbye}\" }}\n{tls}{listen}\n\
              [[upstream]]\nservers = [\"{upstream}\"]\n\
              [keys]\nseal = [{{ file = \"seal\" }}]\n\
              [[admin.token]]\nname = \"tests\"\nsecret = {{ file = \"operator\" }}\n\

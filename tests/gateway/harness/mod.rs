@@ -57,7 +57,7 @@ pub use mailbox::{Letter, Mailbox};
 pub use node_services::wire_client;
 pub use oidc_provider::{OidcProvider, PROGRAM_SECRET};
 pub use page::Page;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, waits_for_locks};
 pub use raw::{RawAnswer, RawConnection, send_raw};
 pub use redis::{Redis, store_at};
 pub use redis_group::{RedisCluster, WatchedRedis};

@@ -7,6 +7,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -79,6 +80,24 @@ impl Postgres {
 
     fn url(&self, database: &str) -> String {
         format!("postgres://vestibule@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// Waits until so many connections to a database wait for locks of others.
+pub async fn waits_for_locks(observer: &mut PgConnection, wanted: i64) {
+    let count = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let waiting: i64 = sqlx::query_scalar(count)
+            .fetch_one(&mut *observer)
+            .await
+            .expect("a number");
+        if waiting >= wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{waiting} of {wanted} wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
