@@ -177,8 +177,12 @@ impl Database {
 
     /// Brings the schema up to date. Safe to call from many nodes at once: with PostgreSQL one
     /// waits for the other, with SQLite whoever came second tries again.
+    ///
+    /// What a later version has changed is left as it is: while nodes are replaced one by one, those
+    /// of the version before may start anew.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        let migrator = sqlx::migrate!("./migrations");
+        let mut migrator = sqlx::migrate!("./migrations");
+        migrator.set_ignore_missing(true);
         match self {
             Self::Sqlite { write, .. } => migrate_sqlite(&migrator, write).await?,
             Self::Postgres(pool) => {

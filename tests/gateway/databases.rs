@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, PgConnection};
 use vestibule::database::{Database, DatabaseAddress};
 use vestibule::{sql_execute, sql_fetch_all, sql_fetch_optional, sql_returning, sql_transaction};
 
-use crate::harness::Postgres;
+use crate::harness::{Postgres, wait_until_async, waits_for_locks};
 
 const REMEMBER: &str = "INSERT INTO consumed_attempts (id, expires_at) VALUES ($1, $2)";
 
@@ -37,6 +39,60 @@ async fn many_nodes_migrate_one_database_at_once() {
     for node in nodes.collect::<Vec<_>>() {
         node.await.unwrap().unwrap();
     }
+}
+
+/// The migrations that there are, the first so many of them, and further ones: those of an earlier
+/// or a later version.
+pub async fn migrations(first: usize, further: &[(&str, &str)]) -> Migrator {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = std::fs::read_dir(own).expect("migrations");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in files.iter().take(first) {
+        let name = file.file_name().expect("a name");
+        std::fs::copy(file, folder.path().join(name)).expect("a copy");
+    }
+    for (name, text) in further {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    Migrator::new(folder.path()).await.expect("migrations")
+}
+
+/// FT-07: whoever migrates dies in the middle of a step, and the next one makes it from its start.
+#[tokio::test]
+async fn a_migration_that_broke_off_is_made_by_the_next() {
+    let url = Postgres::shared().fresh_database().await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    migrations(4, &[]).await.run(&mut other).await.unwrap();
+    let database = Database::open(&DatabaseAddress::Postgres(url.clone()))
+        .await
+        .unwrap();
+    let missing = database.changes().await.unwrap().missing;
+    assert!(missing > 0);
+    // What the step makes is there, but not that it was made.
+    let mut lock = other.begin().await.unwrap();
+    let statement = sqlx::query("LOCK TABLE _sqlx_migrations IN SHARE MODE");
+    statement.execute(&mut *lock).await.unwrap();
+    let first = tokio::spawn({
+        let database = database.clone();
+        async move { database.migrate().await }
+    });
+    let mut observer = PgConnection::connect(&url).await.unwrap();
+    waits_for_locks(&mut observer, 1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    lock.rollback().await.unwrap();
+    wait_until_async("nothing is left of it", async || {
+        database
+            .changes()
+            .await
+            .is_ok_and(|changes| changes.missing == missing)
+    })
+    .await;
+    database.migrate().await.unwrap();
+    assert_eq!(database.changes().await.unwrap().missing, 0);
+    sql_execute!(&database, REMEMBER, "a", 1_i64).unwrap();
 }
 
 #[tokio::test]

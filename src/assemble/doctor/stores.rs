@@ -33,9 +33,9 @@ pub(super) async fn database(address: &DatabaseAddress) -> Finding {
     }
     match standing(address).await {
         Ok(Changes { is_newer: true, .. }) => {
-            let fix = "start the version that was here last, or a later one";
+            let fix = "go on to that version; only the one just before it works on it as well";
             let why = "a later version of Vestibule has changed it";
-            Finding::wrong("database", why, fix)
+            Finding::odd("database", why, fix)
         }
         Ok(Changes { missing: 0, .. }) => {
             Finding::fine("database", format!("{}, up to date", kind(address)))
