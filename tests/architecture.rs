@@ -87,6 +87,7 @@ const HOMES: &[(&str, &str)] = &[
     ("chacha20poly1305", "seal"),
     ("hkdf", "seal"),
     ("hmac", "seal"),
+    ("subtle", "seal"),
     ("prometheus_client", "telemetry admin"),
     ("opentelemetry", "telemetry/traces"),
     ("opentelemetry_sdk", "telemetry/traces"),
@@ -184,6 +185,11 @@ fn only_assemble_imports_adapters() {
 #[test]
 fn pure_files_hold_no_effects() {
     assert_none(sources().iter().flat_map(effects));
+}
+
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    assert_none(sources().iter().flat_map(leaky_comparisons));
 }
 
 #[test]
@@ -390,6 +396,61 @@ fn effects(source: &Source) -> Vec<String> {
         .collect()
 }
 
+/// Secrets are `SecretString`, which has no `==`: to compare one takes what it exposes. Neither that
+/// nor a name that is bound to it is compared by anything but `seal::equal`.
+fn leaky_comparisons(source: &Source) -> Vec<String> {
+    if source.is_test() {
+        return Vec::new();
+    }
+    let statements = source.statements();
+    let exposes = |code: &str| code.contains("expose_secret()");
+    let bound: Vec<String> = statements
+        .iter()
+        .filter(|(_, code)| exposes(code))
+        .filter_map(|(_, code)| bound_name(code))
+        .collect();
+    let leaks = |code: &str| {
+        COMPARISONS.iter().any(|how| code.contains(how))
+            && (exposes(code) || bound.iter().any(|name| compares(code, name)))
+    };
+    let found = statements.iter().filter(|(_, code)| leaks(code));
+    let advice = "compares a secret by what differs first: take `seal::equal`";
+    found
+        .map(|(line, _)| violation(source, *line, advice))
+        .collect()
+}
+
+/// Ways to compare that stop at the first difference.
+const COMPARISONS: &[&str] = &[
+    "==",
+    "!=",
+    ".eq(",
+    ".ne(",
+    ".cmp(",
+    ".starts_with(",
+    ".contains(&",
+];
+
+/// The name that a `let` gives to something.
+fn bound_name(code: &str) -> Option<String> {
+    let (_, name) = code.split_once("let ")?;
+    let name = name.trim_start_matches("mut ");
+    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    Some(name[..end].to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Whether a name stands beside a comparison.
+fn compares(code: &str, name: &str) -> bool {
+    let words: Vec<&str> = code.split_whitespace().collect();
+    let is_it = |word: &&str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '_') == name;
+    let infix = words.windows(3).any(|three| match three {
+        [left, "==" | "!=", right] => is_it(left) || is_it(right),
+        _ => false,
+    });
+    let method = |how: &&str| how.starts_with('.') && code.contains(&format!("{name}{how}"));
+    infix || COMPARISONS.iter().any(method)
+}
+
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.production_lines();
     let advice = "find the second idea in it and give it a file";
@@ -530,6 +591,25 @@ mod the_scan_catches {
     fn an_effect_after_a_lifetime() {
         let text = "fn f<'a>(x: &'a str) -> char { 'x' }\nasync fn g() {}";
         assert_eq!(effects(&file("paths.rs", text)).len(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_is_compared_by_its_octets() {
+        for code in [
+            "fn f() { if a.expose_secret() == b { } }",
+            "fn f() { a\n.expose_secret()\n!= b }",
+            "fn f() { let own = a.expose_secret(); x(); if given == own { } }",
+            "fn f() { let own = a.expose_secret().as_bytes(); x(); own.eq(given) }",
+            "fn f() { list.iter().any(|one| one.expose_secret().eq(given)) }",
+        ] {
+            assert_eq!(
+                leaky_comparisons(&file("login/mod.rs", code)).len(),
+                1,
+                "{code}"
+            );
+        }
+        let sound = "fn f() { let own = a.expose_secret(); seal::equal(own, b); if x == y { } }";
+        assert!(leaky_comparisons(&file("login/mod.rs", sound)).is_empty());
     }
 
     #[test]

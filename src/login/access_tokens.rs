@@ -206,8 +206,9 @@ impl AccessTokens {
 
 /// Whether the refresh token is not this one any more.
 fn is_another(tokens: &IdpTokens, spent: &SecretString) -> bool {
+    let spent = spent.expose_secret().as_bytes();
     let refresh = tokens.refresh_token.as_ref();
-    refresh.is_none_or(|it| it.expose_secret() != spent.expose_secret())
+    refresh.is_none_or(|it| !seal::equal(it.expose_secret().as_bytes(), spent))
 }
 
 /// The access token, if it has not ended.

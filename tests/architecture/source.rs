@@ -118,6 +118,19 @@ impl Source {
         found
     }
 
+    /// The code between `;`, `{` and `}`, on one line each, and the lines where it begins.
+    pub fn statements(&self) -> Vec<(usize, String)> {
+        let pieces = self.code.split([';', '{', '}']).map(str::trim_start);
+        pieces
+            .filter(|code| !code.is_empty())
+            .map(|code| {
+                let at = code.as_ptr() as usize - self.code.as_ptr() as usize;
+                let words: Vec<&str> = code.split_whitespace().collect();
+                (line_of(&self.code, at), words.join(" "))
+            })
+            .collect()
+    }
+
     pub fn production_lines(&self) -> usize {
         self.code.lines().count()
     }

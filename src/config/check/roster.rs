@@ -7,6 +7,7 @@ use super::{Check, Sound};
 use crate::admin::scim::ScimSource;
 use crate::config::file::{AdminScim, IdentityProvider};
 use crate::login::openid::OpenIdSettings;
+use crate::seal;
 
 impl Check<'_> {
     /// The providers, each with a token that nobody else has: whose it is says whose people are
@@ -24,8 +25,8 @@ impl Check<'_> {
             let Some(source) = self.scim_source(one, (written, providers)) else {
                 continue;
             };
-            let is_same =
-                |other: &SecretString| other.expose_secret() == source.token.expose_secret();
+            let own = source.token.expose_secret().as_bytes();
+            let is_same = |other: &SecretString| seal::equal(other.expose_secret().as_bytes(), own);
             if tokens.iter().any(is_same) || sources.iter().any(|other| is_same(&other.token)) {
                 let advice = "make one for this identity provider alone";
                 let message = "this token opens something else already";
