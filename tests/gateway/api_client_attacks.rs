@@ -190,6 +190,32 @@ async fn an_honest_token_passes_and_keys_inside_it_are_ignored() {
     assert!(!gateway.log().contains(&honest));
 }
 
+/// IT-19: nowhere else does a token make somebody of a stranger.
+#[tokio::test]
+async fn a_token_counts_in_the_head_and_under_a_rule_for_programs_only() {
+    let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
+    let gateway = gateway(&[("first", &issuer.issuer, "")], &upstream).await;
+    let honest = issuer.access_token(API, |_| {});
+    for shown in [
+        &format!("Bearer {honest}"),
+        "Bearer anything",
+        "bearer",
+        "Bearer ",
+    ] {
+        assert_eq!(status(&gateway, "/", shown).await, 401, "{shown:.20}");
+    }
+    let api = format!("{}/api/x", gateway.origin());
+    for (query, fields) in [
+        (format!("?access_token={honest}"), vec![]),
+        (String::new(), vec![("access_token", &honest)]),
+    ] {
+        let call = wire_client().post(format!("{api}{query}")).form(&fields);
+        let answer = call.send().await.expect("an answer");
+        assert_eq!(answer.status(), 401, "{fields:?}");
+    }
+    assert!(upstream.requests().is_empty(), "{:#?}", upstream.requests());
+}
+
 #[tokio::test]
 async fn tokens_of_issuers_that_call_them_jwt_pass_where_that_is_said_and_id_tokens_never() {
     let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);

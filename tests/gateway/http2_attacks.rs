@@ -3,9 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, block, get,
-};
+use super::harness::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, block, get};
 use super::harness::{Front, FrontSettings};
 use vestibule::proxy::DoorLimits;
 
@@ -186,54 +184,4 @@ async fn a_body_that_stalls_is_given_up() {
     assert_ne!(frames.status().await, Some(200));
     assert!(began.elapsed() < Duration::from_secs(4));
     assert_eq!(front.upstream.requests().len(), 0);
-}
-
-#[tokio::test]
-async fn floods_do_not_hold_up_others() {
-    let front = Front::start().await;
-    let mut resets = Frames::greeted(&front).await;
-    for stream in (1..20_001).step_by(2) {
-        let opened = resets
-            .send(
-                HEADERS,
-                END_HEADERS | END_STREAM,
-                stream,
-                &block(&get("/public/a")),
-            )
-            .await;
-        if !opened
-            || !resets
-                .send(RST_STREAM, 0, stream, &8u32.to_be_bytes())
-                .await
-        {
-            break;
-        }
-    }
-    let mut continuations = Frames::greeted(&front).await;
-    continuations
-        .send(HEADERS, END_STREAM, 1, &block(&get("/public/a")))
-        .await;
-    let filler = block(&[(
-        "x",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    )]);
-    let began = Instant::now();
-    let mut sent = 0;
-    while continuations
-        .send(CONTINUATION, 0, 1, &filler.repeat(100))
-        .await
-        && sent < 10_000
-    {
-        sent += 1;
-    }
-    assert!(sent < 10_000 || continuations.is_closed_within(Duration::from_secs(5)).await);
-    let mut pings = Frames::greeted(&front).await;
-    for _ in 0..10_000 {
-        if !pings.send(PING, 0, 0, &[0; 8]).await {
-            break;
-        }
-    }
-    assert!(began.elapsed() < Duration::from_mins(1));
-    let mut polite = Frames::greeted(&front).await;
-    assert_eq!(polite.request(&get("/public/a"), None).await, Some(200));
 }

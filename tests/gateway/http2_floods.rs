@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::harness::frames::{
-    CONTINUATION, END_HEADERS, END_STREAM, Frames, HEADERS, SETTINGS, WINDOW_UPDATE, block, get,
+    CONTINUATION, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, block, get,
 };
 use super::harness::{ScriptedProvider, TestGateway, Upstream};
 
@@ -95,10 +96,25 @@ fn integer(mut left: u32) -> Vec<u8> {
 }
 
 /// Every one asks for an answer that is never read.
-async fn settings(door: &Door) {
+async fn unread_answers(door: &Door, kind: u8, payload: &[u8]) {
     let mut frames = door.greeted().await;
     for _ in 0..200_000 {
-        if !frames.send(SETTINGS, 0, 0, &[]).await {
+        if !frames.send(kind, 0, 0, payload).await {
+            break;
+        }
+    }
+}
+
+/// Requests that are taken back at once (CVE-2023-44487).
+async fn rapid_resets(door: &Door) {
+    const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+    let mut frames = door.greeted().await;
+    let request = block(&get("/public/a"));
+    for stream in (1..40_000).step_by(2) {
+        let opened = frames
+            .send(HEADERS, END_HEADERS | END_STREAM, stream, &request)
+            .await;
+        if !opened || !frames.send(RST_STREAM, 0, stream, &CANCEL).await {
             break;
         }
     }
@@ -141,8 +157,12 @@ async fn floods_cost_bounded_memory() {
     door.stands("the start").await;
     indexed_bomb(&door).await;
     door.stands("a bomb of indexed fields").await;
-    settings(&door).await;
+    unread_answers(&door, SETTINGS, &[]).await;
     door.stands("a flood of settings").await;
+    unread_answers(&door, PING, &[0; 8]).await;
+    door.stands("a flood of pings").await;
+    rapid_resets(&door).await;
+    door.stands("requests that are taken back").await;
     made_resets(&door).await;
     door.stands("resets that it was made to send").await;
     endless_heads(&door).await;

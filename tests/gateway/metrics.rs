@@ -156,3 +156,35 @@ async fn broken_policies_show_until_they_are_mended() {
         assert!(line.contains(field), "{field}: {line}");
     }
 }
+
+/// PO-07: which policies decide on a node stands in its metrics.
+#[tokio::test]
+async fn nodes_with_different_policies_say_so() {
+    let (provider, upstream) = (OidcProvider::start().await, Upstream::start().await);
+    let set_up = TestGateway::distributed().nodes(2).provider(&provider);
+    let mut gateway = set_up.upstream(&upstream).start().await;
+    let version = async |gateway: &TestGateway, node: usize| {
+        let answer = wire_client().get(gateway.admin_of(node, "/metrics"));
+        let text = answer.send().await.expect("an answer").text().await;
+        let text = text.expect("its text");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("vestibule_policy{"));
+        line.expect("a policy").to_owned()
+    };
+    let before = version(&gateway, 0).await;
+    assert_eq!(version(&gateway, 1).await, before);
+    let access = gateway.folder().join("policies/access.toml");
+    std::fs::write(access, "[[rule]]\nname = \"open\"\npath = \"/open/**\"\n").expect("a file");
+    gateway.node(0).signal("HUP");
+    wait_until_async("the first node has another policy", async || {
+        version(&gateway, 0).await != before
+    })
+    .await;
+    assert_eq!(version(&gateway, 1).await, before);
+    gateway.node(1).signal("HUP");
+    wait_until_async("both have it", async || {
+        version(&gateway, 1).await == version(&gateway, 0).await
+    })
+    .await;
+}

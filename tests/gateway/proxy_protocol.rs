@@ -83,8 +83,17 @@ async fn a_balancer_that_does_not_say_so_is_not_served() {
     for octets in [WHOAMI, "PROXY TCP4 192.0", &format!("{unlike}{WHOAMI}")] {
         assert_eq!(front.raw(octets).await, "", "{octets:?}");
     }
+    let addresses = b"\xc0\x00\x02\x07\x0a\x00\x00\x01\x13\x88\x01\xbb";
+    let far_too_long = [
+        SIGNATURE,
+        b"\x21\x11\xff\xff",
+        addresses,
+        &vec![0; 0xffff - 12],
+        WHOAMI.as_bytes(),
+    ];
+    assert_eq!(front.raw(far_too_long.concat()).await, "");
     assert_eq!(front.upstream.requests().len(), 0);
-    let refused = "vestibule_connections_refused_total 3";
+    let refused = "vestibule_connections_refused_total 4";
     assert!(front.metrics().contains(refused), "{}", front.metrics());
 }
 

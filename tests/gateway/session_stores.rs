@@ -104,6 +104,7 @@ over_every_store!(
     a_session_is_read_back_until_it_is_deleted,
     old_and_new_change_places_in_one_step,
     a_touch_moves_the_idle_end_and_revives_nothing,
+    a_touch_of_whoever_read_before_brings_no_old_tokens_back,
     what_nobody_sees_ends,
     all_sessions_of_a_subject_end_or_those_with_one_sid,
     the_oldest_give_way,
@@ -321,6 +322,21 @@ mod contract {
         let loaded = store.load(&kept.key, now).await.unwrap().unwrap();
         assert!(loaded.idle_until.since(now) > 9 * MINUTE);
         assert_eq!(store.load(&ended.key, now).await.unwrap(), None);
+    }
+
+    /// SF-07: whoever read a session before its tokens were renewed writes none of what it read.
+    pub async fn a_touch_of_whoever_read_before_brings_no_old_tokens_back(place: Place) {
+        let (late, store) = (place.open(), place.open());
+        let session = stored("m", None, MINUTE);
+        store.insert(&session, Some("old"), None).await.unwrap();
+        let now = SystemClock.now();
+        let read = late.load(&session.key, now).await.unwrap().unwrap();
+        assert!(store.keep_tokens(&session.key, "new").await.unwrap());
+        let later = now.plus(10 * MINUTE);
+        late.touch(&read.key, now, later).await.unwrap();
+        assert!(late.reseal(&read).await.unwrap());
+        let kept = store.tokens(&session.key, now).await.unwrap();
+        assert_eq!(kept.as_deref(), Some("new"));
     }
 
     pub async fn what_nobody_sees_ends(place: Place) {
