@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use http::Request;
+use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::first_login::{giulia, registers};
 use crate::harness::{
@@ -24,6 +24,9 @@ fn restarts() -> usize {
     let said = std::env::var("VESTIBULE_RESTARTS");
     said.map_or(10, |number| number.parse().expect("a number"))
 }
+
+/// Who logs in meanwhile.
+const OTHER: &str = "luca";
 
 /// How many requests are made between two restarts, at least.
 const BETWEEN: usize = 100;
@@ -183,6 +186,8 @@ async fn signed_in(
     set_up: GatewayBuilder<'_>,
 ) -> (TestGateway, String) {
     giulia(provider).await;
+    let claims = json!({ "name": "Luca", "email": "luca@ferraro.example", "email_verified": true });
+    provider.person(OTHER, claims).await;
     let set_up = set_up.upstream(upstream).saying_goodbye_for("5s");
     let gateway = set_up.start().await;
     let browser = gateway.browser();
@@ -222,14 +227,19 @@ async fn reloads(gateway: &TestGateway, load: &Load) {
 }
 
 /// Again and again, under load: broken and good policies, and a successor, while somebody logs in.
+///
+/// Somebody else: one person has so many sessions, and those of the load are to stay.
 async fn restarts_lose_nobody(gateway: &mut TestGateway, load: Load) {
+    let page = gateway.browser().open("/things/2").await;
+    let page = page.login_at_provider(OTHER).await;
+    registers(page).await.waits_until_on("/things/2").await;
     for _ in 0..restarts() {
         load.goes_on().await;
         reloads(gateway, &load).await;
         let browser = gateway.browser();
         let login = async {
             let page = browser.open("/things/2").await;
-            page.login_at_provider("giulia").await.lands_on("/things/2");
+            page.login_at_provider(OTHER).await.lands_on("/things/2");
         };
         tokio::join!(gateway.node(0).replace(), login);
         gateway.node(0).is_ready().await;
