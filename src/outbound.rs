@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use url::{Host, Url};
 
+use crate::clock::Timestamp;
 use crate::telemetry::traces::{self, Span, Step};
 
 /// How long and how much an answer may be.
@@ -176,6 +177,15 @@ fn span_of(request: &reqwest::Request, host: &str) -> Option<Span> {
     Some(span)
 }
 
+/// What time it was for whoever answered: `Date`, and how long caches have kept the answer since
+/// (`Age`; RFC 9111, section 5.1). None where they do not say.
+pub fn told_time(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let date = Timestamp::from_http_date(text(header::DATE)?)?;
+    let age = text(header::AGE).and_then(|age| age.parse().ok());
+    Some(date.plus(Duration::from_secs(age.unwrap_or_default())))
+}
+
 /// Whether an address may be asked: `https`, or plain `http` on a loopback address.
 pub fn is_secure(address: &Url) -> bool {
     match address.scheme() {
@@ -220,6 +230,24 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn the_time_is_that_of_whoever_answered_also_out_of_a_cache() {
+        let told = |fields: &[(HeaderName, &str)]| {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            told_time(&fields.collect()).map(Timestamp::seconds)
+        };
+        let date = (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(told(std::slice::from_ref(&date)), Some(784_111_777));
+        assert_eq!(
+            told(&[date.clone(), (header::AGE, "60")]),
+            Some(784_111_837)
+        );
+        assert_eq!(told(&[date, (header::AGE, "-1")]), Some(784_111_777));
+        assert_eq!(told(&[(header::DATE, "yesterday")]), None);
+        assert_eq!(told(&[(header::AGE, "60")]), None);
     }
 
     /// A server that answers the first request with `answer` and then says nothing more.

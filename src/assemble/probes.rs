@@ -91,6 +91,10 @@ impl Probe for ProviderProbe {
         false
     }
 
+    fn clock_skew(&self) -> Option<i64> {
+        self.0.clock_skew()
+    }
+
     async fn check(&self) -> Result<(), String> {
         judged(self.0.readiness())
     }
@@ -107,6 +111,10 @@ impl Probe for ApiIssuerProbe {
     /// People, and tokens of other issuers, go on without it.
     fn is_vital(&self) -> bool {
         false
+    }
+
+    fn clock_skew(&self) -> Option<i64> {
+        self.0.clock_skew()
     }
 
     async fn check(&self) -> Result<(), String> {

@@ -94,6 +94,13 @@ pub struct CheckLabels {
     pub vital: bool,
 }
 
+/// Labels of clocks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClockLabels {
+    /// Whose clock: its name in `/readyz`.
+    pub check: String,
+}
+
 /// Labels of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BuildLabels {

@@ -13,8 +13,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use super::durations::Durations;
 use super::labels::{
-    BuildLabels, CertificateLabels, CheckLabels, DeliveryLabels, PlatformLabels, PolicyLabels,
-    RegistrationLabels,
+    BuildLabels, CertificateLabels, CheckLabels, ClockLabels, DeliveryLabels, PlatformLabels,
+    PolicyLabels, RegistrationLabels,
 };
 pub use super::labels::{Outcomes, RequestLabels, VerdictLabels};
 use super::readiness::Finding;
@@ -73,6 +73,7 @@ pub struct Metrics {
     policies: Gauges<PolicyLabels>,
     policy_is_current: Gauges<PlatformLabels>,
     checks: Gauges<CheckLabels>,
+    clock_skew: Gauges<ClockLabels>,
 }
 
 impl Metrics {
@@ -172,6 +173,11 @@ impl Metrics {
                 vital: finding.vital,
             };
             self.checks.get_or_create(&labels).set(finding.ok.into());
+            if let Some(seconds) = finding.clock_skew {
+                let check = finding.name.clone();
+                let skew = self.clock_skew.get_or_create_owned(&ClockLabels { check });
+                skew.set(seconds);
+            }
         }
     }
 
@@ -302,6 +308,9 @@ impl Metrics {
         of.register("policy_current", help, self.policy_is_current.clone());
         let help = "Whether what readiness looks at works";
         of.register("check_ok", help, self.checks.clone());
+        let help = "How far this machine's clock is ahead of an issuer's";
+        let skew = self.clock_skew.clone();
+        of.register_with_unit("clock_skew", help, Unit::Seconds, skew);
         let version = env!("CARGO_PKG_VERSION");
         of.register("build", "The program", Info::new(BuildLabels { version }));
     }
@@ -376,6 +385,7 @@ mod tests {
             ok: true,
             reason: None,
             vital: true,
+            clock_skew: Some(-3),
         }]);
         render(&gateway.registry())
     }
@@ -390,6 +400,7 @@ mod tests {
             "vestibule_sessions_cached{platform=\"main\"} 7",
             "vestibule_certificate_expires_timestamp_seconds{file=\"tls.crt\"} 1",
             "vestibule_check_ok{check=\"database\",vital=\"true\"} 1",
+            "vestibule_clock_skew_seconds{check=\"database\"} -3",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

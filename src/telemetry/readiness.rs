@@ -17,6 +17,11 @@ pub trait Probe: Send + Sync {
         true
     }
 
+    /// How far this machine's clock is ahead of its, seconds, where it has told the time.
+    fn clock_skew(&self) -> Option<i64> {
+        None
+    }
+
     /// `Err` says in one sentence what is wrong, without secrets.
     async fn check(&self) -> Result<(), String>;
 }
@@ -33,6 +38,9 @@ pub struct Finding {
     pub reason: Option<String>,
     /// Whether the gateway can serve nobody without it.
     pub vital: bool,
+    /// As in [`Probe::clock_skew`].
+    #[serde(skip)]
+    pub clock_skew: Option<i64>,
 }
 
 /// All probes of a gateway.
@@ -60,5 +68,6 @@ async fn ask(probe: &dyn Probe) -> Finding {
         ok: reason.is_none(),
         reason,
         vital: probe.is_vital(),
+        clock_skew: probe.clock_skew(),
     }
 }

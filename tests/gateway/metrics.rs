@@ -63,6 +63,7 @@ async fn a_gateway_shows_what_its_page_explains(set_up: GatewayBuilder<'_>) {
     let text = metrics(&gateway).await;
     assert!(text.ends_with("# EOF\n"));
     for series in [
+        "vestibule_clock_skew_seconds{check=\"provider:corp\"}",
         "vestibule_sessions_cached{platform=\"main\"}",
         "vestibule_session_lookups_total{outcome=\"found\",platform=\"main\"}",
         "vestibule_events_total{outcome=\"logged_in\",platform=\"main\"}",

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use vestibule::clock::{Clock as _, FrozenClock, SystemClock, Timestamp};
+use vestibule::identity::{Issuer, ProviderId};
+use vestibule::login::openid::{OpenIdProvider, OpenIdSettings};
 use vestibule::login::provider::{IdentityProvider, ProviderError, Readiness};
+use vestibule::outbound::Outbound;
 
 use super::harness::{
     Endpoint, Instead, RelyingParty, ScriptedProvider, TestGateway, Upstream, Wire, wire_client,
@@ -50,6 +54,24 @@ async fn a_provider_that_comes_up_later_is_found_by_itself() {
     }
     party.log_in().await.expect("it is up");
     keeping_up.abort();
+}
+
+/// FT-09: how far the clock is off shows once the provider has answered.
+#[tokio::test]
+async fn a_clock_that_is_off_shows() {
+    let provider = ScriptedProvider::start().await;
+    for minutes_ahead in [5, 0, -5] {
+        let now = SystemClock.now();
+        let clock = Timestamp::from_millis(now.millis() + minutes_ahead * 60_000);
+        let issuer = Issuer::new(&provider.issuer);
+        let settings = OpenIdSettings::new(ProviderId::new("corp"), issuer, &provider.client_id);
+        let outbound = Outbound::new().expect("an HTTP client");
+        let asking = OpenIdProvider::new(settings, outbound, Arc::new(FrozenClock::at(clock)));
+        assert_eq!(asking.clock_skew(), None, "nobody has told the time");
+        asking.look().await.expect("an answer");
+        let skew = asking.clock_skew().expect("the time");
+        assert!((skew - minutes_ahead * 60).abs() < 60, "{skew}");
+    }
 }
 
 #[tokio::test]

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, header};
 use url::Url;
 
 use super::super::by_hand::platform_by_hand;
 use super::super::platforms::elsewhere;
 use super::{Finding, in_time, with_causes};
-use crate::clock::{Clock as _, SystemClock, Timestamp};
+use crate::clock::SystemClock;
 use crate::config::MailSettings;
 use crate::database::DatabaseAddress;
 use crate::hooks::HookSettings;
 use crate::identity::EmailAddress;
 use crate::login::openid::{ApiIssuer, ApiIssuerSettings, OpenIdProvider, OpenIdSettings};
+use crate::login::provider::ProviderError;
 use crate::mail::smtp::SmtpCourier;
-use crate::outbound::{AnswerLimits, Outbound};
+use crate::outbound::{Outbound, OutboundError};
 use crate::platform::{Platform, PlatformError, PlatformKind, PlatformSettings};
 use crate::proxy::ProxySettings;
 
-/// A clock that is further off makes tokens look old, or not valid yet.
-const MOST_SKEW: Duration = Duration::from_secs(20);
+/// A clock that is further off, seconds, makes tokens look old, or not valid yet.
+const MOST_SKEW: u64 = 20;
 
 /// A connection to a server takes at most so long.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -29,41 +29,41 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// An address that nobody has (RFC 2606, section 2).
 const NOBODY: &str = "doctor@vestibule.invalid";
 
-/// Each provider, and what the first one says about the time.
+/// Each provider, and what the first one that tells the time says about it.
 pub(super) async fn providers(all: Vec<OpenIdSettings>) -> Vec<Finding> {
-    let first = all.first().cloned();
-    let mut found = Vec::new();
+    let (mut found, mut skew) = (Vec::new(), None);
     for settings in all {
         let what = format!("provider {}", settings.id);
-        found.push(in_time(&what, provider(settings)).await);
+        found.push(in_time(&what, provider(settings, &mut skew)).await);
     }
-    if let Some(settings) = first {
-        found.extend(clock(&settings).await);
-    }
+    found.extend(skew.map(clock));
     found
 }
 
-async fn provider(settings: OpenIdSettings) -> Finding {
+fn unfit_roots(what: String, error: &OutboundError) -> Finding {
+    Finding::wrong(what, with_causes(error), "see the file that `ca` names")
+}
+
+fn unfound(what: String, places: &[Url], error: &ProviderError) -> Finding {
+    let places: Vec<&str> = places.iter().map(Url::as_str).collect();
+    let places = places.join(" or ");
+    let fix = format!("open {places} from this machine, and compare `issuer`");
+    Finding::wrong(what, with_causes(error), fix)
+}
+
+async fn provider(settings: OpenIdSettings, skew: &mut Option<i64>) -> Finding {
     let what = format!("provider {}", settings.id);
-    let issuer = settings.issuer.to_string();
+    let (issuer, places) = (settings.issuer.to_string(), settings.metadata_addresses());
     let outbound = match Outbound::trusting(&settings.roots) {
         Ok(outbound) => outbound,
-        Err(error) => {
-            let fix = "see the file that `ca` names";
-            return Finding::wrong(what, with_causes(&error), fix);
-        }
+        Err(error) => return unfit_roots(what, &error),
     };
     let provider = OpenIdProvider::new(settings, outbound, Arc::new(SystemClock));
-    match provider.look().await {
-        Ok(()) => Finding::fine(what, format!("{issuer}, with metadata and keys")),
-        Err(error) => {
-            let fix = format!(
-                "open {}/.well-known/openid-configuration from this machine, and compare `issuer`",
-                issuer.trim_end_matches('/')
-            );
-            Finding::wrong(what, with_causes(&*error), fix)
-        }
+    if let Err(error) = provider.look().await {
+        return unfound(what, &places, &error);
     }
+    *skew = skew.or(provider.clock_skew());
+    Finding::fine(what, format!("{issuer}, with metadata and keys"))
 }
 
 /// Each issuer of bearer tokens.
@@ -79,21 +79,17 @@ pub(super) async fn api_issuers(all: Vec<ApiIssuerSettings>) -> Vec<Finding> {
 async fn api_issuer(settings: ApiIssuerSettings) -> Finding {
     let what = format!("api issuer {}", settings.id);
     let (issuer, audiences) = (settings.issuer.to_string(), settings.audiences.join(", "));
+    let (places, asks) = (
+        settings.metadata_addresses(),
+        settings.introspection.is_some(),
+    );
     let outbound = match Outbound::trusting(&settings.roots) {
         Ok(outbound) => outbound,
-        Err(error) => {
-            let fix = "see the file that `ca` names";
-            return Finding::wrong(what, with_causes(&error), fix);
-        }
+        Err(error) => return unfit_roots(what, &error),
     };
-    let asks = settings.introspection.is_some();
     let api_issuer = ApiIssuer::new(settings, outbound, Arc::new(SystemClock));
     if let Err(error) = api_issuer.look().await {
-        let fix = format!(
-            "open {}/.well-known/openid-configuration from this machine, and compare `issuer`",
-            issuer.trim_end_matches('/')
-        );
-        return Finding::wrong(what, with_causes(&*error), fix);
+        return unfound(what, &places, &error);
     }
     let asked = if asks { ", lets the gateway ask" } else { "" };
     if asks && let Err(error) = api_issuer.try_asking().await {
@@ -103,28 +99,10 @@ async fn api_issuer(settings: ApiIssuerSettings) -> Finding {
     Finding::fine(what, format!("{issuer}, for {audiences}{asked}"))
 }
 
-/// The provider's `Date` against ours; nothing where it says none.
-async fn clock(settings: &OpenIdSettings) -> Option<Finding> {
-    let address = format!(
-        "{}/.well-known/openid-configuration",
-        settings.issuer.as_str().trim_end_matches('/')
-    );
-    let request = Request::get(address).body(Vec::new()).ok()?;
-    let limits = AnswerLimits {
-        time: settings.timeout,
-        size: 1024 * 1024,
-    };
-    let outbound = Outbound::trusting(&settings.roots).ok()?;
-    let answer = outbound.call(request, limits).await.ok()?;
-    let theirs = answer.headers().get(header::DATE)?.to_str().ok()?;
-    let theirs = Timestamp::from_http_date(theirs)?;
-    Some(judged(SystemClock.now(), theirs))
-}
-
-fn judged(ours: Timestamp, theirs: Timestamp) -> Finding {
-    let skew = ours.since(theirs).max(theirs.since(ours));
-    let seconds = skew.as_secs();
-    if skew > MOST_SKEW {
+/// The clock, so many seconds ahead of a provider's.
+fn clock(skew: i64) -> Finding {
+    let seconds = skew.unsigned_abs();
+    if seconds > MOST_SKEW {
         let why = format!("this machine and the identity provider are {seconds} seconds apart");
         return Finding::wrong("clock", why, "let NTP set the clock of this machine");
     }
@@ -290,10 +268,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_is_wrong_either_way() {
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let is_fine = |theirs| matches!(judged(now, theirs).state, Health::Fine(_));
-        assert!(is_fine(now.plus(Duration::from_secs(15))));
-        assert!(!is_fine(now.plus(Duration::from_mins(1))));
-        assert!(!is_fine(now.minus(Duration::from_mins(1))));
+        let is_fine = |skew| matches!(clock(skew).state, Health::Fine(_));
+        assert!(is_fine(15) && is_fine(-15));
+        assert!(!is_fine(60) && !is_fine(-60));
     }
 }

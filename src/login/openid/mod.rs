@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::claims::{self, Expected, ExpectedAgain, Holding};
-use super::jwt::{TokenProblem, UnverifiedToken};
+use super::jwt::UnverifiedToken;
 use super::provider::{
     AuthorizationRequest, EndSession, IdentityProvider, Proven, ProviderError, Readiness,
     Redemption, Renewed,
@@ -76,6 +76,11 @@ impl OpenIdProvider {
         self.standing
             .keep_up(&self.settings.id, || self.source())
             .await;
+    }
+
+    /// How far this machine's clock is ahead of the provider's, seconds, where it has told the time.
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.standing.clock_skew()
     }
 
     /// Finds metadata and keys once.
@@ -162,16 +167,10 @@ impl OpenIdProvider {
         )?)
     }
 
-    /// A key that is not known, or a signature that does not fit, may mean that the provider has
-    /// new keys: they are got once, and not again for a while.
     async fn check_signature(&self, token: &UnverifiedToken<'_>) -> Result<(), ProviderError> {
         let known = self.standing.known().ok_or(ProviderError::Keys)?;
-        match known.keys.check(token) {
-            Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {}
-            outcome => return Ok(outcome?),
-        }
-        let renewed = self.standing.renew_keys(&known, &self.source()).await;
-        Ok(renewed.keys.check(token)?)
+        let checked = self.standing.check(&known, token, &self.source()).await;
+        Ok(checked?)
     }
 
     async fn further_claims(

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::super::jwt::Algorithm;
+use super::metadata::Metadata;
+use super::standing::Published as _;
 use crate::identity::{EmailAddress, Issuer, ProviderId};
 use crate::outbound::is_secure;
 
@@ -122,6 +124,11 @@ const RESERVED: [&str; 15] = [
 ];
 
 impl OpenIdSettings {
+    /// Where the provider's metadata may be.
+    pub fn metadata_addresses(&self) -> Vec<Url> {
+        Metadata::addresses(&self.issuer)
+    }
+
     /// Settings with the defaults of everything that can have one.
     pub fn new(id: ProviderId, issuer: Issuer, client_id: impl Into<String>) -> Self {
         Self {

@@ -11,12 +11,13 @@ use http::{Request, StatusCode};
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::super::jwt::{TokenProblem, UnverifiedToken};
 use super::super::provider::{ProviderError, Readiness};
 use super::keys::KeySet;
 use super::metadata::Metadata;
 use crate::clock::Timestamp;
 use crate::identity::{Issuer, ProviderId};
-use crate::outbound::{AnswerLimits, Outbound};
+use crate::outbound::{AnswerLimits, Outbound, told_time};
 
 /// The largest metadata and key set, octets.
 const MAX_DOCUMENT: usize = 512 * 1024;
@@ -75,6 +76,16 @@ pub struct Known<P = Metadata> {
     pub metadata: P,
     /// Its keys.
     pub keys: KeySet,
+    /// How far this machine's clock was ahead of its when it was asked, seconds; give or take two,
+    /// and however long it took to answer.
+    pub clock_skew: Option<i64>,
+}
+
+/// A document as it was got.
+struct Got {
+    document: Vec<u8>,
+    /// As in [`Known`].
+    clock_skew: Option<i64>,
 }
 
 /// What is known of a provider, if anything, and when it was last asked.
@@ -118,6 +129,11 @@ impl<P: Published> Standing<P> {
         Readiness::NotReady {
             reason: self.last_failure.load_full(),
         }
+    }
+
+    /// How far this machine's clock is ahead of the issuer's, seconds, where it has told the time.
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.known.load().as_ref()?.clock_skew
     }
 
     /// What is known; found out if nothing is. Whoever comes while a try is under way waits for
@@ -169,12 +185,16 @@ impl<P: Published> Standing<P> {
     }
 
     async fn ask(&self, source: &Source<'_>) -> Result<Known<P>, ProviderError> {
-        let document = source.published::<P>().await?;
+        let got = source.published::<P>().await?;
         let before = self.known();
-        let metadata = P::parse(&document, source.issuer)?
+        let metadata = P::parse(&got.document, source.issuer)?
             .following(before.as_deref().map(|known| &known.metadata));
         let keys = source.keys(&metadata).await?;
-        Ok(Known { metadata, keys })
+        Ok(Known {
+            metadata,
+            keys,
+            clock_skew: got.clock_skew,
+        })
     }
 
     fn learn(&self, known: &Arc<Known<P>>) {
@@ -190,21 +210,21 @@ impl<P: Published> Standing<P> {
     }
 
     /// Finds out, tries again with growing pauses, and looks for changes once in a while. Never
-    /// ends; says when the provider is lost and when it is found, not at every try between.
+    /// ends; says when the issuer is lost and when it is found, not at every try between.
     pub async fn keep_up<'a>(&self, id: &ProviderId, source: impl Fn() -> Source<'a>) {
         let mut failures = 0_u32;
         loop {
             match self.renew(&source()).await {
                 Ok(()) => {
                     if failures > 0 {
-                        tracing::info!(provider = %id, "the identity provider is found");
+                        tracing::info!(issuer = %id, "the issuer is found");
                     }
                     failures = 0;
                 }
                 Err(reason) => {
                     if failures == 0 {
                         let reason: &dyn std::error::Error = &*reason;
-                        tracing::warn!(provider = %id, reason, "the identity provider cannot be asked");
+                        tracing::warn!(issuer = %id, reason, "the issuer cannot be asked");
                     }
                     failures = failures.saturating_add(1);
                 }
@@ -213,9 +233,24 @@ impl<P: Published> Standing<P> {
         }
     }
 
+    /// Checks a token's signature. A key that is not known, or a signature that does not fit, may
+    /// mean new keys: they are got once, and not again for a while.
+    pub async fn check(
+        &self,
+        known: &Arc<Known<P>>,
+        token: &UnverifiedToken<'_>,
+        source: &Source<'_>,
+    ) -> Result<(), TokenProblem> {
+        match known.keys.check(token) {
+            Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {}
+            outcome => return outcome,
+        }
+        self.renew_keys(known, source).await.keys.check(token)
+    }
+
     /// Looks at the key set again because of a token that `seen` could not judge, at most once an
     /// interval; gives what is known afterwards.
-    pub async fn renew_keys(&self, seen: &Arc<Known<P>>, source: &Source<'_>) -> Arc<Known<P>> {
+    async fn renew_keys(&self, seen: &Arc<Known<P>>, source: &Source<'_>) -> Arc<Known<P>> {
         let mut tries = self.trying.lock().await;
         let known = self.known().unwrap_or_else(|| Arc::clone(seen));
         let is_too_soon = tries
@@ -230,13 +265,14 @@ impl<P: Published> Standing<P> {
                 let renewed = Arc::new(Known {
                     metadata: known.metadata.clone(),
                     keys,
+                    clock_skew: known.clock_skew,
                 });
                 self.learn(&renewed);
                 renewed
             }
             Err(reason) => {
                 let reason: &dyn std::error::Error = &reason;
-                tracing::warn!(issuer = %source.issuer, reason, "the provider's keys cannot be renewed");
+                tracing::warn!(issuer = %source.issuer, reason, "the issuer's keys cannot be renewed");
                 known
             }
         }
@@ -246,13 +282,15 @@ impl<P: Published> Standing<P> {
 impl Source<'_> {
     async fn keys(&self, metadata: &impl Published) -> Result<KeySet, ProviderError> {
         match metadata.keys_at() {
-            Some(address) => KeySet::parse(&self.get(address).await?).ok_or(ProviderError::Keys),
+            Some(address) => {
+                KeySet::parse(&self.get(address).await?.document).ok_or(ProviderError::Keys)
+            }
             None => Ok(KeySet::none()),
         }
     }
 
     /// The first document that is where one may be.
-    async fn published<P: Published>(&self) -> Result<Vec<u8>, ProviderError> {
+    async fn published<P: Published>(&self) -> Result<Got, ProviderError> {
         let mut found = Err(ProviderError::Incomplete {
             what: "valid issuer",
         });
@@ -265,7 +303,7 @@ impl Source<'_> {
         found
     }
 
-    async fn get(&self, address: &Url) -> Result<Vec<u8>, ProviderError> {
+    async fn get(&self, address: &Url) -> Result<Got, ProviderError> {
         let request = Request::get(address.as_str())
             .header(ACCEPT, "application/json")
             .body(Vec::new())
@@ -282,7 +320,11 @@ impl Source<'_> {
             .await
             .map_err(ProviderError::Unreachable)?;
         match answer.status() {
-            StatusCode::OK => Ok(answer.into_body()),
+            StatusCode::OK => Ok(Got {
+                clock_skew: told_time(answer.headers())
+                    .map(|theirs| (self.now.millis() - theirs.millis()) / 1000),
+                document: answer.into_body(),
+            }),
             status => Err(ProviderError::Status {
                 status: status.as_u16(),
             }),

@@ -19,7 +19,7 @@ use super::super::jwt::{Algorithm, TokenKind, TokenProblem, UnverifiedToken};
 use super::super::provider::{ProviderError, Readiness};
 use super::introspection::{self, IntrospectionSettings};
 use super::metadata;
-use super::standing::{Known, Published, Source, Standing};
+use super::standing::{Published, Source, Standing};
 use crate::clock::SharedClock;
 use crate::identity::{Issuer, ProviderId, VerifiedClaims, VerifiedIdentity};
 use crate::outbound::{Outbound, is_secure};
@@ -50,6 +50,13 @@ pub struct ApiIssuerSettings {
     pub timeout: Duration,
     /// Certificates besides the system's roots, PEM; empty for none.
     pub roots: Vec<u8>,
+}
+
+impl ApiIssuerSettings {
+    /// Where its metadata may be, the likelier place first.
+    pub fn metadata_addresses(&self) -> Vec<Url> {
+        IssuerMetadata::addresses(&self.issuer)
+    }
 }
 
 /// What an issuer of tokens publishes (RFC 8414, section 2).
@@ -136,6 +143,11 @@ impl ApiIssuer {
             .await;
     }
 
+    /// How far this machine's clock is ahead of its, seconds, where it has told the time.
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.standing.clock_skew()
+    }
+
     /// Finds metadata and keys once; says whether it can be asked about tokens, where it is to be.
     pub async fn look(&self) -> Result<(), Arc<ProviderError>> {
         self.standing.renew(&self.source()).await?;
@@ -182,24 +194,11 @@ impl ApiIssuer {
         let token = UnverifiedToken::parse_as(settings.kind, token, &settings.algorithms)
             .map_err(BadToken::from)?;
         let known = self.standing.ready(&self.source()).await?;
-        self.check_signature(&token, &known).await?;
+        let source = self.source();
+        let checked = self.standing.check(&known, &token, &source).await;
+        checked.map_err(BadToken::from)?;
         let holding = claims::judge(&token.claims, &self.expected()).map_err(BadToken::from)?;
         Ok(self.verified(token.claims, holding, BELIEVED_FOR))
-    }
-
-    /// A key that is not known, or a signature that does not fit, may mean new keys: they are got
-    /// once, and not again for a while.
-    async fn check_signature(
-        &self,
-        token: &UnverifiedToken<'_>,
-        known: &Arc<Known<IssuerMetadata>>,
-    ) -> Result<(), BadToken> {
-        match known.keys.check(token) {
-            Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {}
-            outcome => return Ok(outcome?),
-        }
-        let renewed = self.standing.renew_keys(known, &self.source()).await;
-        Ok(renewed.keys.check(token)?)
     }
 
     /// A token that only its issuer understands, asked about there.
