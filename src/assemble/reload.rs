@@ -53,7 +53,7 @@ impl Reload {
         match outcome {
             Ok(()) => {
                 tracing::info!(%file, "the certificate is loaded again");
-                Metrics::count(loads, "loaded");
+                loads.count("loaded");
             }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -62,7 +62,7 @@ impl Reload {
                     error,
                     "the certificate cannot be used; the old one stays in use"
                 );
-                Metrics::count(loads, "refused");
+                loads.count("refused");
             }
         }
     }

@@ -25,7 +25,7 @@ impl CountedAudit {
 impl Audit for CountedAudit {
     async fn record(&self, event: Event) -> Result<(), DatabaseError> {
         // What happened has happened, also where it cannot be kept.
-        Metrics::count(&self.metrics.events, event.kind.as_str());
+        self.metrics.events.count(event.kind.as_str());
         self.inner.record(event).await
     }
 }

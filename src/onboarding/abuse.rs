@@ -171,7 +171,7 @@ impl Abuse {
         ] {
             let Some(key) = key else { continue };
             let drawn = self.draw_all(limits, key).await;
-            drawn.inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))?;
+            drawn.inspect_err(|_| self.metrics.rate_limited.count(lane))?;
         }
         Ok(())
     }

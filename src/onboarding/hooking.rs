@@ -110,7 +110,7 @@ impl Onboarding {
 
     /// An answer that does not fit the form counts as none.
     fn without_hook(&self, policy: HookPolicy, down: &HookDown) -> Result<Heard, SubmitError> {
-        self.parts.metrics.count_hook("failed");
+        self.parts.metrics.hooks.count("failed");
         tracing::error!(error = %down, "the hook's answer does not fit the form");
         if policy.allows_when_down {
             return Ok(Heard::AsSent);
@@ -133,11 +133,11 @@ impl Onboarding {
         };
         match hook.ask(&sent.question(moment), patience).await {
             Ok(answer) => {
-                self.parts.metrics.count_hook(word(&answer));
+                self.parts.metrics.hooks.count(word(&answer));
                 Ok(answer)
             }
             Err(error) => {
-                self.parts.metrics.count_hook("failed");
+                self.parts.metrics.hooks.count("failed");
                 let error: &dyn std::error::Error = &error;
                 let allowed = policy.allows_when_down;
                 tracing::error!(error, allowed, "the hook has no say in a registration");

@@ -116,7 +116,7 @@ impl Job<'_> {
         self.record(position, StepState::Begun, None).await?;
         fault_point::reach(kind.as_str(), "begun");
         let making = self.effect(position, belongs_to);
-        let made = traces::during(kind.as_str(), making).await?;
+        let made = traces::during(kind.as_str(), traces::Step::Inside, making).await?;
         fault_point::reach(kind.as_str(), "made");
         let (id, found) = match made {
             Made::Created(id) => (id, false),

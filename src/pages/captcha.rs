@@ -20,7 +20,6 @@ use crate::policy::signup_form::Captcha;
 use crate::rate_limit::Network;
 use crate::seal;
 use crate::session::StoreDown;
-use crate::telemetry::metrics::Metrics;
 
 /// The field with the sealed challenge.
 const TOKEN: &str = "captcha_token";
@@ -102,7 +101,7 @@ impl Pages {
             Err(refusal) => ("", Err(refusal)),
         };
         let word = outcome.as_ref().map_or_else(NotAPerson::word, |()| word);
-        Metrics::count(&self.parts.metrics.captchas, word);
+        self.parts.metrics.captchas.count(word);
         outcome
     }
 

@@ -14,7 +14,7 @@ use crate::access::{ApiClient, BearerStanding};
 use crate::login::bearer::MAX_TOKEN;
 use crate::policy::{Access, Limits, Rule};
 use crate::rate_limit::{Network, SlowDown};
-use crate::telemetry::traces;
+use crate::telemetry::traces::{self, Step};
 
 /// A request does not show its token as it should.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Gateway {
         let (bearers, token) = (Arc::clone(bearers), SecretString::from(token));
         let judging = async move { bearers.standing(&token, asked).await };
         let judging = self.proven(judging, ctx.network());
-        let standing = traces::during("token", judging).await;
+        let standing = traces::during("token", Step::Inside, judging).await;
         if matches!(standing, BearerStanding::Bad) {
             site.lanes.draw_bad_token(limits, client).await;
         }

@@ -188,7 +188,7 @@ impl Gateway {
             Standing::Bearer(bearer)
         } else {
             let asking = self.standing(cookie, &host, ctx.network());
-            Standing::Session(traces::during("session", asking).await)
+            Standing::Session(traces::during("session", Step::Inside, asking).await)
         };
         let deciding = traces::step("decide", Step::Inside);
         let verdict = decide(&facts, rule, &standing, &policy);

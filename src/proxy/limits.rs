@@ -47,7 +47,7 @@ impl Lanes {
     /// For a bearer token that has to be judged: whether its network has not shown too many bad ones.
     pub(super) fn may_show_token(&self, client: IpAddr) -> Result<(), SlowDown> {
         let checked = self.held_back.check(Network::of(client));
-        checked.inspect_err(|_| Metrics::count(&self.metrics.rate_limited, "token"))
+        checked.inspect_err(|_| self.metrics.rate_limited.count("token"))
     }
 
     /// For a bearer token that was judged, and is bad.
@@ -117,7 +117,7 @@ impl Lanes {
         });
         outcome
             .map(drop)
-            .inspect_err(|_| Metrics::count(&self.metrics.rate_limited, lane))
+            .inspect_err(|_| self.metrics.rate_limited.count(lane))
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use servers::{Connection, Servers};
 
-use crate::telemetry::traces;
+use crate::telemetry::traces::{self, Step};
 
 pub use address::{NotARedisAddress, RedisAddress};
 
@@ -117,12 +117,12 @@ impl Link {
                 outcome => outcome,
             }
         };
-        traces::during("redis", in_time(asking)).await
+        traces::during("redis", Step::Elsewhere, in_time(asking)).await
     }
 
     /// Asks something whose answer would be another one the second time.
     pub async fn ask_once<T: FromRedisValue>(&self, question: &Pipeline) -> Result<T, NoAnswer> {
-        traces::during("redis", in_time(self.put(question))).await
+        traces::during("redis", Step::Elsewhere, in_time(self.put(question))).await
     }
 
     /// Whether Redis answers.

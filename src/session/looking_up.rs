@@ -13,7 +13,6 @@ use super::{
     OpenSession, SessionId, SessionStanding, Sessions, Stage, StoreDown, StoredSession, UNCOVERED,
 };
 use crate::clock::Timestamp;
-use crate::telemetry::metrics::Metrics;
 
 /// Of how many sessions it is remembered at most that the store is being asked for them.
 const MOST_ASKED_FOR: u64 = 10_000;
@@ -151,7 +150,7 @@ impl Sessions {
             Ok(None) => "none",
             Err(_) => "down",
         };
-        Metrics::count(&self.metrics.session_lookups, outcome);
+        self.metrics.session_lookups.count(outcome);
         self.outage.tell(loaded.as_ref().err());
         loaded
     }

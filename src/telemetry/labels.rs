@@ -1,7 +1,6 @@
 //! What tells the series of one metric apart.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -111,7 +110,7 @@ pub struct BuildLabels {
 /// Counters of one metric by outcome, of one platform.
 #[derive(Debug, Clone, Default)]
 pub struct Outcomes {
-    pub(super) family: Family<OutcomeLabels, Counter<u64, AtomicU64>>,
+    pub(super) family: Family<OutcomeLabels, Counter>,
     platform: Arc<str>,
 }
 
@@ -125,9 +124,14 @@ impl Outcomes {
     }
 
     /// The counter of an outcome.
-    pub fn counter(&self, outcome: &'static str) -> Counter<u64, AtomicU64> {
+    pub fn counter(&self, outcome: &'static str) -> Counter {
         let platform = Arc::clone(&self.platform);
         self.family
             .get_or_create_owned(&OutcomeLabels { outcome, platform })
+    }
+
+    /// Counts one.
+    pub fn count(&self, outcome: &'static str) {
+        self.counter(outcome).inc();
     }
 }

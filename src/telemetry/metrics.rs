@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use prometheus_client::encoding::text;
 pub use prometheus_client::metrics::counter::Counter;
@@ -21,8 +20,8 @@ use super::readiness::Finding;
 use super::upstreams::UpstreamMetrics;
 use crate::clock::Timestamp;
 
-type Counters<L> = Family<L, Counter<u64, AtomicU64>>;
-type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
+type Counters<L> = Family<L, Counter>;
+type Gauges<L> = Family<L, Gauge>;
 
 /// All metrics of a gateway, and of which platform it counts; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -33,11 +32,11 @@ pub struct Metrics {
     /// From a request's complete header to its end.
     pub request_seconds: Family<VerdictLabels, Durations>,
     /// Requests that are being answered.
-    pub in_flight: Gauge<i64, AtomicI64>,
+    pub in_flight: Gauge,
     /// Open client connections.
-    pub connections: Gauge<i64, AtomicI64>,
+    pub connections: Gauge,
     /// Connections refused by the guard.
-    pub connections_refused: Counter<u64, AtomicU64>,
+    pub connections_refused: Counter,
     /// Until the upstream's response header.
     upstream_seconds: Family<PlatformLabels, Durations>,
     /// Draws that a limit refused: the limit's lane.
@@ -46,7 +45,7 @@ pub struct Metrics {
     /// What Redis said to questions for cells: `granted`, `refused`, `unanswered`.
     pub limit_asks: Outcomes,
     /// Streams closed because their session ended.
-    pub streams_cut: Counter<u64, AtomicU64>,
+    pub streams_cut: Counter,
     /// Questions to the store of sessions: `found`, `none`, `down`.
     pub session_lookups: Outcomes,
     session_seconds: Family<PlatformLabels, Durations>,
@@ -58,12 +57,12 @@ pub struct Metrics {
     deliveries_kept: Gauges<DeliveryLabels>,
     registrations: Counters<RegistrationLabels>,
     /// What the operator's hook answered: `continue`, `set`, `refuse`, `block`, `failed`.
-    hooks: Outcomes,
+    pub hooks: Outcomes,
     /// What became of checks for robots: `solved`, `unchecked`, `doubtful`, `wrong`, `spent`,
     /// `down`, `held_back`.
     pub captchas: Outcomes,
     /// Writes of what claims say about users: `written`, `failed`.
-    attributes: Outcomes,
+    pub attributes: Outcomes,
     /// Servers of upstreams.
     pub upstreams: UpstreamMetrics,
     policy_loads: Outcomes,
@@ -107,11 +106,6 @@ impl Metrics {
         }
     }
 
-    /// Counts one outcome.
-    pub fn count(outcomes: &Outcomes, outcome: &'static str) {
-        outcomes.counter(outcome).inc();
-    }
-
     /// How long the upstreams take.
     pub fn upstream_seconds(&self) -> Durations {
         self.upstream_seconds.get_or_create_owned(&self.own())
@@ -132,13 +126,13 @@ impl Metrics {
     }
 
     /// 1 while limits are counted for all nodes in Redis; 0 while this node counts alone.
-    pub fn cluster_limits(&self) -> Gauge<i64, AtomicI64> {
+    pub fn cluster_limits(&self) -> Gauge {
         self.cluster_limits.get_or_create_owned(&self.own())
     }
 
     /// A policy is in force, in place of the one of that version.
     pub fn policy_is_loaded(&self, version: &str, instead_of: Option<&str>) {
-        Self::count(&self.policy_loads, "loaded");
+        self.policy_loads.count("loaded");
         let labels = |version: &str| PolicyLabels {
             version: version.to_owned(),
             platform: Arc::clone(&self.platform),
@@ -152,7 +146,7 @@ impl Metrics {
 
     /// The policy files are broken; what was in force still is.
     pub fn policy_is_refused(&self) {
-        Self::count(&self.policy_loads, "refused");
+        self.policy_loads.count("refused");
         self.policy_is_current.get_or_create(&self.own()).set(0);
     }
 
@@ -190,16 +184,6 @@ impl Metrics {
             platform: Arc::clone(&self.platform),
         };
         self.registrations.get_or_create(&labels).inc();
-    }
-
-    /// Counts what the operator's hook answered.
-    pub fn count_hook(&self, outcome: &'static str) {
-        Self::count(&self.hooks, outcome);
-    }
-
-    /// Counts what came of writing what claims say about a user.
-    pub fn count_attributes(&self, outcome: &'static str) {
-        Self::count(&self.attributes, outcome);
     }
 
     /// Counts what happened to a letter or webhook.
@@ -364,7 +348,7 @@ mod tests {
             &metrics.captchas,
             &metrics.attributes,
         ] {
-            Metrics::count(outcomes, "x");
+            outcomes.count("x");
         }
         metrics.show_sessions(7, true);
         metrics.cluster_limits().set(1);
@@ -372,7 +356,7 @@ mod tests {
             upstream: "main".to_owned(),
             server: "10.0.0.5:8080".to_owned(),
         };
-        gateway.upstreams.is_up(&server, true);
+        gateway.upstreams.show(&server, true);
         gateway.upstreams.set_aside(&server);
         gateway.upstreams.sent_again("main");
         metrics.policy_is_loaded("sha256:a", None);
@@ -412,7 +396,7 @@ mod tests {
         let [main, shop] = ["main", "shop"].map(|name| gateway.of_platform(name));
         main.show_deliveries("letter", 3, 0);
         shop.show_deliveries("letter", 0, 0);
-        Metrics::count(&shop.events, "logged_in");
+        shop.events.count("logged_in");
         let text = render(&gateway.registry());
         let waiting = |platform: &str| {
             let labels = format!("kind=\"letter\",outcome=\"waiting\",platform=\"{platform}\"");

@@ -1,7 +1,5 @@
 //! Metrics of upstream servers.
 
-use std::sync::atomic::AtomicI64;
-
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,14 +25,14 @@ struct UpstreamLabels {
 /// Metrics of upstream servers; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct UpstreamMetrics {
-    up: Family<ServerLabels, Gauge<i64, AtomicI64>>,
+    up: Family<ServerLabels, Gauge>,
     set_aside: Family<ServerLabels, Counter>,
     sent_again: Family<UpstreamLabels, Counter>,
 }
 
 impl UpstreamMetrics {
     /// Shows whether checks find a server well.
-    pub fn is_up(&self, server: &ServerLabels, is_up: bool) {
+    pub fn show(&self, server: &ServerLabels, is_up: bool) {
         self.up.get_or_create(server).set(i64::from(is_up));
     }
 

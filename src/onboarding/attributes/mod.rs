@@ -184,7 +184,7 @@ impl Onboarding {
     }
 
     fn not_written(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
-        self.parts.metrics.count_attributes("failed");
+        self.parts.metrics.attributes.count("failed");
         tracing::error!(error, "what claims say about a user was not {what}");
     }
 }

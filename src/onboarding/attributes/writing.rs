@@ -178,7 +178,7 @@ impl Onboarding {
         if done.is_done() {
             return;
         }
-        self.parts.metrics.count_attributes("written");
+        self.parts.metrics.attributes.count("written");
         let fields: Vec<&String> = done.values.keys().collect();
         let roles = done.role_change();
         let detail = json!({ "fields": fields, "given": roles.give, "taken": roles.take });

@@ -43,7 +43,7 @@ impl Upstream {
         if !server.standing.was_checked(is_well, settings) {
             return;
         }
-        self.metrics.is_up(&self.labels(server), is_well);
+        self.metrics.show(&self.labels(server), is_well);
         let (upstream, address) = (&self.settings.name, server.address);
         if is_well {
             tracing::info!(upstream, server = %address, "a server takes requests");

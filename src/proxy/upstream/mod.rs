@@ -282,7 +282,7 @@ impl Upstream {
         }
         for server in servers {
             self.metrics
-                .is_up(&self.labels(server), server.standing.is_up());
+                .show(&self.labels(server), server.standing.is_up());
         }
     }
 }

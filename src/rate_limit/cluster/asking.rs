@@ -139,12 +139,12 @@ impl Asking {
         let mut given = numbers.chunks_exact(3).map(given_by);
         for ask in batch.drain(..) {
             let Some(given) = given.next() else {
-                Metrics::count(&self.metrics.limit_asks, "unanswered");
+                self.metrics.limit_asks.count("unanswered");
                 ask.not_answered();
                 continue;
             };
             let outcome = ask.answered(given, asked_at);
-            Metrics::count(&self.metrics.limit_asks, outcome);
+            self.metrics.limit_asks.count(outcome);
         }
         answer.map(drop)
     }
@@ -152,7 +152,7 @@ impl Asking {
     /// The node's own limits hold for whoever waits.
     fn send_everybody_away(&mut self) {
         while let Ok(ask) = self.asks.try_recv() {
-            Metrics::count(&self.metrics.limit_asks, "unanswered");
+            self.metrics.limit_asks.count("unanswered");
             ask.not_answered();
         }
     }

@@ -173,8 +173,8 @@ pub fn step(name: impl Into<Cow<'static, str>>, step: Step) -> Option<Span> {
 }
 
 /// Does work as a step of the current span; steps of the work are below it.
-pub async fn during<F: Future>(name: &'static str, work: F) -> F::Output {
-    match step(name, Step::Inside) {
+pub async fn during<F: Future>(name: &'static str, kind: Step, work: F) -> F::Output {
+    match step(name, kind) {
         Some(span) => span.around(work).await,
         None => work.await,
     }
