@@ -352,6 +352,8 @@ fn a_claim_that_is_elsewhere_is_not_taken_for_an_empty_one() {
         for partial in [
             json!({"groups": [], "hasgroups": true}),
             json!({"groups": [], "_claim_names": {"groups": "src1"}}),
+            json!({"groups": [], "_claim_names": {"groups": "src1", "_claim_names": "src1"}}),
+            json!({"groups": [], "hasgroups": true, "_claim_names": {"hasgroups": "src1"}}),
         ] {
             let verdict = verdict(condition, partial);
             let is_refused = matches!(verdict, Verdict::Refuse(Refusal::RuleFailed { .. }));

@@ -45,7 +45,9 @@ impl IntoResponse for Problem {
         let kind = match &self {
             Self::Body(rejection) => (rejection.status(), "unreadable"),
             Self::Whose | Self::Email => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
-            Self::Ending(EndError::NoSuchUser) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Ending(EndError::NoSuchUser | EndError::NobodyLinked) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
             Self::Ending(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         ProblemDetails::of(&self, kind, "the operator API").into_response()

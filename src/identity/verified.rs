@@ -289,10 +289,10 @@ fn elsewhere(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
     names.chain(has_more_groups.then_some("groups"))
 }
 
-/// Claims without those that are elsewhere.
+/// Claims without those that are elsewhere; what says so stays.
 fn whole(mut claims: Map<String, Value>) -> Map<String, Value> {
-    let partial: Vec<String> = elsewhere(&claims).map(str::to_owned).collect();
-    for name in &partial {
+    let partial = elsewhere(&claims).filter(|name| !["_claim_names", "hasgroups"].contains(name));
+    for name in &partial.map(str::to_owned).collect::<Vec<_>>() {
         claims.remove(name);
     }
     claims

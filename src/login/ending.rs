@@ -23,6 +23,9 @@ pub enum EndError {
     /// The platform has no user with the address.
     #[error("the platform has no user with this address")]
     NoSuchUser,
+    /// Nobody has ever signed in as the user.
+    #[error("nobody signs in as this user")]
+    NobodyLinked,
     /// The database or the platform does not answer.
     #[error("who that is cannot be looked up")]
     LookUp(#[from] OnboardingError),
@@ -36,11 +39,10 @@ impl Login {
     pub async fn end_sessions(&self, whom: Whom) -> Result<usize, EndError> {
         let onboarding = &self.parts.onboarding;
         let identities = match whom {
-            Whom::User(user) => onboarding.identities_of(&user).await?,
+            Whom::User(user) => self.all_of(&user).await?,
             Whom::Email(email) => {
                 let user = onboarding.user_by_email(&email).await?;
-                let user = user.ok_or(EndError::NoSuchUser)?;
-                onboarding.identities_of(&user).await?
+                self.all_of(&user.ok_or(EndError::NoSuchUser)?).await?
             }
             Whom::Identity(issuer, subject) => vec![(issuer, subject)],
         };
@@ -57,5 +59,25 @@ impl Login {
         }
         tracing::info!(ended, "an operator ended sessions");
         Ok(ended)
+    }
+
+    /// As whom a user signs in, and as whom they did who are signed in here as that user.
+    async fn all_of(&self, user: &UserId) -> Result<Vec<(Issuer, Subject)>, EndError> {
+        let mut all = self.parts.onboarding.identities_of(user).await?;
+        for session in self.parts.sessions.in_use() {
+            let identity = &session.record.identity;
+            let who = (identity.issuer().clone(), identity.subject().clone());
+            let is_theirs = session
+                .record
+                .account()
+                .is_some_and(|own| own.user == *user);
+            if is_theirs && !all.contains(&who) {
+                all.push(who);
+            }
+        }
+        if all.is_empty() {
+            return Err(EndError::NobodyLinked);
+        }
+        Ok(all)
     }
 }

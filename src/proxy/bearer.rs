@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::context::RequestContext;
 use super::gateway::Gateway;
+use super::settings::HostSettings;
 use super::site::Site;
 use crate::access::{ApiClient, BearerStanding};
 use crate::login::bearer::MAX_TOKEN;
@@ -54,7 +55,7 @@ fn is_octet(octet: u8) -> bool {
 
 impl Gateway {
     /// How the request's bearer token stands; none where it has none, or the rule looks at none. From
-    /// a network that showed too many bad ones, only tokens that are known are looked at.
+    /// a network that showed too many bad ones, only tokens that were good are looked at.
     pub(super) async fn bearer(
         &self,
         request: &RequestHeader,
@@ -69,14 +70,17 @@ impl Gateway {
             Some(Ok(token)) => token,
             Some(Err(Unreadable)) => return Ok(Some(BearerStanding::Bad)),
         };
-        let (Some(bearers), Some(client)) = (&site.bearers, ctx.client) else {
+        let (Some(bearers), Some(client), Some(host)) = (&site.bearers, ctx.client, &ctx.host)
+        else {
             return Ok(Some(BearerStanding::Bad));
         };
         let asked = bearers.asked(&rule.tokens);
         if let Some(standing) = bearers.ready(token, asked) {
-            return Ok(Some(on(ctx, standing)));
+            return Ok(Some(on(host, standing)));
         }
-        site.lanes.may_show_token(client)?;
+        if !bearers.was_good(token, asked) {
+            site.lanes.may_show_token(client)?;
+        }
         let (bearers, token) = (Arc::clone(bearers), SecretString::from(token));
         let judging = async move { bearers.standing(&token, asked).await };
         let judging = self.proven(judging, ctx.network());
@@ -84,7 +88,7 @@ impl Gateway {
         if matches!(standing, BearerStanding::Bad) {
             site.lanes.draw_bad_token(limits, client).await;
         }
-        Ok(Some(on(ctx, standing)))
+        Ok(Some(on(host, standing)))
     }
 
     /// How the token of a program stands whose request is under way.
@@ -111,11 +115,9 @@ impl Gateway {
 }
 
 /// A good token is bad on a host that it is not for.
-fn on(ctx: &RequestContext, standing: BearerStanding) -> BearerStanding {
-    match (&standing, &ctx.host) {
-        (BearerStanding::Good(client), Some(host)) if !client.is_for(&host.origin) => {
-            BearerStanding::Bad
-        }
+pub(super) fn on(host: &HostSettings, standing: BearerStanding) -> BearerStanding {
+    match &standing {
+        BearerStanding::Good(client) if !client.is_for(&host.origin) => BearerStanding::Bad,
         _ => standing,
     }
 }

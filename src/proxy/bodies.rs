@@ -10,6 +10,7 @@ use super::context::RequestContext;
 use super::gateway::Gateway;
 use super::pace::Late;
 use super::upstream::Use;
+use crate::access::RequestKind;
 
 /// A body that is taken in as a whole before a server that may speak HTTP/2 is asked, octets. The
 /// proxy library keeps as much of one, and times answers on HTTP/2 from the head of the request:
@@ -25,16 +26,21 @@ impl Gateway {
         ctx: &mut RequestContext,
     ) -> Result<Use> {
         let used_for = Use::of(ctx.kind, &session.req_header().headers);
-        if used_for != Use::Exchange || session.as_mut().is_body_empty() {
-            return Ok(used_for);
-        }
         let (Some(upstream), Some(scope)) = (&ctx.upstream, &ctx.scope) else {
             return Ok(used_for);
         };
+        let is_two_way = match ctx.kind {
+            RequestKind::WebSocket => true,
+            RequestKind::Grpc => upstream.may_speak_http2(),
+            _ => false,
+        };
+        if is_two_way || session.as_mut().is_body_empty() {
+            return Ok(used_for);
+        }
         let span = self.limits.body_pace.max(upstream.write_timeout());
         scope.pace().body_comes(span);
-        if !upstream.may_speak_http2() {
-            return Ok(Use::Exchange);
+        if used_for != Use::Exchange || !upstream.may_speak_http2() {
+            return Ok(used_for);
         }
         if is_small(&session.req_header().headers) {
             // Boxed, so that other requests do not carry the room for it.

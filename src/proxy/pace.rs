@@ -2,7 +2,7 @@
 //! waited for.
 //!
 //! Pieces are counted as they pass, without a look at the clock; what they come to is judged every
-//! other second in `streams.rs`. There is no such thing for WebSockets, server-sent events and gRPC.
+//! other second in `streams.rs`. There is no such thing for WebSockets and gRPC.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bearer::on;
 use super::connection::Connection;
 use super::gateway::Gateway;
 use super::pace::{Late, Pace, Span};
@@ -163,7 +164,7 @@ impl Watched {
             }
             Proof::Token(before) => match gateway.site(&self.host) {
                 Ok(site) => {
-                    let standing = gateway.still(site, before).await;
+                    let standing = on(&self.host, gateway.still(site, before).await);
                     has_lost(before, standing, gateway.clock.now())
                 }
                 Err(_) => false,

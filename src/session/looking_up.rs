@@ -17,8 +17,16 @@ use crate::clock::Timestamp;
 /// Of how many sessions it is remembered at most that the store is being asked for them.
 const MOST_ASKED_FOR: u64 = 10_000;
 
-/// Sessions that the store is being asked for, and what was found of those that it could not give.
-pub(super) type Turns = Cache<Digest, Arc<Mutex<Option<(Instant, SessionStanding)>>>>;
+/// Sessions that the store is being asked for, and when and how it answered last.
+pub(super) type Turns = Cache<Digest, Arc<Mutex<Option<Answered>>>>;
+
+/// The store's last answer about a session.
+#[derive(Debug)]
+pub(super) struct Answered {
+    at: Instant,
+    /// On which host no session was found, and what there was instead.
+    none: Option<(Box<str>, SessionStanding)>,
+}
 
 /// For as long as anybody may wait for an answer.
 pub(super) fn turns() -> Turns {
@@ -88,26 +96,34 @@ impl Sessions {
     }
 
     /// Whoever asks for a session that is being asked for waits for that answer, so that a page with
-    /// many assets costs the store one question.
+    /// many assets costs the store one question. An answer that cannot be kept is waited for once.
     async fn load_once(&self, id: &SessionId, host: &str) -> SessionStanding {
         let began = Instant::now();
         let turn = self.turns.get_with(id.digest(), Arc::default);
-        let mut failed = turn.lock().await;
+        let mut last = turn.lock().await;
         let now = self.clock.now();
         if let Some(standing) = self.recent_standing(id, host, now) {
             return standing;
         }
-        if let Some((at, standing)) = &*failed
-            && *at >= began
-        {
-            return standing.clone();
+        if let Some(answered) = last.as_ref().filter(|answered| answered.at >= began) {
+            match &answered.none {
+                Some((asked, standing)) if **asked == *host => return standing.clone(),
+                // It could not be kept. Nobody waits for others again.
+                _ => drop(last),
+            }
+            return self.load(id, host, now).await;
         }
         let standing = self.load(id, host, now).await;
-        let is_failure = matches!(
+        let is_open = matches!(
             standing,
-            SessionStanding::Expired | SessionStanding::StoreDown
+            SessionStanding::Live(_)
+                | SessionStanding::NeedsRefresh(_)
+                | SessionStanding::Pending(_)
         );
-        *failed = is_failure.then(|| (Instant::now(), standing.clone()));
+        *last = Some(Answered {
+            at: Instant::now(),
+            none: (!is_open).then(|| (host.into(), standing.clone())),
+        });
         standing
     }
 

@@ -354,8 +354,9 @@ async fn a_network_that_guesses_tokens_is_held_back_and_its_good_ones_pass() {
     let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
     let limits = "[limit.few]\nrate = \"3/h\"\n[apply]\nbad_token = \"few\"\n";
     let config = format!(
-        "[[api_issuer]]\nid = \"first\"\nissuer = \"{}\"\naudience = [\"{API}\"]\n{ASKING}",
-        issuer.issuer
+        "[[api_issuer]]\nid = \"first\"\nissuer = \"{}\"\naudience = [\"{API}\"]\n{}",
+        issuer.issuer,
+        ASKING.replacen("client_id", "believe_for = \"1s\", client_id", 1)
     );
     let provider = OidcProvider::start().await;
     let gateway = TestGateway::embedded()
@@ -369,10 +370,14 @@ async fn a_network_that_guesses_tokens_is_held_back_and_its_good_ones_pass() {
         .await;
     let good = format!("Bearer {}", issuer.access_token(API, |_| {}));
     assert_eq!(status(&gateway, "/api/x", &good).await, 200);
-    issuer.answer_instead(
-        Endpoint::Introspection,
-        Instead::body("application/json", json!({ "active": false }).to_string()),
-    );
+    let says = |said: Value| {
+        let body = Instead::body("application/json", said.to_string());
+        issuer.answer_instead(Endpoint::Introspection, body);
+    };
+    let active = json!({ "active": true, "sub": "mario", "aud": API });
+    says(active.clone());
+    assert_eq!(status(&gateway, "/api/x", "Bearer brief").await, 200);
+    says(json!({ "active": false }));
     let mut statuses = Vec::new();
     for number in 0..10 {
         let guess = format!("Bearer guess-{number}");
@@ -381,9 +386,16 @@ async fn a_network_that_guesses_tokens_is_held_back_and_its_good_ones_pass() {
     let (judged, held_back) = statuses.split_at(4);
     assert_eq!(judged, [401; 4], "three, and the one that was too many");
     assert_eq!(held_back, [429; 6]);
-    assert_eq!(issuer.asked(Endpoint::Introspection).len(), 4);
+    assert_eq!(issuer.asked(Endpoint::Introspection).len(), 5);
     assert_eq!(status(&gateway, "/api/x", &good).await, 200, "it is known");
-    assert_eq!(upstream.requests().len(), 2);
+    says(active);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        status(&gateway, "/api/x", "Bearer brief").await,
+        200,
+        "what was good is judged again"
+    );
+    assert_eq!(issuer.asked(Endpoint::Introspection).len(), 6);
 }
 
 #[tokio::test]

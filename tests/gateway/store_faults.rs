@@ -186,3 +186,29 @@ async fn five_hundred_assets_of_one_page_ask_the_store_a_few_times() {
     // A question is four commands: MULTI, GET, PTTL, EXEC.
     assert!(asked <= 4 * 5, "the store was asked {asked} times");
 }
+
+/// A cookie of another host is nobody's, and cannot be kept: whoever asks meanwhile gets that answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_of_another_host_holds_nobody_up() {
+    let scene = Scene::set().await;
+    let alice = scene.sound.sign_in(HOST).await.cookie;
+    scene.recovers(&alice).await;
+    let before = scene.redis.key_commands().await;
+    let mut asking = JoinSet::new();
+    for _ in 0..100 {
+        let (front, cookie) = (Arc::clone(&scene.front), alice.clone());
+        asking.spawn(async move {
+            let mut stream = front.connect().await;
+            let request = format!(
+                "GET /things HTTP/1.1\r\nHost: b.example.com\r\nCookie: {cookie}\r\n\
+                 Accept: application/json\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            status(&read_answer(&mut stream).await)
+        });
+    }
+    let statuses = asking.join_all().await;
+    assert_eq!(statuses, vec![401; 100]);
+    let asked = scene.redis.key_commands().await - before;
+    assert!(asked <= 4 * 50, "the store was asked {asked} times");
+}

@@ -19,6 +19,9 @@ use crate::seal;
 /// again: the bound within which a deactivated user's programs are out on every node.
 pub const BELIEVED_FOR: Duration = Duration::from_secs(30);
 
+/// How long it is remembered at most that a token was good.
+const REMEMBERED_FOR: Duration = Duration::from_mins(5);
+
 /// How long a refusal is remembered, so that a program that tries again and again costs little.
 pub const REFUSED_FOR: Duration = Duration::from_secs(5);
 
@@ -105,7 +108,7 @@ impl Default for KnownTokens {
             good: Cache::builder()
                 .max_capacity(CAPACITY)
                 .weigher(|_, known: &Arc<Known>| known.weight())
-                .time_to_live(BELIEVED_FOR)
+                .time_to_live(REMEMBERED_FOR)
                 .build_with_hasher(RandomState::default()),
             bad: Cache::builder()
                 .max_capacity(MOST_BAD)
@@ -122,6 +125,11 @@ impl Default for KnownTokens {
 impl KnownTokens {
     pub fn get(&self, key: &TokenKey) -> Option<Arc<Known>> {
         self.good.get(key).or_else(|| self.bad.get(key))
+    }
+
+    /// Whether it was good when it was last judged.
+    pub fn was_good(&self, key: &TokenKey) -> bool {
+        self.good.contains_key(key)
     }
 
     pub fn keep(&self, key: TokenKey, known: Known) {

@@ -97,6 +97,11 @@ impl Bearers {
         self.is_current(&known).then(|| known.standing.clone())
     }
 
+    /// Whether a token was good the last time that it was judged here, some minutes ago at most.
+    pub fn was_good(&self, token: &str, asked: Asked) -> bool {
+        self.known.was_good(&TokenKey::of(token, asked))
+    }
+
     /// How a token stands. Whoever shows the same one meanwhile waits for the outcome.
     pub async fn standing(&self, token: &SecretString, asked: Asked) -> BearerStanding {
         let key = TokenKey::of(token.expose_secret(), asked);

@@ -203,8 +203,23 @@ fn unlinked(
     });
     match known {
         Some((found, then)) => applying.known_customer(found, then),
-        None => applying.new_customer(applying.own_code()),
+        None => claim_elsewhere(identity, policy)
+            .unwrap_or_else(|| applying.new_customer(applying.own_code())),
     }
+}
+
+/// Nobody is new while it cannot be told whether they are known.
+fn claim_elsewhere(
+    identity: &VerifiedIdentity,
+    policy: &OnboardingPolicy,
+) -> Option<(Outcome, Reason)> {
+    let place = policy.known_customer.iter().position(|known| {
+        matches!(&known.by, KnownBy::Claim(claim)
+            if identity.claims_elsewhere().any(|elsewhere| elsewhere == claim))
+    })?;
+    let rule = place + 1;
+    let denied = Outcome::TurnedAway(TurnedAway::Denied);
+    Some((denied, Reason::ClaimElsewhere { rule }))
 }
 
 fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(Outcome, Reason)> {

@@ -92,6 +92,12 @@ pub enum Reason {
         /// What it says.
         then: &'static str,
     },
+    /// A known-customer rule asks for a claim of which nothing may be known.
+    #[error("known-customer rule {rule} reads a claim that the token says is elsewhere")]
+    ClaimElsewhere {
+        /// Its place, from 1.
+        rule: usize,
+    },
     /// The first login of a new customer.
     #[error("no rule knows the customer; create_customer_on_first_login is on")]
     FirstLogin,

@@ -201,6 +201,19 @@ fn an_exclusion_by_groups_that_are_elsewhere_turns_away() {
 }
 
 #[test]
+fn nobody_is_new_whose_code_is_elsewhere() {
+    let mut policy = policy();
+    policy.known_customer.push(known(WhenKnown::Deny));
+    let claims = json!({ "org": "ACME", "_claim_names": { "org": "src1" } });
+    let resolution = resolved(claims, &LookUps::default(), &policy);
+    assert!(matches!(
+        resolution.outcome,
+        Outcome::TurnedAway(TurnedAway::Denied)
+    ));
+    assert_eq!(resolution.reason, Reason::ClaimElsewhere { rule: 1 });
+}
+
+#[test]
 fn an_address_in_use_needs_proof_even_when_the_provider_vouches_for_it() {
     let lookups = LookUps {
         user_by_email: Some(user(true)),
