@@ -3,14 +3,17 @@
 mod paths;
 mod variables;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use cel::{Context, ExecutionError, Program, Value as CelValue};
+use cel::{Context, Env, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 
 use crate::identity::VerifiedIdentity;
 
 pub use paths::Path;
+
+/// What every expression may use. Making it takes longer than most expressions do.
+static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// An expression does not compile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,7 +102,7 @@ impl Expression {
     }
 
     fn run(&self, variables: &[(&str, &Value)]) -> Result<CelValue, EvaluationError> {
-        let mut context = Context::default();
+        let mut context = Context::with_env(Arc::clone(&STANDARD));
         for (name, value) in variables {
             context
                 .add_variable(*name, *value)
