@@ -2,12 +2,14 @@
 //! temporary folder with it.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -154,10 +156,18 @@ fn read_line(from: &mut BufReader<ChildStdout>) -> String {
     line
 }
 
-/// A port of loopback that nobody listened on a moment ago.
+/// A port of loopback that nobody listened on a moment ago, another one each time: the system gives
+/// one that was closed again, as if for the first time.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(port) {
+            return port;
+        }
+    }
 }
 
 /// A new folder that everybody may enter (PostgreSQL runs as another user).
