@@ -148,4 +148,13 @@ impl Event {
 pub trait Audit: Send + Sync {
     /// Keeps one event.
     async fn record(&self, event: Event) -> Result<(), DatabaseError>;
+
+    /// Keeps one event of what has happened already, so that a failure is logged and no more.
+    async fn keep(&self, event: Event) {
+        let (kind, reference) = (event.kind.as_str(), event.reference.clone());
+        if let Err(error) = self.record(event).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(kind, reference, error, "an audit event was not kept");
+        }
+    }
 }

@@ -52,10 +52,7 @@ impl Login {
             let mut event = Event::new(self.parts.clock.now(), EventKind::Operator);
             event.who = Some((issuer, subject));
             event.detail = serde_json::json!({ "did": "end_sessions" });
-            if let Err(error) = self.parts.audit.record(event).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "an audit event was not kept");
-            }
+            self.parts.audit.keep(event).await;
         }
         tracing::info!(ended, "an operator ended sessions");
         Ok(ended)

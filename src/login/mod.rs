@@ -303,14 +303,7 @@ impl Login {
             reference: Some(client.reference.clone()),
             ..event
         };
-        if let Err(cause) = self.parts.audit.record(event).await {
-            let cause: &dyn std::error::Error = &cause;
-            tracing::error!(
-                reference = client.reference,
-                cause,
-                "an audit event was not kept"
-            );
-        }
+        self.parts.audit.keep(event).await;
     }
 
     fn event(&self, kind: EventKind, identity: &VerifiedIdentity) -> Event {

@@ -119,9 +119,7 @@ impl Login {
         let mut event = Event::new(self.parts.clock.now(), kind);
         event.who = Some(who.clone());
         event.account = Some(account.clone());
-        if let Err(error) = self.parts.audit.record(event).await {
-            warn("an audit event was not kept", &error);
-        }
+        self.parts.audit.keep(event).await;
     }
 }
 

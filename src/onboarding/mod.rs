@@ -440,12 +440,8 @@ impl Onboarding {
         event
     }
 
-    /// Keeps an event; what it tells of has happened, so that a failure is logged and no more.
     async fn keep(&self, event: Event) {
-        let kind = event.kind;
-        if let Err(error) = self.parts.audit.record(event).await {
-            tracing::error!(?kind, error = %error, "an audit event could not be kept");
-        }
+        self.parts.audit.keep(event).await;
     }
 }
 

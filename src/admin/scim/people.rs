@@ -284,10 +284,7 @@ impl Desk {
         let mut event = Event::new(self.clock.now(), kind);
         event.who = subject.map(|subject| (caller.issuer.clone(), subject));
         event.detail = json!({ "by": "scim", "person": person.id });
-        if let Err(error) = self.audit.record(event).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "an audit event was not kept");
-        }
+        self.audit.keep(event).await;
     }
 }
 
