@@ -1,21 +1,20 @@
 //! Checks what a listener says before HTTP: certificates, the way on to https, balancers.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::door::excludes;
 use super::{Check, Sound};
-use crate::config::file::{Hsts, Tls};
+use crate::config::file::{Certificate, Hsts};
 use crate::operator_file::{At, OneOrMany, Parsed};
-use crate::proxy::{CertificateFiles, HostSettings};
+use crate::proxy::{CertificateFiles, CertificateProblem, HostSettings};
 
 impl Check<'_> {
     pub(super) fn certificates(
         &mut self,
-        tls: Option<&At<OneOrMany<Tls>>>,
+        tls: Option<&At<OneOrMany<Certificate>>>,
         hosts: &[HostSettings],
     ) -> Vec<CertificateFiles> {
         let Some(tls) = tls else {
@@ -33,12 +32,13 @@ impl Check<'_> {
         unnamed.retain(|name| name.trim_matches(['[', ']']).parse::<IpAddr>().is_err());
         let mut all = Vec::new();
         for one in tls.value.iter() {
-            match self.certificate(one, &unnamed) {
+            let (files, named) = self.certificate(one, |files| files.hosts_among(&unnamed));
+            match named {
                 Some(named) => unnamed.retain(|name| !named.contains(name)),
                 // It may be for any of them.
                 None => unnamed.clear(),
             }
-            all.push(self.certificate_files(one));
+            all.push(files);
         }
         for name in unnamed {
             let message = format!("no certificate is for the host `{name}`");
@@ -48,33 +48,26 @@ impl Check<'_> {
         all
     }
 
-    /// Which of these hosts a certificate is for.
-    fn certificate<'a>(&mut self, tls: &Tls, hosts: &[&'a str]) -> Sound<Vec<&'a str>> {
-        let Tls { certificate, key } = tls;
-        let are_there = [certificate, key].map(|path| self.is_file(path));
-        if are_there.contains(&false) {
-            return None;
+    /// The files of a certificate, and what is read in them; none where it is no certificate that
+    /// can be shown.
+    pub(super) fn certificate<T>(
+        &mut self,
+        Certificate { certificate, key }: &Certificate,
+        read: impl FnOnce(&CertificateFiles) -> Result<T, CertificateProblem>,
+    ) -> (CertificateFiles, Sound<T>) {
+        let files = CertificateFiles {
+            certificate: self.existing_file(certificate),
+            key: self.existing_file(key),
+        };
+        if !(files.certificate.is_file() && files.key.is_file()) {
+            return (files, None);
         }
-        let named = self.certificate_files(tls).hosts_among(hosts);
-        named
-            .map_err(|problem| {
-                let message = problem.to_string();
-                let advice =
-                    "name a PEM file with the chain, and the private key of its certificate";
-                self.findings.error(&certificate.span, message, advice);
-            })
-            .ok()
-    }
-
-    fn certificate_files(&self, Tls { certificate, key }: &Tls) -> CertificateFiles {
-        CertificateFiles {
-            certificate: self.path(certificate),
-            key: self.path(key),
-        }
-    }
-
-    fn is_file(&mut self, path: &At<PathBuf>) -> bool {
-        self.existing_file(path).is_file()
+        let found = read(&files).map_err(|problem| {
+            let advice = "name a PEM file with the chain, and the private key of its certificate";
+            self.findings
+                .error(&certificate.span, problem.to_string(), advice);
+        });
+        (files, found.ok())
     }
 
     /// The hosts, those of https with what their answers say for browsers to stay there.

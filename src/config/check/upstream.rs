@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::{Check, Sound};
-use crate::config::file::{
-    ClientCertificate, Health, ProtocolWord, Server, SetAsideTable, Upstream,
-};
+use crate::config::file::{Health, ProtocolWord, Server, SetAsideTable, Upstream};
 use crate::operator_file::At;
 use crate::policy::place::PathPattern;
 use crate::proxy::{
-    Authorities, CertificateFiles, HealthQuestion, HealthSettings, HostSettings, SetAside,
-    UpstreamProtocol, UpstreamServer, UpstreamSettings, check_client_certificate, places_of,
+    Authorities, HealthQuestion, HealthSettings, HostSettings, SetAside, UpstreamProtocol,
+    UpstreamServer, UpstreamSettings, check_client_certificate, places_of,
 };
 
 impl Check<'_> {
@@ -149,7 +147,7 @@ impl Check<'_> {
         }
         settings.client_certificate = client_certificate
             .as_ref()
-            .map(|files| self.client_certificate(files));
+            .map(|files| self.certificate(files, check_client_certificate).0);
         settings.protocol = spoken(*protocol);
         settings.sticky = *sticky;
         settings.set_aside = self.set_aside(set_aside);
@@ -219,21 +217,6 @@ impl Check<'_> {
             parsed.weight = weight;
         }
         Some(parsed)
-    }
-
-    fn client_certificate(&mut self, files: &At<ClientCertificate>) -> CertificateFiles {
-        let ClientCertificate { certificate, key } = &files.value;
-        let files_found = CertificateFiles {
-            certificate: self.existing_file(certificate),
-            key: self.existing_file(key),
-        };
-        let are_there = files_found.certificate.is_file() && files_found.key.is_file();
-        if are_there && let Err(problem) = check_client_certificate(&files_found) {
-            let advice = "name a PEM file with the chain, and the private key of its certificate";
-            self.findings
-                .error(&files.span, problem.to_string(), advice);
-        }
-        files_found
     }
 
     fn set_aside(&mut self, table: &SetAsideTable) -> SetAside {

@@ -2,7 +2,6 @@
 //! is told.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -10,6 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::certificate::Certificate;
 use crate::operator_file::{At, Octets, OneOrMany, Parsed};
 
 /// A host that is served.
@@ -30,9 +30,9 @@ pub struct Listen {
     /// Address and port for traffic.
     pub address: Parsed<SocketAddr>,
     /// The certificate, or a list of several: each host gets the first one that is for its name,
-    /// anybody else the first of all. Without one the gateway speaks plain HTTP, and something in
-    /// front of it has to speak TLS.
-    pub tls: Option<At<OneOrMany<Tls>>>,
+    /// anybody else the first of all. Read again at SIGHUP, and with `watch` when the files change.
+    /// Without one the gateway speaks plain HTTP, and something in front of it has to speak TLS.
+    pub tls: Option<At<OneOrMany<Certificate>>>,
     /// Address and port for plain HTTP, where every request is sent on to https: `0.0.0.0:80`.
     /// Default: none.
     pub redirect: Option<Parsed<SocketAddr>>,
@@ -57,16 +57,6 @@ pub struct Listen {
     /// How many connections there may be.
     #[serde(default)]
     pub connections: Connections,
-}
-
-/// A certificate chain and its key, PEM. Read again at SIGHUP, and with `watch` when they change.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The file with the chain, the host's certificate first.
-    pub certificate: At<PathBuf>,
-    /// The file with the private key.
-    pub key: At<PathBuf>,
 }
 
 /// `Strict-Transport-Security` (RFC 6797).

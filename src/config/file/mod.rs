@@ -3,6 +3,7 @@
 
 mod api_issuer;
 mod captcha;
+mod certificate;
 mod door;
 mod platform;
 mod sessions;
@@ -22,14 +23,15 @@ use crate::roster::MatchBy;
 
 pub use api_issuer::{ApiIssuer, Introspection, TokenTypeWord};
 pub use captcha::Captcha;
+pub use certificate::Certificate;
 pub use door::{
     AccessTokenTable, AssertionTable, AssertionWord, Connections, HandOff, Host, Hsts, Listen,
-    OwnWayIn, Sizes, ThingsBoardTable, Tls, Waits,
+    OwnWayIn, Sizes, ThingsBoardTable, Waits,
 };
 pub use platform::{Platform, PlatformWord};
 pub use sessions::{Sessions, SessionsTable};
 pub use traces::Traces;
-pub use upstream::{ClientCertificate, Health, ProtocolWord, Server, SetAsideTable, Upstream};
+pub use upstream::{Health, ProtocolWord, Server, SetAsideTable, Upstream};
 
 /// The installation: addresses, stores, identity providers, platform, mail, keys.
 ///

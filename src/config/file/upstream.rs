@@ -10,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::certificate::Certificate;
 use super::door::HandOff;
 use crate::operator_file::{At, Parsed};
 
@@ -51,7 +52,7 @@ pub struct Upstream {
     pub ca: Option<At<PathBuf>>,
     /// The certificate by which `https` servers know the gateway (mutual TLS). Read again twice a
     /// minute. Default: none.
-    pub client_certificate: Option<At<ClientCertificate>>,
+    pub client_certificate: Option<Certificate>,
     /// For a connection to be made. Default: `5s`.
     pub connect_timeout: Option<Parsed<Duration>>,
     /// Between two pieces of a response. Default: `60s`.
@@ -66,16 +67,6 @@ pub struct Upstream {
     /// upstream never arrives.
     #[serde(default)]
     pub hand_off: HandOff,
-}
-
-/// A certificate chain and its key, PEM.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCertificate {
-    /// The file with the chain, the gateway's certificate first.
-    pub certificate: At<PathBuf>,
-    /// The file with the private key.
-    pub key: At<PathBuf>,
 }
 
 /// The HTTP that servers speak.
