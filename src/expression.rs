@@ -57,6 +57,8 @@ pub enum EvaluationError {
 pub struct Expression {
     source: Arc<str>,
     program: Arc<Program>,
+    /// The names that it needs from outside.
+    reads: Arc<[Box<str>]>,
 }
 
 impl Expression {
@@ -65,8 +67,10 @@ impl Expression {
         let program = Program::compile(source).map_err(|error| CompileError {
             message: one_line(&error.to_string()),
         })?;
+        let reads = variables::all(program.expression());
         Ok(Self {
             source: source.into(),
+            reads: reads.into_iter().map(Box::from).collect(),
             program: Arc::new(program),
         })
     }
@@ -76,10 +80,16 @@ impl Expression {
         &self.source
     }
 
+    /// Whether it reads this variable; others need not be made for it.
+    pub fn reads(&self, variable: &str) -> bool {
+        self.reads.iter().any(|own| **own == *variable)
+    }
+
     /// The first name in it that is not one of `known`: over those alone it can never be
     /// evaluated.
     pub fn unknown_variable(&self, known: &[&str]) -> Option<&str> {
-        variables::first_unknown(self.program.expression(), known)
+        let mut reads = self.reads.iter().map(|name| &**name);
+        reads.find(|name| !known.contains(name))
     }
 
     /// The first member of the variable `of` in it that is not one of `known`.
@@ -103,7 +113,7 @@ impl Expression {
 
     fn run(&self, variables: &[(&str, &Value)]) -> Result<CelValue, EvaluationError> {
         let mut context = Context::with_env(Arc::clone(&STANDARD));
-        for (name, value) in variables {
+        for (name, value) in variables.iter().filter(|(name, _)| self.reads(name)) {
             context
                 .add_variable(*name, *value)
                 .map_err(|error| self.failed(&error.to_string()))?;
@@ -170,6 +180,11 @@ impl Condition {
     /// The source text.
     pub fn source(&self) -> &str {
         self.0.source()
+    }
+
+    /// [`Expression::reads`] of the condition.
+    pub fn reads(&self, variable: &str) -> bool {
+        self.0.reads(variable)
     }
 
     /// [`Expression::unknown_variable`] of the condition.
@@ -265,6 +280,16 @@ mod tests {
             condition.holds(&[("identity", &json!({"groups": ["operators"]}))]),
             Ok(false)
         );
+    }
+
+    #[test]
+    fn what_it_reads_is_known_and_the_rest_is_not_asked_for() {
+        let both = "account.user == 'u' && identity.groups.exists(group, group == 'ops')";
+        let condition = Condition::compile(both).unwrap();
+        assert!(condition.reads("account") && condition.reads("identity"));
+        assert!(!condition.reads("request") && !condition.reads("group") && !condition.reads("u"));
+        let guarded = Condition::compile("has(request.path) ? true : type(1) == int").unwrap();
+        assert!(guarded.reads("request") && !guarded.reads("identity"));
     }
 
     #[test]

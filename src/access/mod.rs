@@ -176,13 +176,17 @@ fn judge(rule: &Arc<Rule>, facts: &RequestFacts, who: Option<&Caller>) -> Verdic
     let Some(condition) = &rule.require else {
         return by_sign_in(rule, facts, who);
     };
-    let nobody = Value::Null;
-    let identity = who.map(|caller| Value::Object(caller.identity().claims().clone()));
-    let account = who.and_then(|caller| serde_json::to_value(caller.account()).ok());
-    let request = facts.as_value();
+    // Only what the condition reads is made for a request.
+    let made = |name: &str, value: &dyn Fn() -> Option<Value>| {
+        let wanted = condition.reads(name).then(value);
+        wanted.flatten().unwrap_or_default()
+    };
+    let identity = made("identity", &|| Some(who?.identity().claims().to_value()));
+    let account = made("account", &|| serde_json::to_value(who?.account()).ok());
+    let request = made("request", &|| Some(facts.as_value()));
     let variables = [
-        ("identity", identity.as_ref().unwrap_or(&nobody)),
-        ("account", account.as_ref().unwrap_or(&nobody)),
+        ("identity", &identity),
+        ("account", &account),
         ("request", &request),
     ];
     let holds = match who {

@@ -18,13 +18,22 @@ const OWN_NAMES: [&str; 10] = [
 ];
 
 /// The first name that is neither known, nor a type, nor bound by a macro such as `exists`.
-pub(super) fn first_unknown<'e>(expression: &'e IdedExpr, known: &[&str]) -> Option<&'e str> {
+fn first_unknown<'e>(expression: &'e IdedExpr, known: &[&str]) -> Option<&'e str> {
     let mut search = Search {
         of: None,
         known,
         bound: Vec::new(),
     };
     search.look_at(expression)
+}
+
+/// All names that are no types and not bound by a macro.
+pub(super) fn all(expression: &IdedExpr) -> Vec<&str> {
+    let mut found = Vec::new();
+    while let Some(further) = first_unknown(expression, &found) {
+        found.push(further);
+    }
+    found
 }
 
 /// The first member of the variable `of` that is not known.

@@ -1,6 +1,7 @@
 //! Who somebody is: values only, no I/O.
 
 mod account;
+mod claims;
 mod cleared;
 mod customer;
 mod email;
@@ -8,6 +9,7 @@ mod options;
 mod verified;
 
 pub use account::{Account, AccountType, PlatformId, UserId};
+pub use claims::Claims;
 pub use cleared::{AgreementPrint, Cleared};
 pub use customer::{CustomerId, LocationId, PartnerId};
 pub use email::{EmailAddress, EmailProblem};
@@ -26,12 +28,12 @@ macro_rules! text_id {
             serde::Serialize, serde::Deserialize, schemars::JsonSchema,
         )]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Box<str>);
 
         impl $name {
             /// Takes the identifier as it is.
             pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+                Self(text.into().into_boxed_str())
             }
 
             /// The identifier as text.

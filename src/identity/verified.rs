@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Account, EmailAddress, PlatformId, UserId};
+use super::{Account, Claims, EmailAddress, PlatformId, UserId};
 use crate::clock::Timestamp;
 use crate::seal;
 
@@ -73,7 +73,7 @@ pub struct VerifiedIdentity {
     issuer: Issuer,
     subject: Subject,
     #[serde(deserialize_with = "kept_claims")]
-    claims: Map<String, Value>,
+    claims: Claims,
     email_trusted: bool,
     authenticated_at: Timestamp,
 }
@@ -144,7 +144,7 @@ impl VerifiedIdentity {
                 subject: Subject::new(account.user.as_str()),
                 claims: self
                     .email()
-                    .map_or_else(Map::new, |email| contact(&email, false)),
+                    .map_or_else(Claims::default, |email| contact(&email, false)),
                 email_trusted: false,
                 ..self
             },
@@ -180,7 +180,7 @@ impl VerifiedIdentity {
     }
 
     /// All claims that are here as a whole.
-    pub fn claims(&self) -> &Map<String, Value> {
+    pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
@@ -260,12 +260,12 @@ impl ProvenEmail {
 impl Issuer {
     /// The issuer of a platform's own users.
     pub fn of_platform(platform: &PlatformId) -> Self {
-        Self(format!("platform:{platform}"))
+        Self::new(format!("platform:{platform}"))
     }
 
     /// The issuer of applicants of whom only a mail address is known.
     pub fn of_mail(platform: &PlatformId) -> Self {
-        Self(format!("mail:{platform}"))
+        Self::new(format!("mail:{platform}"))
     }
 }
 
@@ -282,7 +282,7 @@ impl VouchedBy {
 
 /// Claims that are too long for a token, or another's to say, and are to be asked for elsewhere
 /// (OpenID Connect Core 1.0, section 5.6.2; Microsoft Entra's groups overage claim).
-fn elsewhere(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
+fn elsewhere(claims: &Claims) -> impl Iterator<Item = &str> {
     let names = claims.get("_claim_names").and_then(Value::as_object);
     let names = names.into_iter().flat_map(Map::keys).map(String::as_str);
     let has_more_groups = claims.get("hasgroups").is_some_and(|said| !is_no(said));
@@ -290,12 +290,14 @@ fn elsewhere(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
 }
 
 /// Claims without those that are elsewhere; what says so stays.
-fn whole(mut claims: Map<String, Value>) -> Map<String, Value> {
+fn whole(claims: Map<String, Value>) -> Claims {
+    let claims = Claims::from(claims);
     let partial = elsewhere(&claims).filter(|name| !["_claim_names", "hasgroups"].contains(name));
-    for name in &partial.map(str::to_owned).collect::<Vec<_>>() {
-        claims.remove(name);
+    let partial: Vec<String> = partial.map(str::to_owned).collect();
+    if partial.is_empty() {
+        return claims;
     }
-    claims
+    claims.filtered(|name| !partial.iter().any(|elsewhere| elsewhere == name))
 }
 
 fn is_no(value: &Value) -> bool {
@@ -303,12 +305,12 @@ fn is_no(value: &Value) -> bool {
 }
 
 /// An identity may have been kept by a build that took every claim as it came.
-fn kept_claims<'kept, D: Deserializer<'kept>>(kept: D) -> Result<Map<String, Value>, D::Error> {
+fn kept_claims<'kept, D: Deserializer<'kept>>(kept: D) -> Result<Claims, D::Error> {
     Map::deserialize(kept).map(whole)
 }
 
 /// The claims of somebody of whom the address is all that is known.
-fn contact(email: &EmailAddress, is_proven: bool) -> Map<String, Value> {
+fn contact(email: &EmailAddress, is_proven: bool) -> Claims {
     let email = Value::String(email.as_str().to_owned());
     [("email", email), ("email_verified", Value::Bool(is_proven))]
         .into_iter()

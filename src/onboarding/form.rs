@@ -124,7 +124,7 @@ impl RegistrationForm {
             };
             makes_sense && account_types.iter().any(|kind| field.is_asked_for(*kind))
         };
-        let claims = Value::Object(identity.claims().clone());
+        let claims = identity.claims().to_value();
         let partner_code = partner_code(code_is_required);
         let fields = complete(declared)
             .into_iter()

@@ -198,7 +198,7 @@ impl Sent<'_> {
             applicant: Applicant {
                 issuer: self.identity.issuer().as_str().to_owned(),
                 subject: self.identity.subject().as_str().to_owned(),
-                claims: self.identity.claims().clone(),
+                claims: self.identity.claims().to_object(),
             },
             account_types: match chosen {
                 Some(kind) => vec![kind.as_str()],

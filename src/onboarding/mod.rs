@@ -153,7 +153,7 @@ pub enum NextStep {
     /// Signed in with this account.
     SignedIn(Account),
     /// The registration page.
-    Register(RegistrationForm),
+    Register(Box<RegistrationForm>),
     /// Proof that an existing user is theirs.
     Prove(ProofOffer),
     /// A registration is under way; the progress page.
@@ -345,7 +345,7 @@ impl Onboarding {
             Outcome::Register(form) => {
                 self.came_to_the_form(identity, host).await;
                 let form = self.with_what_failed(identity, form).await?;
-                Ok(NextStep::Register(form))
+                Ok(NextStep::Register(Box::new(form)))
             }
             outcome => Ok(self.as_step(outcome)),
         }
@@ -415,7 +415,7 @@ impl Onboarding {
         match outcome {
             Outcome::SignedIn(account) => NextStep::SignedIn(account),
             Outcome::UnderWay(id) => NextStep::UnderWay(id),
-            Outcome::Register(form) => NextStep::Register(form),
+            Outcome::Register(form) => NextStep::Register(Box::new(form)),
             Outcome::Prove(user) => NextStep::Prove(self.offer(&user)),
             Outcome::TurnedAway(why) => NextStep::TurnedAway(why),
         }

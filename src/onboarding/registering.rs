@@ -120,7 +120,7 @@ impl Onboarding {
             }
             Err(
                 SubmitError::Invalid { .. } | SubmitError::UnknownField | SubmitError::HeldBack(_),
-            ) => Ok(NextStep::Register(form)),
+            ) => Ok(NextStep::Register(Box::new(form))),
         }
     }
 

@@ -55,7 +55,7 @@ impl Pages {
             NextStep::Register(form) => form,
             elsewhere => return Err(Stop::at(page_of(&elsewhere))),
         };
-        let form = self.prefilled(visit, &open, form).await?;
+        let form = self.prefilled(visit, &open, *form).await?;
         let shown = Shown {
             form: &form,
             sent: None,

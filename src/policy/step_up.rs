@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::identity::{VerifiedIdentity, VouchedBy};
+use crate::identity::{Claims, VerifiedIdentity, VouchedBy};
 
 /// How far the clocks of gateway and identity provider may be apart.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ pub enum Shortfall {
 impl<'a> SignIn<'a> {
     /// What the claims of a verified token say. `iat` tells when a token was made, which is not
     /// when anybody authenticated.
-    pub fn of_claims(claims: &'a Map<String, Value>) -> Self {
+    fn of_claims(claims: &'a Claims) -> Self {
         let at = claims.get("auth_time").and_then(Value::as_f64);
         Self {
             acr: claims.get("acr").and_then(Value::as_str),
@@ -98,8 +98,8 @@ mod tests {
     }
 
     fn lacks(wanted: &StepUp, claims: &Value) -> Option<Shortfall> {
-        let claims = claims.as_object().unwrap();
-        wanted.shortfall(&SignIn::of_claims(claims), NOW)
+        let claims = claims.as_object().unwrap().clone().into();
+        wanted.shortfall(&SignIn::of_claims(&claims), NOW)
     }
 
     #[test]

@@ -80,7 +80,6 @@ pub(super) struct Managed {
     always: Arc<ManagedNames>,
     /// The same with those that carry tokens, under rules that hand any over.
     with_tokens: Arc<ManagedNames>,
-    has_tokens: bool,
 }
 
 /// What all hand-offs share.
@@ -120,17 +119,12 @@ impl Managed {
         Self {
             with_tokens: Arc::new(ManagedNames::new(with_tokens)),
             always: Arc::new(ManagedNames::new(always)),
-            has_tokens: !tokens.is_empty(),
         }
     }
 
     /// Those that `Connection` may not name.
     pub(super) fn all(&self) -> &ManagedNames {
-        if self.has_tokens {
-            &self.with_tokens
-        } else {
-            &self.always
-        }
+        &self.with_tokens
     }
 }
 
@@ -268,12 +262,12 @@ impl Handoff {
     /// By which fields the upstream learns who it is.
     fn fields_of(&self, caller: &Caller) -> Result<HandoffFields, UnfitValue> {
         let names = &self.names;
-        let mut fields = HandoffFields::new();
+        let mut fields = Vec::new();
         if let Caller::Client(client) = caller {
             fields.push((names.client.clone(), claim_value(client.name())?));
         }
         let Some(account) = caller.account() else {
-            return Ok(fields);
+            return Ok(fields.into());
         };
         fields.push((names.user.clone(), claim_value(account.user.as_str())?));
         if let Some(customer) = &account.customer {
@@ -282,7 +276,7 @@ impl Handoff {
         if let Some(email) = caller.identity().text("email") {
             fields.push((names.email.clone(), claim_value(email)?));
         }
-        Ok(fields)
+        Ok(fields.into())
     }
 
     /// What says and proves who it is, made anew once a minute.

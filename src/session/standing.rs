@@ -52,7 +52,7 @@ pub struct Assertion {
 }
 
 /// Ready-made request fields.
-pub type HandoffFields = Vec<(HeaderName, HeaderValue)>;
+pub type HandoffFields = Box<[(HeaderName, HeaderValue)]>;
 
 /// How a request stands with regard to a session.
 #[derive(Debug, Clone)]

@@ -528,7 +528,7 @@ mod contract {
             provider: read.provider().cloned().unwrap(),
             issuer: read.issuer().clone(),
             subject: Subject::new("mario"),
-            claims: identity("mario").claims().clone(),
+            claims: identity("mario").claims().to_object(),
             email_trusted: true,
             authenticated_at: read.authenticated_at(),
         })

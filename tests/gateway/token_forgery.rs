@@ -408,13 +408,10 @@ async fn odd_but_harmless_token_answers_are_read() {
 async fn large_and_deep_tokens_are_refused_and_large_honest_ones_taken() {
     let provider = ScriptedProvider::start().await;
     let groups: Vec<Value> = (0..200).map(|n| json!(format!("group-{n:032}"))).collect();
-    provider.person(json!({"sub": "mario", "groups": groups}));
+    provider.person(json!({"sub": "mario", "groups": groups.clone()}));
     assert_eq!(
-        believed(&provider).await.identity.claims()["groups"]
-            .as_array()
-            .unwrap()
-            .len(),
-        200
+        believed(&provider).await.identity.claims().get("groups"),
+        Some(&json!(groups))
     );
 
     let problem = forged(|token| token.claims["x"] = json!("x".repeat(300_000))).await;

@@ -69,7 +69,7 @@ pub fn judge(identity: &VerifiedIdentity, policy: &AttributePolicy) -> Vec<Findi
     if identity.provider().is_none() {
         return Vec::new();
     }
-    let claims = Value::Object(identity.claims().clone());
+    let claims = identity.claims().to_value();
     let attributes = policy.attributes.iter();
     let attributes: Vec<&Attribute> = attributes
         .filter(|attribute| is_about(attribute.provider.as_ref(), identity))

@@ -6,8 +6,6 @@
 
 mod outcome;
 
-use serde_json::Value;
-
 use super::form::{FormBasis, RegistrationForm, Scope};
 use super::invitation::Invited;
 use super::password::Demand;
@@ -223,7 +221,7 @@ fn claim_elsewhere(
 }
 
 fn excluded(identity: &VerifiedIdentity, policy: &OnboardingPolicy) -> Option<(Outcome, Reason)> {
-    let claims = Value::Object(identity.claims().clone());
+    let claims = identity.claims().to_value();
     let own = policy.entrance_of(identity).exclude;
     // Whoever may not come through a provider does not come by mail either. A rule that asks for
     // claims that no mailbox has says nothing about it.
