@@ -57,6 +57,7 @@ function open({ origin, cookie }) {
       `Origin: ${origin}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: ${cookie}\r\n\r\n`);
     socket.once('data', (head) => (String(head).startsWith('HTTP/1.1 101') ? opened(socket) : failed(new Error(String(head)))));
     socket.once('error', failed);
+    socket.once('close', () => failed(new Error('closed without an answer')));
   });
 }
 
@@ -64,6 +65,7 @@ function open({ origin, cookie }) {
 function lives(socket) {
   return new Promise((said) => {
     socket.once('data', (heard) => said(String(heard) === 'hello'));
+    socket.once('close', () => said(false));
     socket.write('hello');
   });
 }

@@ -234,7 +234,7 @@ impl Door {
                 arrival.is_trusted = client.is_some_and(|client| self.gateway.trusts(client));
                 let Some(client) = client else { return true };
                 arrival.peer = client;
-                arrival.is_trusted || arrival.open.admission.is_of(Network::of(client))
+                arrival.is_trusted || arrival.open.admission.also_counts_for(Network::of(client))
             }
             Ok(Err(cause)) => {
                 let proxy = arrival.peer;

@@ -12,7 +12,7 @@ use super::counters::{Counters, Finished};
 use super::limits::Counted;
 use super::settings::HostSettings;
 use super::streams::RequestScope;
-use super::upstream::{Server, Upstream};
+use super::upstream::{Server, Upstream, mix};
 use crate::access::{Caller, Permit, RequestKind};
 use crate::platform::tokens::HeldToken;
 use crate::policy::Rule;
@@ -96,12 +96,8 @@ impl References {
     pub(super) fn next(&self) -> Reference {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         // One step of SplitMix64: every count gives another number, and they do not look alike.
-        let mut mixed = self
-            .start
-            .wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Reference(mixed ^ (mixed >> 31))
+        let step = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Reference(mix(self.start.wrapping_add(step)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Caps on connections, and on work for them, in all and per network.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::rate_limit::Network;
 
@@ -32,7 +32,7 @@ impl Caps {
     /// Lets one more in, or not; `None` for the network exempts it from that cap (a trusted
     /// proxy carries many clients).
     pub(super) fn admit(self: &Arc<Self>, network: Option<Network>) -> Option<Admission> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         let of_network = network
             .and_then(|network| open.by_network.get(&network))
             .copied();
@@ -48,6 +48,10 @@ impl Caps {
             network,
         })
     }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What was let in; dropping it makes room for another.
@@ -58,14 +62,10 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Counts for a network that was not known when this was let in, too; says whether there is
-    /// room.
-    pub(super) fn is_of(&mut self, network: Network) -> bool {
-        let mut open = self
-            .caps
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Counts also for a network that was not known when this was let in, if there is room; says
+    /// whether there is.
+    pub(super) fn also_counts_for(&mut self, network: Network) -> bool {
+        let mut open = self.caps.lock();
         let of_network = open.by_network.entry(network).or_default();
         if *of_network >= self.caps.per_network {
             return false;
@@ -78,11 +78,7 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut open = self
-            .caps
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.caps.lock();
         open.total -= 1;
         if let Some(network) = self.network {
             let left = open.by_network.get(&network).map_or(0, |count| count - 1);
@@ -123,10 +119,10 @@ mod tests {
         let client = Network::of("192.0.2.1".parse().unwrap());
         let mut first = caps.admit(None).unwrap();
         let mut second = caps.admit(None).unwrap();
-        assert!(first.is_of(client));
-        assert!(!second.is_of(client));
+        assert!(first.also_counts_for(client));
+        assert!(!second.also_counts_for(client));
         drop(first);
-        assert!(second.is_of(client));
+        assert!(second.also_counts_for(client));
         drop(second);
         assert!(caps.open.lock().unwrap().by_network.is_empty());
     }

@@ -11,7 +11,7 @@ use pingora_http::ResponseHeader;
 use crate::access::Permit;
 use crate::paths;
 use crate::policy::Limits;
-use crate::rate_limit::{HeldBack, Limit, Network, Per, RateLimiter, SlowDown};
+use crate::rate_limit::{HeldBackNetworks, Limit, Network, Per, RateLimiter, SlowDown};
 use crate::telemetry::metrics::Metrics;
 
 /// The limits that a request drew from, and how much of each is left
@@ -24,7 +24,7 @@ pub(super) struct Lanes {
     limiter: Arc<dyn RateLimiter>,
     metrics: Metrics,
     /// Networks that showed too many bad tokens.
-    held_back: HeldBack,
+    held_back: HeldBackNetworks,
 }
 
 /// A limit that a request drew from.
@@ -40,7 +40,7 @@ impl Lanes {
         Self {
             limiter,
             metrics,
-            held_back: HeldBack::default(),
+            held_back: HeldBackNetworks::default(),
         }
     }
 

@@ -1,8 +1,8 @@
-//! A request's place in its task, and the end of streams whose session ended.
+//! A request's place in its task, and the end of streams whose session or token ended.
 //!
 //! A WebSocket or a long download outlives the decision that let it pass. While a request of a
-//! signed-in user is under way its session is looked at every other second, and the stream is
-//! closed once the session is over. The same look finds requests that are too slow (`pace.rs`).
+//! signed-in user or a program is under way its session or token is looked at every other second,
+//! and the stream is closed once that is over. The same look finds requests that are too slow (`pace.rs`).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::access::{ApiClient, BearerStanding, Caller, ClientAccount, Permit};
 use crate::clock::Timestamp;
 use crate::session::SessionStanding;
 
-/// How often the session of a request under way is looked at: often enough that, with the second
+/// How often the session or token of a request under way is looked at: often enough that, with the second
 /// that news of an end may take, streams are closed within five.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -53,8 +53,8 @@ enum Proof {
 }
 
 impl RequestScope {
-    /// Carries a request out; gives up (and thereby closes the stream) when the session ends
-    /// under which it was let pass, and when it is late.
+    /// Carries a request out; gives up (and thereby closes the stream) when the session or
+    /// token ends by which it was let pass, and when it is late.
     ///
     /// `next_look` is the connection's own, so that a request does not set a timer.
     pub(super) async fn around<F: Future>(

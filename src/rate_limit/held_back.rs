@@ -13,16 +13,16 @@ const MOST: u64 = 100_000;
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// Networks that are held back.
-pub struct HeldBack(Cache<Network, Instant>);
+pub struct HeldBackNetworks(Cache<Network, Instant>);
 
-impl Default for HeldBack {
+impl Default for HeldBackNetworks {
     fn default() -> Self {
         let until = Cache::builder().max_capacity(MOST).time_to_live(LONGEST);
         Self(until.build())
     }
 }
 
-impl HeldBack {
+impl HeldBackNetworks {
     /// Whether a network is listened to.
     pub fn check(&self, network: Network) -> Result<(), SlowDown> {
         let until = self.0.get(&network);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 pub use cluster::ClusterLimits;
-pub use held_back::HeldBack;
+pub use held_back::HeldBackNetworks;
 pub use node::NodeLimits;
 
 /// The network that a client counts to: an IPv4 address, an IPv6 /64.

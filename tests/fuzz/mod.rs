@@ -12,6 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
+use crate::seal::to_base64;
+
 /// Changed inputs in a run of the tests, by each seed.
 const INPUTS: u64 = 10_000;
 
@@ -67,6 +69,12 @@ const TOKENS: [&[u8]; 40] = [
     b"18446744073709551616",
     b"{",
 ];
+
+/// A token whose parts are lines of the input, encoded here, so that changes reach what is inside.
+pub(crate) fn token_of(octets: &[u8]) -> String {
+    let parts = octets.split(|octet| *octet == b'\n');
+    parts.map(to_base64).collect::<Vec<_>>().join(".")
+}
 
 /// A target with its corpus: one input a line, with `\r`, `\n`, `\t`, `\0`, `\\` and `\x..` for
 /// octets that are no plain text; lines that begin with `# ` are remarks.

@@ -34,16 +34,20 @@ const PAGES: [&str; 20] = [
     "/auth/agreements/terms",
 ];
 
+async fn unlimited(provider: &ScriptedProvider, upstream: &Upstream) -> TestGateway {
+    TestGateway::embedded()
+        .scripted_provider(provider)
+        .upstream(upstream)
+        .policy("limits.toml", "")
+        .start()
+        .await
+}
+
 /// PX-21: bodies that are empty, of no type or of a wrong one; the answer is never a fault of ours.
 #[tokio::test]
 async fn odd_bodies_bring_no_page_down() {
     let (provider, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
-    let gateway = TestGateway::embedded()
-        .scripted_provider(&provider)
-        .upstream(&upstream)
-        .policy("limits.toml", "")
-        .start()
-        .await;
+    let gateway = unlimited(&provider, &upstream).await;
     let client = wire_client();
     let types = [
         None,
@@ -122,12 +126,7 @@ async fn nobody_sends_the_gateway_anywhere() {
             metadata[name] = bait.clone().into();
         }
     });
-    let gateway = TestGateway::embedded()
-        .scripted_provider(&provider)
-        .upstream(&upstream)
-        .policy("limits.toml", "")
-        .start()
-        .await;
+    let gateway = unlimited(&provider, &upstream).await;
     for query in [
         format!("iss={there}"),
         format!("iss={there}&target_link_uri={there}/x&login_hint=a@b"),

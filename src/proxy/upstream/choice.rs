@@ -1,4 +1,4 @@
-//! Which server of an upstream takes a request: the next in turn, or the one of a session.
+//! Which server of an upstream takes a request: the next in turn, or the one of a caller.
 
 /// The turns of servers: each as often as its weight says, spread as evenly as can be.
 #[derive(Debug, Default)]
@@ -35,17 +35,17 @@ impl Turns {
     }
 }
 
-/// The server of a session, among those that take requests: every node comes to the same, and when
-/// a server goes, nobody but its own sessions moves (rendezvous hashing, weighted).
+/// The server of a caller, among those that take requests: every node comes to the same, and when
+/// a server goes, nobody but its own callers moves (rendezvous hashing, weighted).
 ///
 /// A server is given by its place, the digest of its address, and its weight.
-pub(super) fn of_session(
-    session: &str,
+pub(super) fn of_caller(
+    caller: &str,
     servers: impl Iterator<Item = (usize, u64, u32)>,
 ) -> Option<usize> {
-    let session = digest(session.as_bytes());
+    let caller = digest(caller.as_bytes());
     let score = |(place, server, weight): (usize, u64, u32)| {
-        let drawn = u32::try_from(mix(session ^ server) >> 32).unwrap_or_default();
+        let drawn = u32::try_from(mix(caller ^ server) >> 32).unwrap_or_default();
         let share = (f64::from(drawn) + 0.5) / (f64::from(u32::MAX) + 1.0);
         (place, f64::from(weight) / -share.ln())
     };
@@ -63,7 +63,7 @@ pub(super) fn digest(octets: &[u8]) -> u64 {
 }
 
 /// The last step of `SplitMix64`: every bit depends on all.
-fn mix(mut value: u64) -> u64 {
+pub(in crate::proxy) fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)
@@ -110,9 +110,9 @@ mod tests {
         let mut moved = 0;
         for number in 0..5000 {
             let session = format!("session-{number}");
-            let before = of_session(&session, all.iter().copied()).unwrap();
+            let before = of_caller(&session, all.iter().copied()).unwrap();
             let left = all.iter().copied().filter(|(place, ..)| *place != 3);
-            let after = of_session(&session, left).unwrap();
+            let after = of_caller(&session, left).unwrap();
             assert!(before == after || before == 3);
             moved += usize::from(before != after);
         }
@@ -124,7 +124,7 @@ mod tests {
         let mut both = servers(2);
         both[1].2 = 3;
         let heavy = (0..4000)
-            .filter(|number| of_session(&format!("s{number}"), both.iter().copied()) == Some(1))
+            .filter(|number| of_caller(&format!("s{number}"), both.iter().copied()) == Some(1))
             .count();
         assert!((2850..3150).contains(&heavy), "{heavy}");
     }

@@ -25,6 +25,7 @@ use super::upstreams::UpstreamHealth;
 use crate::access::RequestKind;
 use crate::telemetry::upstreams::{ServerLabels, UpstreamMetrics};
 use choice::Turns;
+pub(super) use choice::mix;
 pub use client_certificate::check_client_certificate;
 pub(super) use server::Server;
 pub use settings::{
@@ -113,28 +114,28 @@ impl Upstream {
         }
     }
 
-    /// The server for a request: that of the session where sessions stay with one, the next in
-    /// turn otherwise, and one that was not tried yet, if there is one. Servers that are set aside
+    /// The server for a request: the caller's own where callers stay with one, the next in turn
+    /// otherwise, and one that was not tried yet, if there is one. Servers that are set aside
     /// are asked when no other is left; those that their checks find down, never.
     pub(super) fn choose(
         &self,
-        session: Option<&str>,
+        caller: Option<&str>,
         tried: &[Arc<Server>],
     ) -> Option<Arc<Server>> {
         let line_up = self.line_up.load();
-        let session = session.filter(|_| self.settings.sticky);
+        let caller = caller.filter(|_| self.settings.sticky);
         let turn = self.next.fetch_add(1, Relaxed);
         let is_tried = |server: &Server| tried.iter().any(|one| one.address == server.address);
         line_up
-            .choose(session, turn, |server| {
+            .choose(caller, turn, |server| {
                 server.standing.is_up() && !server.standing.is_aside() && !is_tried(server)
             })
             .or_else(|| {
-                line_up.choose(session, turn, |server| {
+                line_up.choose(caller, turn, |server| {
                     server.standing.is_up() && !is_tried(server)
                 })
             })
-            .or_else(|| line_up.choose(session, turn, |server| server.standing.is_up()))
+            .or_else(|| line_up.choose(caller, turn, |server| server.standing.is_up()))
             .cloned()
     }
 
@@ -298,19 +299,19 @@ impl LineUp {
 
     fn choose(
         &self,
-        session: Option<&str>,
+        caller: Option<&str>,
         turn: usize,
         takes: impl Fn(&Server) -> bool,
     ) -> Option<&Arc<Server>> {
-        let place = match session {
+        let place = match caller {
             None => self.turns.choose(turn, |place| {
                 self.servers.get(place).is_some_and(|one| takes(one))
             }),
-            Some(session) => {
+            Some(caller) => {
                 let all = self.servers.iter().enumerate();
                 let taking = all.filter(|(_, server)| takes(server));
                 let taking = taking.map(|(place, one)| (place, one.digest, one.weight));
-                choice::of_session(session, taking)
+                choice::of_caller(caller, taking)
             }
         };
         self.servers.get(place?)
