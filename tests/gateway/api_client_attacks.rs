@@ -13,6 +13,7 @@ use super::harness::{
 };
 
 const API: &str = "https://api.example";
+const HOUR: Duration = Duration::from_hours(1);
 
 const ACCESS: &str = r#"
 [[rule]]
@@ -396,26 +397,33 @@ async fn a_network_that_guesses_tokens_is_held_back_and_its_good_ones_pass() {
     .await;
 }
 
+/// Where the issuer is silent, the own end of the token counts.
 #[tokio::test]
-async fn a_stream_does_not_outlive_its_token_while_the_issuer_is_silent() {
+async fn a_stream_does_not_outlive_its_token() {
     let (issuer, upstream) = (ScriptedProvider::start().await, Upstream::start().await);
-    let gateway = gateway(&[("first", &issuer.issuer, ASKING)], &upstream).await;
-    let ends_at = SystemClock.now().plus(Duration::from_secs(6)).seconds();
-    let active = json!({ "active": true, "sub": "mario", "aud": API, "exp": ends_at });
-    issuer.answer_instead(
-        Endpoint::Introspection,
-        Instead::body("application/json", active.to_string()),
-    );
+    let asking = ASKING.replacen("client_id", "believe_for = \"1s\", client_id", 1);
+    let gateway = gateway(&[("first", &issuer.issuer, &asking)], &upstream).await;
     let beginning = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                      Transfer-Encoding: chunked\r\n\r\n9\r\nbeginning\r\n";
     upstream.answers("/api/stream", Answer::raw(beginning));
-    let asking = wire_client().get(format!("{}/api/stream", gateway.origin()));
-    let mut stream = asking.bearer_auth("opaque").send().await.unwrap();
-    let first = stream.chunk().await.unwrap();
-    assert_eq!(first.as_deref(), Some(&b"beginning"[..]));
-    issuer.answer_instead(Endpoint::Introspection, Instead::status(500));
-    let over = tokio::time::timeout(Duration::from_secs(30), stream.chunk()).await;
-    assert!(over.expect("it ends in time").is_err(), "it is cut off");
+    let said = |said: Value| Instead::body("application/json", said.to_string());
+    let elsewhere = json!({ "active": true, "sub": "mario", "aud": "https://other.example" });
+    for (token, lasts, then) in [
+        ("silence", Duration::from_secs(6), Instead::status(500)),
+        ("revoked", HOUR, said(json!({ "active": false }))),
+        ("for-others", HOUR, said(elsewhere)),
+    ] {
+        let ends_at = SystemClock.now().plus(lasts).seconds();
+        let active = json!({ "active": true, "sub": "mario", "aud": API, "exp": ends_at });
+        issuer.answer_instead(Endpoint::Introspection, said(active));
+        let asking = wire_client().get(format!("{}/api/stream", gateway.origin()));
+        let mut stream = asking.bearer_auth(token).send().await.unwrap();
+        let first = stream.chunk().await.unwrap();
+        assert_eq!(first.as_deref(), Some(&b"beginning"[..]), "{token}");
+        issuer.answer_instead(Endpoint::Introspection, then);
+        let over = tokio::time::timeout(Duration::from_secs(30), stream.chunk()).await;
+        assert!(over.expect(token).is_err(), "{token}: it is cut off");
+    }
 }
 
 #[tokio::test]
