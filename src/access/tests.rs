@@ -142,7 +142,7 @@ fn session(stage: Stage, claims: &serde_json::Value) -> OpenSession {
             identity,
             stage,
             cleared: Cleared::default(),
-            host: "app.example.com".to_owned(),
+            host: "app.example.com".into(),
             created_at: NOW,
             ends_at: NOW.plus(std::time::Duration::from_hours(1)),
         }),

@@ -56,11 +56,22 @@ impl From<Map<String, Value>> for Claims {
     fn from(object: Map<String, Value>) -> Self {
         let claims = object.into_iter();
         let mut claims: Vec<_> = claims
-            .map(|(name, value)| (name.into_boxed_str(), value))
+            .map(|(name, value)| (name.into_boxed_str(), exact(value)))
             .collect();
         // It is already, but where a feature of the library keeps the order of the text.
         claims.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Self(claims.into_boxed_slice())
+    }
+}
+
+/// A list without the room that it was read with: groups are most of what a session keeps.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Array(mut list) => {
+            list.shrink_to_fit();
+            Value::Array(list)
+        }
+        other => other,
     }
 }
 

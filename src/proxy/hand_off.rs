@@ -425,7 +425,7 @@ mod tests {
                 account_type: None,
             }),
             cleared: Cleared::default(),
-            host: "app.example".to_owned(),
+            host: "app.example".into(),
             created_at: at,
             ends_at: Timestamp::from_millis(i64::MAX),
         };

@@ -295,7 +295,7 @@ mod tests {
             identity,
             stage,
             cleared: Cleared::default(),
-            host: "app".to_owned(),
+            host: "app".into(),
             created_at,
             ends_at,
         }

@@ -77,7 +77,7 @@ impl Sessions {
 
     fn standing_of(&self, recent: &Arc<Recent>, host: &str, now: Timestamp) -> SessionStanding {
         let record = &recent.open.record;
-        if record.host != host {
+        if *record.host != *host {
             return SessionStanding::Unreadable;
         }
         if now >= record.ends_at || now >= recent.idle_until {

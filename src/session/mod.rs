@@ -193,7 +193,7 @@ impl Sessions {
             identity,
             stage,
             cleared: Cleared::default(),
-            host: host.to_owned(),
+            host: host.into(),
             created_at,
             ends_at,
         }
@@ -210,7 +210,7 @@ impl Sessions {
             issuer: identity.issuer().clone(),
             subject: identity.subject().clone(),
             idp_sid: identity.provider_session().map(str::to_owned),
-            host: record.host.clone(),
+            host: record.host.to_string(),
             account: record
                 .account()
                 .map(|account| account.user.as_str().to_owned()),

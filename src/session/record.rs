@@ -30,7 +30,7 @@ pub struct SessionRecord {
     #[serde(default)]
     pub cleared: Cleared,
     /// On which host (the cookie is sealed to it).
-    pub host: String,
+    pub host: Box<str>,
     /// When it began.
     pub created_at: Timestamp,
     /// When it ends whatever happens.

@@ -327,7 +327,7 @@ fn session(caller: &Caller, stage: Stage, ground: &Ground) -> OpenSession {
             identity: caller.identity.clone(),
             stage,
             cleared: ground.policy.forms.of(&ground.host).all_cleared(),
-            host: ground.host.clone(),
+            host: ground.host.as_str().into(),
             created_at: Timestamp::from_millis(0),
             ends_at: Timestamp::from_millis(i64::MAX),
         }),
