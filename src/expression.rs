@@ -1,5 +1,6 @@
 //! CEL (Common Expression Language): compiled at load, evaluated over plain JSON values.
 
+mod functions;
 mod paths;
 mod variables;
 
@@ -67,6 +68,11 @@ impl Expression {
         let program = Program::compile(source).map_err(|error| CompileError {
             message: one_line(&error.to_string()),
         })?;
+        if let Some((name, meant)) = functions::first_unknown(&program) {
+            let advice = meant.map_or_else(String::new, |meant| format!("; write `{meant}`"));
+            let message = format!("there is no function `{name}`{advice}");
+            return Err(CompileError { message });
+        }
         let reads = variables::all(program.expression());
         Ok(Self {
             source: source.into(),
@@ -290,6 +296,34 @@ mod tests {
         assert!(!condition.reads("request") && !condition.reads("group") && !condition.reads("u"));
         let guarded = Condition::compile("has(request.path) ? true : type(1) == int").unwrap();
         assert!(guarded.reads("request") && !guarded.reads("identity"));
+    }
+
+    #[test]
+    fn a_function_that_there_is_not_does_not_compile() {
+        for (source, missing) in [
+            ("identity.email.endWith('x')", "`endWith`; write `endsWith`"),
+            ("sise(identity.groups) > 1", "`sise`; write `size`"),
+            (
+                "identity.groups.exists(g, g.lowerAscii() == 'x')",
+                "`lowerAscii`",
+            ),
+            ("false && xyzzy(1)", "`xyzzy`"),
+        ] {
+            let error = Condition::compile(source).unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("there is no function {missing}")),
+                "{error}"
+            );
+        }
+        for source in [
+            "size(identity.groups) > 1 && identity.groups.size() > 1",
+            "identity.email.matches('^a') || identity.email.contains('b')",
+            "has(identity.a) && identity.groups.all(g, g.startsWith('x') && !(g in ['a']))",
+            "int('1') == 1 && string(1) == '1' && double(1) > 0.5 && type(1) == int",
+            "[1, 2].map(n, n * 2).filter(n, n > 2).exists_one(n, n == 4) ? -1 < 0 : 1 % 2 == 1",
+        ] {
+            Condition::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::identity::{
 use crate::policy::duties::{Duties, Meanwhile};
 use crate::policy::onboarding::{LocalLogin, SelfRegistration};
 use crate::policy::place::PathPattern;
+use crate::policy::route::{ACCOUNT_MEMBERS, REQUEST_MEMBERS};
 use crate::policy::signup_form::{Agreement, AgreementText};
 use crate::policy::step_up::Shortfall;
 use crate::policy::{
@@ -187,6 +188,18 @@ pub(super) fn somebodies(session: &OpenSession) -> [SessionStanding; 2] {
         SessionStanding::Live(session.clone()),
         SessionStanding::NeedsRefresh(session.clone()),
     ]
+}
+
+#[test]
+fn conditions_may_read_what_there_is_and_nothing_else() {
+    let names = |value: Value| {
+        let object = value.as_object().unwrap();
+        object.keys().cloned().collect::<Vec<_>>()
+    };
+    let account = serde_json::to_value(alice().record.account()).unwrap();
+    assert_eq!(names(account), ACCOUNT_MEMBERS);
+    let request = facts("/", RequestKind::Page).as_value();
+    assert_eq!(names(request), REQUEST_MEMBERS);
 }
 
 #[test]

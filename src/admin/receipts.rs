@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::onboarding::Onboarding;
 use crate::onboarding::duty_store::{KeptReceipt, RECEIPTS_HEAD};
+use crate::telemetry::with_causes;
 
 const MOST_IN_A_PART: u32 = 10_000;
 const USUAL_PART: u32 = 1000;
@@ -51,7 +52,7 @@ async fn receipts(
     match onboarding.receipts(&wanted.after, limit).await {
         Ok(receipts) => written(wanted.format, &receipts),
         Err(error) => {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::error!(error, "receipts could not be read");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }

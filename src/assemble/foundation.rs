@@ -17,6 +17,7 @@ use crate::rate_limit::{ClusterLimits, NodeLimits, RateLimiter};
 use crate::redis_link::{Link, NotARedisAddress, RedisAddress};
 use crate::seal::KeyRing;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::with_causes;
 
 /// How long a database that does not answer is waited for at the start.
 const DATABASE_WITHIN: Duration = Duration::from_mins(1);
@@ -118,7 +119,7 @@ async fn migrate(database: &Database) -> Result<(), DatabaseError> {
                 return Err(error);
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::warn!(error, "waiting for the database");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

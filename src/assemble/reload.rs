@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::policy::folder::PolicyFolder;
 use crate::proxy::{CertificateFiles, CertificateProblem, Certificates};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::with_causes;
 
 /// How often it is looked whether files have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ impl Reload {
                 loads.count("loaded");
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::error!(
                     %file,
                     error,

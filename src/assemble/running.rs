@@ -41,6 +41,7 @@ impl Gateway {
         let address = self.address();
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let guarded = admin::together(self.sites.iter().map(Site::admin_api));
+        let admin_address = self.admin.local_addr()?;
         let admin = admin::serve(self.admin, (self.admin_parts, guarded), stop_admin.clone());
         let mut finishing = vec![tokio::spawn(admin)];
         let mut endless = vec![tokio::spawn(take_over(address, Arc::clone(&self.sites)))];
@@ -62,7 +63,8 @@ impl Gateway {
         if let Some(predecessor) = self.predecessor {
             predecessor.replace().await;
         }
-        tracing::info!(%address, "listening");
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(%address, %admin_address, version, "listening");
         accepts();
         data_plane.serve(self.listeners).await;
         stop.cancel();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::identity::{Account, Issuer, Subject};
+use crate::telemetry::with_causes;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -153,7 +154,7 @@ pub trait Audit: Send + Sync {
     async fn keep(&self, event: Event) {
         let (kind, reference) = (event.kind.as_str(), event.reference.clone());
         if let Err(error) = self.record(event).await {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::error!(kind, reference, error, "an audit event was not kept");
         }
     }

@@ -3,7 +3,7 @@
 //! its listening sockets.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread;
 
@@ -16,6 +16,7 @@ use super::say::complain;
 use super::systemd;
 use crate::assemble::{Reload, Sockets, assemble, start_traces};
 use crate::config::{self, Settings};
+use crate::telemetry::with_causes;
 use crate::telemetry::{logs, traces};
 
 /// How the gateway starts.
@@ -41,7 +42,8 @@ pub(super) fn run(path: &Path, choice: &Choice) -> anyhow::Result<ExitCode> {
     for warning in loaded.problems.all() {
         tracing::warn!(advice = warning.advice, "{}", warning.message);
     }
-    runtime()?.block_on(serve(settings, choice.replace))?;
+    let installation = Installation::at(path);
+    runtime()?.block_on(serve(settings, choice.replace, installation))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,14 +55,22 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the runtime cannot be set up")
 }
 
-async fn serve(settings: Settings, replaces: bool) -> anyhow::Result<()> {
+async fn serve(
+    settings: Settings,
+    replaces: bool,
+    installation: Installation,
+) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     start_traces(settings.traces.as_ref())?;
     let sockets = sockets(&settings, replaces).await?;
     let watches = settings.watch;
     let gateway = assemble(settings, sockets).await?;
     let (stop, stopping) = watch::channel(false);
-    let mut beside = vec![tokio::spawn(signals.heed(gateway.reload(), stop))];
+    let mut beside = vec![tokio::spawn(signals.heed(
+        gateway.reload(),
+        installation,
+        stop,
+    ))];
     if watches {
         beside.push(tokio::spawn(gateway.reload().when_files_change()));
     }
@@ -84,6 +94,32 @@ async fn sockets(settings: &Settings, replaces: bool) -> anyhow::Result<Sockets>
     Ok(sockets)
 }
 
+/// The file of which only a start takes notice.
+struct Installation {
+    path: PathBuf,
+    /// As it was at the start.
+    text: Option<Vec<u8>>,
+}
+
+impl Installation {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            text: std::fs::read(path).ok(),
+        }
+    }
+
+    fn tell_if_changed(&self) {
+        if std::fs::read(&self.path).ok() != self.text {
+            let file = self.path.display();
+            tracing::warn!(
+                %file,
+                "this file has changed since the start; restart, or send SIGUSR2, to have it count"
+            );
+        }
+    }
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -103,12 +139,12 @@ impl Signals {
         })
     }
 
-    async fn heed(mut self, reload: Reload, stop: watch::Sender<bool>) {
+    async fn heed(mut self, reload: Reload, installation: Installation, stop: watch::Sender<bool>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hang_up.recv() => read_again(&reload).await,
+                _ = self.hang_up.recv() => read_again(&reload, &installation).await,
                 _ = self.succession.recv() => start_successor(),
             }
         }
@@ -118,9 +154,10 @@ impl Signals {
     }
 }
 
-async fn read_again(reload: &Reload) {
+async fn read_again(reload: &Reload, installation: &Installation) {
     systemd::reloading();
     reload.reload_aside().await;
+    installation.tell_if_changed();
     systemd::ready();
 }
 
@@ -143,11 +180,15 @@ fn start_successor() {
     match started {
         Ok(mut successor) => {
             tracing::info!(process = successor.id(), "started a successor");
-            // Waits for it, so that one that fails leaves nothing behind.
-            thread::spawn(move || successor.wait());
+            // It outlives this process, unless it fails.
+            thread::spawn(move || {
+                let status = successor.wait().map(|status| status.to_string());
+                let status = status.unwrap_or_default();
+                tracing::error!(status, "the successor has ended; this process goes on");
+            });
         }
         Err(error) => {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::error!(error, "a successor cannot be started; this process goes on");
         }
     }

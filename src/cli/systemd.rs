@@ -5,6 +5,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::telemetry::with_causes;
+
 /// Where it listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
 
@@ -35,7 +37,7 @@ fn tell(state: &str) {
         return;
     };
     if let Err(error) = send(&place, state) {
-        let cause: &dyn std::error::Error = &error;
+        let cause = with_causes(&error);
         tracing::warn!(cause, "the service manager cannot be told");
     }
 }

@@ -9,6 +9,7 @@ use crate::access::{ClientContext, ReturnTo};
 use crate::audit::{Event, EventKind};
 use crate::identity::EmailAddress;
 use crate::onboarding::{LinkError, LocalError, NewPasswordError};
+use crate::telemetry::with_causes;
 
 /// What somebody typed who signs in by password.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl Login {
         let identity = set.await?;
         let (issuer, subject) = (identity.issuer(), identity.subject());
         if let Err(down) = self.parts.sessions.end_of(issuer, subject, None).await {
-            let cause: &dyn std::error::Error = &down;
+            let cause = with_causes(&down);
             tracing::error!(cause, "sessions were not ended after a new password");
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::audit::EventKind;
 use crate::paths;
 use crate::seal;
 use crate::session::{IdpTokens, OpenSession, SessionId, SessionStanding, cookie};
+use crate::telemetry::with_causes;
 
 impl Login {
     /// Ends the session that the browser has. Whoever has none is logged out already.
@@ -92,7 +93,7 @@ impl Login {
 fn revoke(provider: Arc<dyn IdentityProvider>, tokens: IdpTokens) {
     tokio::spawn(async move {
         if let Err(error) = provider.revoke(&tokens).await {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::warn!(provider = %provider.id(), error, "a refresh token was not revoked");
         }
     });

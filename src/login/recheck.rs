@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::identity::{Account, Issuer, Subject, VerifiedIdentity};
 use crate::onboarding::{AccountStanding, OnboardingError};
 use crate::policy::PolicySource;
+use crate::telemetry::with_causes;
 
 /// The longest pause between two looks; a session in use stays in memory for a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -123,6 +124,6 @@ impl Login {
     }
 }
 
-fn warn(what: &str, error: &(dyn std::error::Error + 'static)) {
-    tracing::warn!(error, "{what}");
+fn warn(what: &str, error: &dyn std::error::Error) {
+    tracing::warn!(error = with_causes(error), "{what}");
 }

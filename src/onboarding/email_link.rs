@@ -19,6 +19,7 @@ use crate::mail::{Addressee, LinkLetter, Message};
 use crate::paths;
 use crate::platform::PlatformUser;
 use crate::seal::{self, Purpose};
+use crate::telemetry::with_causes;
 
 /// How long a link to a new password counts.
 const NEW_PASSWORD_WITHIN: Duration = Duration::from_mins(30);
@@ -118,7 +119,7 @@ impl Onboarding {
         let pause = pause_before_writing(u16::from_le_bytes(seal::random_bytes()));
         self.errands.queue(pause, async move || {
             if let Err(error) = onboarding.write_link(&request).await {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::error!(error, step = step.as_str(), "a link could not be sent");
             }
         })?;
@@ -175,7 +176,7 @@ impl Onboarding {
     /// asked for, and nobody has to wait for another letter because of that.
     pub async fn give_link_back(&self, spent: SpentLink) {
         if let Err(error) = self.parts.proofs.give_link_back(&spent.0).await {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::error!(error, "a link is spent, and nothing came of it");
         }
     }

@@ -16,6 +16,7 @@ use crate::identity::{Account, AccountType, CustomerId, VerifiedIdentity};
 use crate::language::Language;
 use crate::outbox::Prepared;
 use crate::policy::hooks::HookPolicy;
+use crate::telemetry::with_causes;
 
 /// What a form is asked about with.
 pub(super) struct Sent<'a> {
@@ -138,7 +139,7 @@ impl Onboarding {
             }
             Err(error) => {
                 self.parts.metrics.hooks.count("failed");
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 let allowed = policy.allows_when_down;
                 tracing::error!(error, allowed, "the hook has no say in a registration");
                 if allowed {

@@ -16,6 +16,7 @@ use crate::identity::{Account, EmailAddress, LocalUser, UserId, VerifiedIdentity
 use crate::platform::{PasswordCheck, PlatformUser};
 use crate::rate_limit::Network;
 use crate::seal;
+use crate::telemetry::with_causes;
 
 /// Tries are counted over this time.
 const COUNTED_OVER: Duration = Duration::from_mins(15);
@@ -159,7 +160,7 @@ impl Onboarding {
             return_to: "/".to_owned(),
         };
         if let Err(error) = self.write_link(&request).await {
-            let error: &dyn std::error::Error = &error;
+            let error = with_causes(&error);
             tracing::warn!(error, "somebody without a password could not be told");
         }
     }

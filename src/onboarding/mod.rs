@@ -336,7 +336,7 @@ impl Onboarding {
         host: &str,
         resolution: Resolution,
     ) -> Result<NextStep, OnboardingError> {
-        log_reason(&resolution.reason, identity.vouched_by().as_str(), host);
+        log_reason(&resolution, identity.vouched_by().as_str(), host);
         match resolution.outcome {
             Outcome::Register(form) if form.joins() && form.asks_nothing() => {
                 let stale_link = resolution.stale_link;
@@ -445,10 +445,19 @@ impl Onboarding {
     }
 }
 
-fn log_reason(reason: &Reason, provider: &str, host: &str) {
+fn log_reason(resolution: &Resolution, provider: &str, host: &str) {
+    let Resolution {
+        reason, outcome, ..
+    } = resolution;
     if matches!(reason, Reason::ExclusionFailed { .. }) {
         tracing::warn!(%reason, provider, host, "somebody was turned away by an error");
+    } else if matches!(outcome, Outcome::TurnedAway(_)) {
+        log_turned_away(reason, provider, host);
     } else {
         tracing::debug!(%reason, provider, host, "the next step was resolved");
     }
+}
+
+fn log_turned_away(reason: &Reason, provider: &str, host: &str) {
+    tracing::info!(%reason, provider, host, "somebody was turned away");
 }

@@ -20,6 +20,7 @@ use crate::policy::signup_form::Captcha;
 use crate::rate_limit::Network;
 use crate::seal;
 use crate::session::StoreDown;
+use crate::telemetry::with_causes;
 
 /// The field with the sealed challenge.
 const TOKEN: &str = "captcha_token";
@@ -154,7 +155,7 @@ impl Pages {
             Ok(Judgement::Wrong) => Err(NotAPerson::Wrong),
             Ok(Judgement::Spent) => Err(NotAPerson::Spent),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 let vendor = vendor.as_str();
                 tracing::error!(error, vendor, "a captcha cannot be judged");
                 Ok(Checked::Not("down"))

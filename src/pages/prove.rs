@@ -18,6 +18,7 @@ use crate::onboarding::{
 };
 use crate::paths;
 use crate::session::OpenSession;
+use crate::telemetry::with_causes;
 
 /// Marks the page that follows a letter; it changes only what is shown.
 const SENT: &str = "sent";
@@ -180,7 +181,7 @@ impl Pages {
             ProofError::Elsewhere(next) => return Err(Stop::at(page_of(&next))),
             ProofError::Down(error) => return Err(OnboardingError::into(error)),
             ProofError::Mail(error) => {
-                let cause: &dyn std::error::Error = &error;
+                let cause = with_causes(&error);
                 let reference = visit.client.reference.as_str();
                 tracing::error!(reference, cause, "a code could not be mailed");
                 ("prove-mail-failed", StatusCode::SERVICE_UNAVAILABLE)

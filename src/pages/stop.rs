@@ -20,6 +20,7 @@ use crate::login::{Finished, LoginError, ProviderRefusal, Retry, StepUpProblem};
 use crate::onboarding::{OnboardingError, TurnedAway};
 use crate::paths;
 use crate::policy::step_up::Shortfall;
+use crate::telemetry::with_causes;
 
 /// After how long to ask again where a store or the platform is down.
 pub(super) const PAUSE: Duration = Duration::from_secs(3);
@@ -306,20 +307,20 @@ fn log(stop: &Stop, visit: &Visit) {
 
 fn log_fault(stop: &Stop, visit: &Visit) {
     let (reference, status) = (visit.client.reference.as_str(), stop.status().as_u16());
-    let cause = stop.cause();
+    let cause = stop.cause().map(with_causes);
     tracing::error!(reference, status, cause, "a page could not be shown");
 }
 
 /// A provider that is down, and one that refuses the gateway's own client, look alike to people.
 fn log_fault_of_provider(stop: &Stop, visit: &Visit) {
     let (reference, status) = (visit.client.reference.as_str(), stop.status().as_u16());
-    let cause = stop.cause();
+    let cause = stop.cause().map(with_causes);
     tracing::warn!(reference, status, cause, "a login could not be finished");
 }
 
 fn log_refusal(stop: &Stop, visit: &Visit) {
     let (reference, status) = (visit.client.reference.as_str(), stop.status().as_u16());
-    let cause = stop.cause();
+    let cause = stop.cause().map(with_causes);
     tracing::info!(reference, status, cause, "a page was refused");
 }
 

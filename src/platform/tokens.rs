@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
 use crate::clock::{SharedClock, Timestamp};
+use crate::telemetry::with_causes;
 
 /// More sessions than this have no token in memory; a token takes about a thousand octets.
 const MOST: u64 = 50_000;
@@ -212,7 +213,7 @@ impl HeldTokens {
             Ok(Some(token)) => HeldToken::of(token, now).ok_or(NoToken::Refused),
             Ok(None) => Err(NoToken::Refused),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::warn!(error, "a token could not be fetched");
                 Err(NoToken::Down)
             }

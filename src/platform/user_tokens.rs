@@ -9,6 +9,7 @@ use super::Platform;
 use super::tokens::{HeldToken, HeldTokens, NoToken, Wanted};
 use crate::clock::SharedClock;
 use crate::identity::Account;
+use crate::telemetry::with_causes;
 
 /// The platform's own tokens for the users of sessions.
 pub struct UserTokens {
@@ -60,7 +61,7 @@ impl UserTokens {
         let held = self.held.take(session).map(|held| held.value().clone());
         for token in held.into_iter().chain(shown) {
             if let Err(error) = self.platform.revoke_token(&token).await {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::info!(error, "a user's token lives until it ends by itself");
             }
         }

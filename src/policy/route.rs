@@ -10,6 +10,12 @@ use crate::expression::Condition;
 use crate::identity::ProviderId;
 use crate::rate_limit::Limit;
 
+/// What a condition may read of `account`.
+pub const ACCOUNT_MEMBERS: [&str; 4] = ["account_type", "customer", "platform", "user"];
+
+/// What a condition may read of `request`.
+pub const REQUEST_MEMBERS: [&str; 4] = ["client", "host", "method", "path"];
+
 /// Who may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {

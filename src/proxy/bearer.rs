@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use pingora_http::RequestHeader;
 use secrecy::SecretString;
+use tracing::Instrument as _;
 
 use super::context::RequestContext;
 use super::gateway::Gateway;
@@ -82,7 +83,9 @@ impl Gateway {
             site.lanes.may_show_token(client)?;
         }
         let (bearers, token) = (Arc::clone(bearers), SecretString::from(token));
+        let said_of = tracing::info_span!("request", reference = %ctx.reference);
         let judging = async move { bearers.standing(&token, asked).await };
+        let judging = judging.instrument(said_of);
         let judging = self.proven(judging, ctx.network());
         let standing = traces::during("token", Step::Inside, judging).await;
         if matches!(standing, BearerStanding::Bad) {

@@ -36,6 +36,7 @@ use crate::rate_limit::Network;
 use crate::session::SessionStanding;
 use crate::session::cookie::{self, SESSION_COOKIE};
 use crate::telemetry::traces::{self, Step};
+use crate::telemetry::with_causes;
 
 /// Door 1: every request of every connection.
 pub(super) struct Gateway {
@@ -386,6 +387,7 @@ fn to_https(
 }
 
 fn refused(refusal: Refusal, ctx: &RequestContext) -> Problem {
-    tracing::info!(reference = %ctx.reference, cause = %refusal, "refused a request");
+    let cause = with_causes(&refusal);
+    tracing::info!(reference = %ctx.reference, cause, "refused a request");
     Problem::Refused(refusal)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::roster::RosterError;
 use crate::session::StoreDown;
+use crate::telemetry::with_causes;
 
 /// The media type of all that is answered (RFC 7644, section 3.1).
 pub(super) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/scim+json");
@@ -80,7 +81,7 @@ impl IntoResponse for ScimProblem {
     fn into_response(self) -> Response {
         let (status, kind) = self.kind();
         if status.is_server_error() {
-            let error: &dyn std::error::Error = &self;
+            let error = with_causes(&self);
             tracing::error!(error, "the SCIM endpoint could not answer");
         }
         let mut body = json!({

@@ -22,6 +22,7 @@ use crate::policy::{PolicySource, TokenDemands};
 use crate::roster::Roster;
 use crate::seal;
 use crate::session::Handoffs;
+use crate::telemetry::with_causes;
 
 use accounts::Accounts;
 use cache::{Known, KnownTokens, TokenKey};
@@ -113,7 +114,10 @@ impl Bearers {
         let issuer = self.issuer_of(token.expose_secret(), asked);
         let keys = issuer.map_or(0, |issuer| issuer.keys_changed());
         let (standing, believed_for) = match issuer {
-            None => (BearerStanding::Bad, cache::REFUSED_FOR),
+            None => {
+                tracing::debug!("a bearer token is refused: it is of no issuer that is asked here");
+                (BearerStanding::Bad, cache::REFUSED_FOR)
+            }
             Some(issuer) => self.judge(token, &**issuer).await,
         };
         let now = self.clock.now();
@@ -167,12 +171,12 @@ impl Bearers {
         let verified = match issuer.verify(token).await {
             Ok(verified) => verified,
             Err(TokenTrouble::Bad(problem)) => {
-                let problem: &dyn std::error::Error = &problem;
+                let problem = with_causes(&problem);
                 tracing::info!(issuer = %issuer.id(), problem, "a bearer token is refused");
                 return (BearerStanding::Bad, cache::REFUSED_FOR);
             }
             Err(TokenTrouble::Down(cause)) => {
-                let cause: &dyn std::error::Error = &cause;
+                let cause = with_causes(&cause);
                 tracing::warn!(issuer = %issuer.id(), cause, "a bearer token cannot be judged");
                 return (BearerStanding::Unknown, cache::UNKNOWN_FOR);
             }
@@ -181,7 +185,7 @@ impl Bearers {
         match self.client(token, verified).await {
             Ok(client) => (BearerStanding::Good(Arc::new(client)), believed_for),
             Err(error) => {
-                let cause: &dyn std::error::Error = &error;
+                let cause = with_causes(&error);
                 tracing::warn!(cause, "whose user a program is cannot be found out");
                 (BearerStanding::Unknown, cache::UNKNOWN_FOR)
             }

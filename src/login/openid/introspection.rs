@@ -35,7 +35,7 @@ pub struct IntrospectionSettings {
 
 /// What the issuer says of a token; none where it is not active. Only JSON `true` is active.
 pub async fn ask(
-    (source, endpoint): (&Source<'_>, &Url),
+    (source, endpoint): (&Source, &Url),
     settings: &IntrospectionSettings,
     token: &SecretString,
 ) -> Result<Option<Map<String, Value>>, ProviderError> {

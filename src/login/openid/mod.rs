@@ -32,7 +32,7 @@ use crate::session::IdpTokens;
 
 use exchange::Conversation;
 use metadata::Metadata;
-use standing::Standing;
+use standing::{Source, Standing};
 
 pub use introspection::IntrospectionSettings;
 pub use settings::{ClientAuthentication, EmailTrust, OpenIdSettings, OpenIdSettingsProblem};
@@ -45,37 +45,28 @@ const MAX_HINT: usize = 6 * 1024;
 #[derive(Debug)]
 pub struct OpenIdProvider {
     settings: OpenIdSettings,
-    outbound: Outbound,
-    clock: SharedClockDebug,
     standing: Standing,
-}
-
-/// The clock, which has nothing to show.
-struct SharedClockDebug(SharedClock);
-
-impl std::fmt::Debug for SharedClockDebug {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
-    }
 }
 
 impl OpenIdProvider {
     /// A provider that is not asked for anything yet.
     pub fn new(settings: OpenIdSettings, outbound: Outbound, clock: SharedClock) -> Self {
+        let source = Source {
+            issuer: settings.issuer.clone(),
+            outbound,
+            timeout: settings.timeout,
+            clock,
+        };
         Self {
             settings,
-            outbound,
-            clock: SharedClockDebug(clock),
-            standing: Standing::default(),
+            standing: Standing::of(source),
         }
     }
 
     /// Finds metadata and keys, tries again with growing pauses, and looks for changes once in a
     /// while. Never ends; to be spawned and aborted.
     pub async fn keep_up(self: Arc<Self>) {
-        self.standing
-            .keep_up(&self.settings.id, || self.source())
-            .await;
+        self.standing.keep_up(&self.settings.id).await;
     }
 
     /// How far this machine's clock is ahead of the provider's, seconds, where it has told the time.
@@ -85,24 +76,16 @@ impl OpenIdProvider {
 
     /// Finds metadata and keys once.
     pub async fn look(&self) -> Result<(), Arc<ProviderError>> {
-        self.standing.renew(&self.source()).await
-    }
-
-    fn source(&self) -> standing::Source<'_> {
-        standing::Source {
-            issuer: &self.settings.issuer,
-            outbound: &self.outbound,
-            timeout: self.settings.timeout,
-            now: self.clock.0.now(),
-        }
+        self.standing.renew().await
     }
 
     fn conversation<'a>(&'a self, metadata: &'a Metadata) -> Conversation<'a> {
+        let source = self.standing.source();
         Conversation {
             settings: &self.settings,
             metadata,
-            outbound: &self.outbound,
-            now: self.clock.0.now(),
+            outbound: &source.outbound,
+            now: source.now(),
         }
     }
 
@@ -136,7 +119,7 @@ impl OpenIdProvider {
             max_age: self.settings.max_age,
             access_token: access_token.unwrap_or_default(),
             code: redemption.code.expose_secret(),
-            now: self.clock.0.now(),
+            now: self.standing.source().now(),
         };
         let holding = claims::judge(&token.claims, token.algorithm, &expected)?;
         Ok((token.claims, holding))
@@ -158,7 +141,7 @@ impl OpenIdProvider {
             client_id: &self.settings.client_id,
             access_token: renewed.access_token.expose_secret(),
             subject,
-            now: self.clock.0.now(),
+            now: self.standing.source().now(),
         };
         Ok(claims::judge_again(
             &token.claims,
@@ -169,7 +152,7 @@ impl OpenIdProvider {
 
     async fn check_signature(&self, token: &UnverifiedToken<'_>) -> Result<(), ProviderError> {
         let known = self.standing.known().ok_or(ProviderError::Keys)?;
-        let checked = self.standing.check(&known, token, &self.source()).await;
+        let checked = self.standing.check(&known, token).await;
         Ok(checked?)
     }
 
@@ -228,14 +211,14 @@ impl IdentityProvider for OpenIdProvider {
         &self,
         request: &AuthorizationRequest,
     ) -> Result<Url, ProviderError> {
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         Ok(self
             .conversation(&known.metadata)
             .authorization_url(request))
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Proven, ProviderError> {
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         self.check_issuer(redemption.answer_issuer.as_deref(), &known.metadata)?;
         let mut tokens = self
             .conversation(&known.metadata)
@@ -253,7 +236,7 @@ impl IdentityProvider for OpenIdProvider {
     }
 
     async fn check_answer_issuer(&self, found: Option<&str>) -> Result<(), ProviderError> {
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         self.check_issuer(found, &known.metadata)
     }
 
@@ -262,7 +245,7 @@ impl IdentityProvider for OpenIdProvider {
         refresh_token: &SecretString,
         subject: &Subject,
     ) -> Result<Option<Renewed>, ProviderError> {
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         let conversation = self.conversation(&known.metadata);
         let renewed = conversation.renew(refresh_token).await?;
         if let Some(renewed) = &renewed {
@@ -272,7 +255,7 @@ impl IdentityProvider for OpenIdProvider {
     }
 
     async fn revoke(&self, tokens: &IdpTokens) -> Result<(), ProviderError> {
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         match (&known.metadata.revocation_endpoint, &tokens.refresh_token) {
             (Some(endpoint), Some(token)) => {
                 let conversation = self.conversation(&known.metadata);

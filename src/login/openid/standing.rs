@@ -15,9 +15,10 @@ use super::super::jwt::{TokenProblem, UnverifiedToken};
 use super::super::provider::{ProviderError, Readiness};
 use super::keys::KeySet;
 use super::metadata::Metadata;
-use crate::clock::Timestamp;
+use crate::clock::{SharedClock, Timestamp};
 use crate::identity::{Issuer, ProviderId};
 use crate::outbound::{AnswerLimits, Outbound, told_time};
+use crate::telemetry::with_causes;
 
 /// The largest metadata and key set, octets.
 const MAX_DOCUMENT: usize = 512 * 1024;
@@ -41,16 +42,15 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// Where to find out.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'provider> {
+pub struct Source {
     /// The configured issuer.
-    pub issuer: &'provider Issuer,
+    pub issuer: Issuer,
     /// The way out.
-    pub outbound: &'provider Outbound,
+    pub outbound: Outbound,
     /// How long each answer may take.
     pub timeout: Duration,
-    /// The present moment.
-    pub now: Timestamp,
+    /// The time.
+    pub clock: SharedClock,
 }
 
 /// What an issuer publishes of itself, as far as somebody needs it.
@@ -91,22 +91,12 @@ struct Got {
 /// What is known of a provider, if anything, and when it was last asked.
 #[derive(Debug)]
 pub struct Standing<P = Metadata> {
+    source: Source,
     known: ArcSwapOption<Known<P>>,
     /// How often the keys have become others.
     key_changes: AtomicU64,
     last_failure: ArcSwapOption<ProviderError>,
     trying: Mutex<Tries>,
-}
-
-impl<P> Default for Standing<P> {
-    fn default() -> Self {
-        Self {
-            known: ArcSwapOption::empty(),
-            key_changes: AtomicU64::new(0),
-            last_failure: ArcSwapOption::empty(),
-            trying: Mutex::default(),
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +106,22 @@ struct Tries {
 }
 
 impl<P: Published> Standing<P> {
+    /// Of a provider that is not asked for anything yet.
+    pub fn of(source: Source) -> Self {
+        Self {
+            source,
+            known: ArcSwapOption::empty(),
+            key_changes: AtomicU64::new(0),
+            last_failure: ArcSwapOption::empty(),
+            trying: Mutex::default(),
+        }
+    }
+
+    /// Where it is found out.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What is known.
     pub fn known(&self) -> Option<Arc<Known<P>>> {
         self.known.load_full()
@@ -138,7 +144,7 @@ impl<P: Published> Standing<P> {
 
     /// What is known; found out if nothing is. Whoever comes while a try is under way waits for
     /// it and takes its outcome.
-    pub async fn ready(&self, source: &Source<'_>) -> Result<Arc<Known<P>>, ProviderError> {
+    pub async fn ready(&self) -> Result<Arc<Known<P>>, ProviderError> {
         if let Some(known) = self.known() {
             return Ok(known);
         }
@@ -147,27 +153,23 @@ impl<P: Published> Standing<P> {
             return Ok(known);
         }
         if let (Some(at), Some(reason)) = (tries.failed_at, self.last_failure.load_full())
-            && source.now.since(at) < SHORTEST_PAUSE
+            && self.source.now().since(at) < SHORTEST_PAUSE
         {
             return Err(ProviderError::NotReady { reason });
         }
-        self.find_out(&mut tries, source)
+        self.find_out(&mut tries)
             .await
             .map_err(|reason| ProviderError::NotReady { reason })
     }
 
     /// Looks again; what was known stays when that fails.
-    pub async fn renew(&self, source: &Source<'_>) -> Result<(), Arc<ProviderError>> {
+    pub async fn renew(&self) -> Result<(), Arc<ProviderError>> {
         let mut tries = self.trying.lock().await;
-        self.find_out(&mut tries, source).await.map(|_| ())
+        self.find_out(&mut tries).await.map(|_| ())
     }
 
-    async fn find_out(
-        &self,
-        tries: &mut Tries,
-        source: &Source<'_>,
-    ) -> Result<Arc<Known<P>>, Arc<ProviderError>> {
-        match self.ask(source).await {
+    async fn find_out(&self, tries: &mut Tries) -> Result<Arc<Known<P>>, Arc<ProviderError>> {
+        match self.ask().await {
             Ok(known) => {
                 let known = Arc::new(known);
                 self.learn(&known);
@@ -178,18 +180,18 @@ impl<P: Published> Standing<P> {
             Err(reason) => {
                 let reason = Arc::new(reason);
                 self.last_failure.store(Some(Arc::clone(&reason)));
-                tries.failed_at = Some(source.now);
+                tries.failed_at = Some(self.source.now());
                 Err(reason)
             }
         }
     }
 
-    async fn ask(&self, source: &Source<'_>) -> Result<Known<P>, ProviderError> {
-        let got = source.published::<P>().await?;
+    async fn ask(&self) -> Result<Known<P>, ProviderError> {
+        let got = self.source.published::<P>().await?;
         let before = self.known();
-        let metadata = P::parse(&got.document, source.issuer)?
+        let metadata = P::parse(&got.document, &self.source.issuer)?
             .following(before.as_deref().map(|known| &known.metadata));
-        let keys = source.keys(&metadata).await?;
+        let keys = self.source.keys(&metadata).await?;
         Ok(Known {
             metadata,
             keys,
@@ -211,10 +213,10 @@ impl<P: Published> Standing<P> {
 
     /// Finds out, tries again with growing pauses, and looks for changes once in a while. Never
     /// ends; says when the issuer is lost and when it is found, not at every try between.
-    pub async fn keep_up<'a>(&self, id: &ProviderId, source: impl Fn() -> Source<'a>) {
+    pub async fn keep_up(&self, id: &ProviderId) {
         let mut failures = 0_u32;
         loop {
-            match self.renew(&source()).await {
+            match self.renew().await {
                 Ok(()) => {
                     if failures > 0 {
                         tracing::info!(issuer = %id, "the issuer is found");
@@ -223,7 +225,7 @@ impl<P: Published> Standing<P> {
                 }
                 Err(reason) => {
                     if failures == 0 {
-                        let reason: &dyn std::error::Error = &*reason;
+                        let reason = with_causes(&*reason);
                         tracing::warn!(issuer = %id, reason, "the issuer cannot be asked");
                     }
                     failures = failures.saturating_add(1);
@@ -239,28 +241,28 @@ impl<P: Published> Standing<P> {
         &self,
         known: &Arc<Known<P>>,
         token: &UnverifiedToken<'_>,
-        source: &Source<'_>,
     ) -> Result<(), TokenProblem> {
         match known.keys.check(token) {
             Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {}
             outcome => return outcome,
         }
-        self.renew_keys(known, source).await.keys.check(token)
+        self.renew_keys(known).await.keys.check(token)
     }
 
     /// Looks at the key set again because of a token that `seen` could not judge, at most once an
     /// interval; gives what is known afterwards.
-    async fn renew_keys(&self, seen: &Arc<Known<P>>, source: &Source<'_>) -> Arc<Known<P>> {
+    async fn renew_keys(&self, seen: &Arc<Known<P>>) -> Arc<Known<P>> {
         let mut tries = self.trying.lock().await;
         let known = self.known().unwrap_or_else(|| Arc::clone(seen));
+        let now = self.source.now();
         let is_too_soon = tries
             .keys_at
-            .is_some_and(|last| source.now.since(last) < KEY_INTERVAL);
+            .is_some_and(|last| now.since(last) < KEY_INTERVAL);
         if !Arc::ptr_eq(&known, seen) || is_too_soon {
             return known;
         }
-        tries.keys_at = Some(source.now);
-        match source.keys(&known.metadata).await {
+        tries.keys_at = Some(now);
+        match self.source.keys(&known.metadata).await {
             Ok(keys) => {
                 let renewed = Arc::new(Known {
                     metadata: known.metadata.clone(),
@@ -271,15 +273,27 @@ impl<P: Published> Standing<P> {
                 renewed
             }
             Err(reason) => {
-                let reason: &dyn std::error::Error = &reason;
-                tracing::warn!(issuer = %source.issuer, reason, "the issuer's keys cannot be renewed");
+                let reason = with_causes(&reason);
+                let issuer = &self.source.issuer;
+                tracing::warn!(%issuer, reason, "the issuer's keys cannot be renewed");
                 known
             }
         }
     }
 }
 
-impl Source<'_> {
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.issuer)
+    }
+}
+
+impl Source {
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     async fn keys(&self, metadata: &impl Published) -> Result<KeySet, ProviderError> {
         match metadata.keys_at() {
             Some(address) => {
@@ -294,7 +308,7 @@ impl Source<'_> {
         let mut found = Err(ProviderError::Incomplete {
             what: "valid issuer",
         });
-        for address in P::addresses(self.issuer) {
+        for address in P::addresses(&self.issuer) {
             found = self.get(&address).await;
             if !matches!(found, Err(ProviderError::Status { status: 400..500 })) {
                 break;
@@ -314,6 +328,7 @@ impl Source<'_> {
             time: self.timeout,
             size: MAX_DOCUMENT,
         };
+        let asked_at = self.now();
         let answer = self
             .outbound
             .call(request, limits)
@@ -322,7 +337,7 @@ impl Source<'_> {
         match answer.status() {
             StatusCode::OK => Ok(Got {
                 clock_skew: told_time(answer.headers())
-                    .map(|theirs| (self.now.millis() - theirs.millis()) / 1000),
+                    .map(|theirs| (asked_at.millis() - theirs.millis()) / 1000),
                 document: answer.into_body(),
             }),
             status => Err(ProviderError::Status {

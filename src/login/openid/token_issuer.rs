@@ -111,8 +111,6 @@ impl Published for IssuerMetadata {
 /// An issuer of bearer tokens.
 pub struct ApiIssuer {
     settings: ApiIssuerSettings,
-    outbound: Outbound,
-    clock: SharedClock,
     standing: Standing<IssuerMetadata>,
 }
 
@@ -127,20 +125,22 @@ impl std::fmt::Debug for ApiIssuer {
 impl ApiIssuer {
     /// An issuer that is not asked for anything yet.
     pub fn new(settings: ApiIssuerSettings, outbound: Outbound, clock: SharedClock) -> Self {
+        let source = Source {
+            issuer: settings.issuer.clone(),
+            outbound,
+            timeout: settings.timeout,
+            clock,
+        };
         Self {
             settings,
-            outbound,
-            clock,
-            standing: Standing::default(),
+            standing: Standing::of(source),
         }
     }
 
     /// Finds metadata and keys, and looks for changes once in a while. Never ends; to be spawned and
     /// aborted.
     pub async fn keep_up(self: Arc<Self>) {
-        self.standing
-            .keep_up(&self.settings.id, || self.source())
-            .await;
+        self.standing.keep_up(&self.settings.id).await;
     }
 
     /// How far this machine's clock is ahead of its, seconds, where it has told the time.
@@ -150,7 +150,7 @@ impl ApiIssuer {
 
     /// Finds metadata and keys once; says whether it can be asked about tokens, where it is to be.
     pub async fn look(&self) -> Result<(), Arc<ProviderError>> {
-        self.standing.renew(&self.source()).await?;
+        self.standing.renew().await?;
         let known = self.standing.known();
         let endpoint = known.and_then(|known| known.metadata.introspection_endpoint.clone());
         if self.settings.introspection.is_some() && endpoint.is_none() {
@@ -168,15 +168,6 @@ impl ApiIssuer {
         }
     }
 
-    fn source(&self) -> Source<'_> {
-        Source {
-            issuer: &self.settings.issuer,
-            outbound: &self.outbound,
-            timeout: self.settings.timeout,
-            now: self.clock.now(),
-        }
-    }
-
     fn expected(&self) -> Expected<'_> {
         let introspection = self.settings.introspection.as_ref();
         Expected {
@@ -184,7 +175,7 @@ impl ApiIssuer {
             audiences: &self.settings.audiences,
             without_audience: introspection.is_some_and(|asking| asking.without_audience),
             scopes_claim: &self.settings.scopes_claim,
-            now: self.clock.now(),
+            now: self.standing.source().now(),
         }
     }
 
@@ -193,9 +184,8 @@ impl ApiIssuer {
         let settings = &self.settings;
         let token = UnverifiedToken::parse_as(settings.kind, token, &settings.algorithms)
             .map_err(BadToken::from)?;
-        let known = self.standing.ready(&self.source()).await?;
-        let source = self.source();
-        let checked = self.standing.check(&known, &token, &source).await;
+        let known = self.standing.ready().await?;
+        let checked = self.standing.check(&known, &token).await;
         checked.map_err(BadToken::from)?;
         let holding = claims::judge(&token.claims, &self.expected()).map_err(BadToken::from)?;
         Ok(self.verified(token.claims, holding, BELIEVED_FOR))
@@ -206,15 +196,15 @@ impl ApiIssuer {
         let Some(introspection) = &self.settings.introspection else {
             return Err(BadToken::Token(TokenProblem::Form).into());
         };
-        let known = self.standing.ready(&self.source()).await?;
+        let known = self.standing.ready().await?;
         let endpoint = known.metadata.introspection_endpoint.as_ref();
         let endpoint = endpoint.ok_or(ProviderError::Incomplete {
             what: "introspection_endpoint",
         })?;
-        let source = self.source();
-        let answer = introspection::ask((&source, endpoint), introspection, token).await?;
+        let source = self.standing.source();
+        let until = source.now().plus(introspection.believed_for);
+        let answer = introspection::ask((source, endpoint), introspection, token).await?;
         let answer = answer.ok_or(BadToken::Inactive)?;
-        let until = source.now.plus(introspection.believed_for);
         let holding = claims::judge_answer(&answer, &self.expected(), until);
         let holding = holding.map_err(BadToken::from)?;
         Ok(self.verified(answer, holding, introspection.believed_for))

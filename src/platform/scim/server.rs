@@ -8,6 +8,7 @@ use super::client::Call;
 use super::resource::{CUSTOMER, Page, USER_FIELDS};
 use super::trouble::Trouble;
 use crate::platform::{PlatformError, ScimCustomers};
+use crate::telemetry::with_causes;
 
 /// What a server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Scim {
             }
             Err(PlatformError::NotAllowed) => Err(CannotUse::Credentials),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::warn!(
                     error,
                     "the SCIM server does not answer; it is asked again when needed"

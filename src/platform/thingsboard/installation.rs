@@ -7,6 +7,7 @@ use super::client::Call;
 use super::entity::Entity;
 use super::trouble::Trouble;
 use crate::platform::{PlatformError, ThingsBoardEdition};
+use crate::telemetry::with_causes;
 
 /// The oldest version whose customers have unique titles, on which finding them again rests.
 const OLDEST: (u32, u32) = (3, 7);
@@ -81,7 +82,7 @@ impl ThingsBoard {
             }
             Err(Introduction::Never(problem)) => Err(problem),
             Err(Introduction::Later(error)) => {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 tracing::warn!(
                     error,
                     "ThingsBoard does not answer; it is asked again when needed"

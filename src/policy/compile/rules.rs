@@ -5,7 +5,9 @@ use crate::operator_file::{At, Findings, Octets, Span};
 use crate::policy::Limits;
 use crate::policy::document::{AccessFile, AccessWord, AccountWord, HandOffWord, RuleShape};
 use crate::policy::place::PathPattern;
-use crate::policy::route::{Access, HandOff, Rule, Rules, TokenDemands};
+use crate::policy::route::{
+    ACCOUNT_MEMBERS, Access, HandOff, REQUEST_MEMBERS, Rule, Rules, TokenDemands,
+};
 
 use super::{Surroundings, limits, overlaps, rule_headers, step_up};
 
@@ -66,6 +68,10 @@ fn compile_rule(
     if let (Some(require), Some(condition)) = (require, &condition) {
         let known = ["identity", "account", "request"];
         findings.no_unknown_name(&require.span, condition.unknown_variable(&known), &known);
+        for (of, members) in [("account", ACCOUNT_MEMBERS), ("request", REQUEST_MEMBERS)] {
+            let unknown = condition.unknown_member(of, &members);
+            findings.no_unknown_name(&require.span, unknown, &members);
+        }
     }
     let limit = limit
         .as_ref()

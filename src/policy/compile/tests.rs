@@ -350,6 +350,24 @@ fn all_that_is_wrong_with_a_folder_is_said_at_once() {
 }
 
 #[test]
+fn what_a_condition_can_never_read_or_call_is_a_mistake() {
+    for (condition, mistake) in [
+        ("request.methd == 'GET'", "`methd`\n    write `method`"),
+        ("account.role == 'x'", "`role`\n    it can speak of"),
+        ("identit.email == 'x'", "`identit`\n    write `identity`"),
+        (
+            "identity.email.endWith('x')",
+            "there is no function `endWith`; write `endsWith`",
+        ),
+    ] {
+        let rule = format!("[[rule]]\nname='a'\npath='/a'\nrequire=\"{condition}\"\n");
+        let said = compiled(&[("access.toml", &rule)]).unwrap_err();
+        assert!(said.starts_with("access.toml:4:"), "{said}");
+        assert!(said.contains(mistake), "{condition}: {said}");
+    }
+}
+
+#[test]
 fn what_follows_claims_is_compiled() {
     let text = "[[attribute]]\nfield = 'given_name'\nfrom = 'given_name'\nwrite = 'always'\n\
                 [[attribute]]\nfield = 'family_name'\nfrom = 'family_name'\nwrite = 'always'\n\

@@ -11,6 +11,7 @@ use super::bucket::{Bucket, Given};
 use crate::rate_limit::{Drawn, SlowDown};
 use crate::redis_link::{Link, NoAnswer, script};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::with_causes;
 
 /// How many asks go into one call.
 pub(super) const MOST_AT_ONCE: usize = 256;
@@ -93,7 +94,7 @@ impl Asking {
             self.turn(true);
             while self.asks.recv_many(&mut batch, MOST_AT_ONCE).await > 0 {
                 if let Err(error) = self.answer(&mut batch).await {
-                    let error: &dyn std::error::Error = &error;
+                    let error = with_causes(&error);
                     tracing::warn!(
                         error,
                         "limits are counted by each node: no answer from Redis"

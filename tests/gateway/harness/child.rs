@@ -2,14 +2,13 @@
 //! temporary folder with it.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsStr,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -156,18 +155,24 @@ fn read_line(from: &mut BufReader<ChildStdout>) -> String {
     line
 }
 
-/// A port of loopback that nobody listened on a moment ago, another one each time: the system gives
-/// one that was closed again, as if for the first time.
+/// Ports that the system gives nobody by itself: a server that is started again could find that a
+/// client has its port meanwhile.
+const PORTS: std::ops::Range<u16> = 10_000..32_768;
+
+/// A port of loopback that nobody listens on, another one each time.
 pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(port) {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs beside each other begin at different places.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let start = u16::from_be_bytes([high, low]);
+    for _ in PORTS {
+        let place = start.wrapping_add(NEXT.fetch_add(1, Relaxed)) % (PORTS.end - PORTS.start);
+        let port = PORTS.start + place;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// A new folder that everybody may enter (PostgreSQL runs as another user).
