@@ -36,7 +36,8 @@ export function aims(rounds) {
   const lines = ['| aim | wanted | measured | |', '|---|---|---|---|'];
   for (const [name, against, what, field, compare, least, most] of AIMS) {
     if (!rounds[0][name] || !rounds[0][against]) continue;
-    const measured = median(rounds.map((round) => compare(round[name][field], round[against][field])));
+    const other = (round) => (against === YARDSTICK ? round[name].beside : round[against]);
+    const measured = median(rounds.map((round) => compare(round[name][field], other(round)[field])));
     const is = measured >= least && measured <= most ? 'kept' : 'missed';
     lines.push(`| ${name}: ${what} | ${bound(least, most)} | ${measured.toFixed(2)} | ${is} |`);
   }

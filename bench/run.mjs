@@ -6,8 +6,9 @@
 // Contestants take turns in every round, so that a slow minute hits all of them. Each is loaded by
 // wrk through loopback; CPU seconds and memory are read from /proc, of all processes that a
 // contestant has. Compared are paired ratios to the minimal pingora proxy of
-// bench/minimal_proxy.rs, which has the same build profile: the median of the rounds, with the
-// smallest and largest.
+// bench/minimal_proxy.rs, which has the same build profile and is measured again after every second
+// contestant: each is compared with what it did shortly before and shortly after. Told are the median
+// of the rounds, with the smallest and largest.
 
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
@@ -55,6 +56,26 @@ function load({ url, pid, headers = [], redis }) {
   };
 }
 
+const mean = (runs) => Object.fromEntries(
+  ['rate', 'p50', 'p99', 'cpu', 'memory'].map((what) => [what, runs.reduce((sum, run) => sum + run[what], 0) / runs.length]),
+);
+
+/** One run of each; with each what the yardstick did beside it. */
+function takeTurns(contestants, order) {
+  const others = order.filter((name) => name !== YARDSTICK);
+  const yardsticks = [load(contestants[YARDSTICK])];
+  const results = {};
+  for (let place = 0; place < others.length; place += 2) {
+    const pair = others.slice(place, place + 2);
+    for (const name of pair) results[name] = load(contestants[name]);
+    yardsticks.push(load(contestants[YARDSTICK]));
+    for (const name of pair) results[name].beside = mean(yardsticks.slice(-2));
+  }
+  const all = mean(yardsticks);
+  results[YARDSTICK] = { ...all, beside: all };
+  return results;
+}
+
 function table(names, rounds) {
   const lines = [
     '| contestant | req/s | of minimal | CPU s per 100k | of minimal | p50 ms | p99 ms | MiB |',
@@ -62,7 +83,7 @@ function table(names, rounds) {
   ];
   for (const name of names) {
     const own = (what, digits) => spread(rounds.map((round) => round[name][what]), digits);
-    const against = (what) => spread(rounds.map((round) => round[name][what] / round[YARDSTICK][what]), 2);
+    const against = (what) => spread(rounds.map((round) => round[name][what] / round[name].beside[what]), 2);
     lines.push(`| ${[name, own('rate', 0), against('rate'), own('cpu', 2), against('cpu'), own('p50', 2), own('p99', 2),
       own('memory', 0)].join(' | ')} |`);
   }
@@ -87,12 +108,10 @@ async function main() {
   const contestants = await startAll({ target: options.target, wanted });
   const names = Object.keys(contestants);
   const rounds = [];
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    const order = round % 2 ? names : [...names].reverse();
-    const results = {};
-    for (const name of order) results[name] = load(contestants[name]);
+  for (let number = 1; number <= ROUNDS; number += 1) {
+    const results = takeTurns(contestants, number % 2 ? names : [...names].reverse());
     rounds.push(results);
-    console.error(`round ${round} of ${ROUNDS}: ` +
+    console.error(`round ${number} of ${ROUNDS}: ` +
       names.map((name) => `${name} ${results[name].rate.toFixed(0)}`).join(', '));
   }
   const about = `${ROUNDS} rounds of ${SECONDS} s, ${options.connections} connections, ` +

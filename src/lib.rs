@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod paths;
 pub mod redis_link;
 pub mod seal;
+pub mod spelling;
 pub mod telemetry;
 
 pub mod audit;

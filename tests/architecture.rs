@@ -17,6 +17,7 @@ const LAYERS: &[(u8, &str, &str)] = &[
     (0, "clock", "the other words"),
     (0, "paths", "the other words"),
     (0, "seal", "the other words"),
+    (0, "spelling", "the other words"),
     (0, "database", "the other words"),
     (0, "expression", "the other words"),
     (0, "in_hand", "the other words"),

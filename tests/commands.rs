@@ -69,6 +69,31 @@ fn commands_end_quietly_when_their_reader_is_gone() {
 }
 
 #[test]
+fn check_tells_of_every_file_and_what_it_could_not_judge_yet() {
+    let folder = Folder::with(&format!("{SOUND}\n    clientid = 'x'"));
+    let policies = folder.0.path().join("policies");
+    fs::create_dir(&policies).expect("a folder");
+    let (acces, cel) = ("acces = 'public'", "require = '1 +'");
+    let rule = |more: &str| format!("[[rule]]\nname = 'a'\npath = '/a'\n{more}\n");
+    for (access, is_ill_formed) in [(rule(acces), true), (rule(cel), false)] {
+        fs::write(policies.join("access.toml"), access).expect("a file");
+        let output = folder.command(&["check"]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            said.contains("vestibule.toml:10:5: error: unknown key"),
+            "{said}"
+        );
+        assert!(said.contains("access.toml:4:"), "{said}");
+        assert!(
+            said.contains("More may be wrong with vestibule.toml"),
+            "{said}"
+        );
+        let more = said.contains("access.toml: only its form was judged");
+        assert_eq!(more, is_ill_formed, "{said}");
+    }
+}
+
+#[test]
 fn commands_fail_quietly_when_nobody_reads_complaints() {
     let folder = Folder::with("host = 7");
     for command in ["serve", "migrate", "registrations list", "mail queue list"] {

@@ -46,6 +46,10 @@ fn report(problems: &Problems, settings: Option<&Settings>) -> String {
         1 => ", 1 warning".to_owned(),
         many => format!(", {many} warnings"),
     };
+    lines.extend(problems.ill_formed().map(|file| {
+        let file = file.display();
+        format!("More may be wrong with {file}: only its form was judged, until that is mended.")
+    }));
     lines.push(match errors {
         0 => format!("The configuration is sound{warned}."),
         1 => format!("1 error{warned}."),

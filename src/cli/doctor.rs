@@ -31,13 +31,18 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("the files have {count} {what}{plural}")
+}
+
 fn files(path: &Path, problems: &Problems) -> Finding {
     let fix = "`vestibule check` says which and what to write instead".to_owned();
     let count = |severity| problems.count(severity);
     let state = match (count(Severity::Error), count(Severity::Warning)) {
         (0, 0) => Health::Fine(format!("{} and the policies are sound", path.display())),
-        (0, warnings) => Health::Odd(format!("the files have {warnings} warnings"), fix),
-        (errors, _) => Health::Wrong(format!("the files have {errors} mistakes"), fix),
+        (0, warnings) => Health::Odd(counted(warnings, "warning"), fix),
+        (errors, _) => Health::Wrong(counted(errors, "mistake"), fix),
     };
     Finding {
         what: "files".to_owned(),

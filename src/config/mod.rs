@@ -237,6 +237,7 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
 /// Loads an installation, with its warnings.
 pub fn examine(path: &Path) -> Loaded {
     let mut problems = Problems::default();
+    let folder = path.parent().unwrap_or(Path::new(""));
     let source = SourceFile::read(path, &mut problems);
     let file = source
         .as_ref()
@@ -244,11 +245,11 @@ pub fn examine(path: &Path) -> Loaded {
     let (Some(source), Some(file)) = (source, file) else {
         return Loaded {
             settings: None,
-            policies: Vec::new(),
+            // Where they are unless the file says something else.
+            policies: vec![folder.join("policies")],
             problems,
         };
     };
-    let folder = path.parent().unwrap_or(Path::new(""));
     let policies = policy_folders(&file, folder);
     let settings = check::check(&file, &source, folder, &mut problems);
     Loaded {

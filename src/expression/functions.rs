@@ -3,7 +3,7 @@
 use cel::{Context, ExecutionError, Program};
 
 use super::STANDARD;
-use crate::operator_file::closest;
+use crate::spelling::closest;
 
 /// What is meant more often than not.
 const COMMON: [&str; 10] = [

@@ -64,12 +64,14 @@ impl From<Map<String, Value>> for Claims {
     }
 }
 
-/// A list without the room that it was read with: groups are most of what a session keeps.
+/// A list without the room that it was read with, such as groups. In a new place: allocators leave
+/// what shrinks to its half where it is.
 fn exact(value: Value) -> Value {
     match value {
-        Value::Array(mut list) => {
-            list.shrink_to_fit();
-            Value::Array(list)
+        Value::Array(list) => {
+            let mut exact = Vec::with_capacity(list.len());
+            exact.extend(list);
+            Value::Array(exact)
         }
         other => other,
     }

@@ -87,11 +87,11 @@ impl SmtpCourier {
     }
 }
 
-/// The mail server does not let the gateway in.
+/// The mail server is not to be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLetIn {
     /// No connection, no TLS, or not with these credentials.
-    #[error("the mail server does not let the gateway in")]
+    #[error("the mail server cannot be reached, or does not let the gateway in")]
     Refused(#[from] lettre::transport::smtp::Error),
     /// It answers, and takes nothing.
     #[error("the mail server takes no commands")]

@@ -9,7 +9,6 @@ mod notation;
 mod one_or_many;
 mod problem;
 mod shape;
-mod spelling;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +21,6 @@ pub use at::{At, Parsed, Span};
 pub use notation::{Mailbox, Notation, Octets, Rate, Unreadable};
 pub use one_or_many::{OneOrMany, Words};
 pub use problem::{Findings, Place, Problem, Problems, Severity};
-pub use spelling::closest;
 
 /// A file as it was read.
 #[derive(Debug, Clone)]
@@ -73,6 +71,14 @@ impl SourceFile {
 
     /// The value that the file says, unless it has mistakes.
     pub fn parse<T: DeserializeOwned + JsonSchema>(&self, problems: &mut Problems) -> Option<T> {
+        let value = self.well_formed(problems);
+        if value.is_none() {
+            problems.is_ill_formed(&self.path);
+        }
+        value
+    }
+
+    fn well_formed<T: DeserializeOwned + JsonSchema>(&self, problems: &mut Problems) -> Option<T> {
         let mut findings = Findings::new(self, problems);
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         if !errors.is_empty() {

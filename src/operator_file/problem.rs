@@ -1,10 +1,12 @@
 //! What is wrong with a file, where, and what to write instead.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::at::{Parsed, Span};
-use super::{At, SourceFile, closest};
+use super::{At, SourceFile};
+use crate::spelling::closest;
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,21 +74,42 @@ impl fmt::Display for Problem {
 
 /// All problems found, in the order of files and lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    all: Vec<Problem>,
+    ill_formed: BTreeSet<PathBuf>,
+}
 
 impl Problems {
     /// Takes one more.
     pub fn add(&mut self, problem: Problem) {
-        if self.0.contains(&problem) {
+        if self.all.contains(&problem) {
             return;
         }
-        let after = self.0.partition_point(|other| other.place <= problem.place);
-        self.0.insert(after, problem);
+        let after = self
+            .all
+            .partition_point(|other| other.place <= problem.place);
+        self.all.insert(after, problem);
+    }
+
+    /// Takes those of other files.
+    pub fn add_all(&mut self, others: Self) {
+        self.ill_formed.extend(others.ill_formed);
+        others.all.into_iter().for_each(|problem| self.add(problem));
+    }
+
+    /// Of this file only the form was judged: it has mistakes.
+    pub(super) fn is_ill_formed(&mut self, file: &Path) {
+        self.ill_formed.insert(file.to_owned());
+    }
+
+    /// Files of which only the form was judged; more may be wrong with them.
+    pub fn ill_formed(&self) -> impl Iterator<Item = &Path> {
+        self.ill_formed.iter().map(PathBuf::as_path)
     }
 
     /// All of them.
     pub fn all(&self) -> &[Problem] {
-        &self.0
+        &self.all
     }
 
     /// Whether one of them is an error.
@@ -96,7 +119,7 @@ impl Problems {
 
     /// How many of that severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.0
+        self.all
             .iter()
             .filter(|problem| problem.severity == severity)
             .count()
@@ -107,7 +130,7 @@ impl std::error::Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.0 {
+        for problem in &self.all {
             writeln!(f, "{problem}")?;
         }
         Ok(())

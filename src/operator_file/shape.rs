@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::at::Span;
 use super::problem::Findings;
-use super::spelling::closest;
+use crate::spelling::closest;
 
 /// Reports every deviation; true when there is none.
 pub fn check(schema: &Value, table: &Spanned<DeTable<'_>>, findings: &mut Findings<'_>) -> bool {

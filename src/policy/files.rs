@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::operator_file::{Problem, Problems, SourceFile, closest};
+use crate::operator_file::{Problem, Problems, SourceFile};
 use crate::seal;
+use crate::spelling::closest;
 
 /// A logo larger than this makes every first page slow.
 const LARGEST_LOGO: u64 = 100 * 1024;

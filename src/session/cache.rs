@@ -34,7 +34,7 @@ const UNUSED: Duration = Duration::from_mins(1);
 /// taking over from this one, on the same file.
 const ALONE: Duration = Duration::from_secs(5);
 
-/// How much is kept, octets; a session takes two or three thousand (`bench/stored_sessions.mjs`).
+/// How much is kept, octets; a session takes about two thousand (`bench/stored_sessions.mjs`).
 const CAPACITY: u64 = 256 * 1024 * 1024;
 
 /// What an entry takes besides its record, octets, and how many times its sealed text the record

@@ -39,7 +39,7 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Until the upstream's response header.
     upstream_seconds: Family<PlatformLabels, Durations>,
-    /// Draws that a limit refused: the limit's lane.
+    /// Draws that a limit refused: which limit.
     pub rate_limited: Outcomes,
     cluster_limits: Gauges<PlatformLabels>,
     /// What Redis said to questions for cells: `granted`, `refused`, `unanswered`.
@@ -236,7 +236,7 @@ impl Metrics {
         let help = "Time until the upstream's response header";
         let seconds = self.upstream_seconds.clone();
         of.register_with_unit("upstream", help, Unit::Seconds, seconds);
-        let help = "Requests that a limit refused, by lane";
+        let help = "Requests that a limit refused, by which limit";
         of.register("rate_limited", help, self.rate_limited.family.clone());
         let help = "Whether limits are counted for all nodes, in Redis";
         of.register("cluster_limits", help, self.cluster_limits.clone());

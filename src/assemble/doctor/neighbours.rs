@@ -47,7 +47,12 @@ fn unfit_roots(what: String, error: &OutboundError) -> Finding {
 fn unfound(what: String, places: &[Url], error: &ProviderError) -> Finding {
     let places: Vec<&str> = places.iter().map(Url::as_str).collect();
     let places = places.join(" or ");
-    let fix = format!("open {places} from this machine, and compare `issuer`");
+    let fix = match error {
+        ProviderError::ForeignMetadata { found } => {
+            format!("write `issuer = \"{found}\"`, if that is who you mean")
+        }
+        _ => format!("open {places} from this machine, and compare `issuer`"),
+    };
     Finding::wrong(what, with_causes(error), fix)
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::identity::ProviderId;
-use crate::operator_file::{At, Findings, closest};
+use crate::operator_file::{At, Findings};
 use crate::policy::SignupForm;
 use crate::policy::attributes::{Attribute, AttributePolicy, AttributeTarget, RoleRule, Write};
 use crate::policy::document::{AttributeShape, Kind, OnboardingFile, RoleRuleShape, WriteWord};
 use crate::policy::signup_form::{Field, FieldTarget};
+use crate::spelling::closest;
 
 use super::{Surroundings, onboarding, signup};
 

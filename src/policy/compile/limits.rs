@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operator_file::{At, Findings, closest};
+use crate::operator_file::{At, Findings};
 use crate::policy::Limits;
 use crate::policy::document::{Apply, LimitShape, LimitsFile};
 use crate::rate_limit::{Limit, Per, Scope};
+use crate::spelling::closest;
 
 /// The word for no limit.
 const NONE: &str = "none";

@@ -97,9 +97,7 @@ pub fn compile(folder: &Path, around: &Surroundings, problems: &mut Problems) ->
     let files = Files::read(folder, &mut own);
     let policy = compile_files(&files, around, &mut own);
     let is_sound = !own.has_errors();
-    for problem in own.all() {
-        problems.add(problem.clone());
-    }
+    problems.add_all(own);
     policy.filter(|_| is_sound)
 }
 

@@ -1,8 +1,9 @@
 //! Which captcha a form names.
 
-use crate::operator_file::{At, Findings, closest};
+use crate::operator_file::{At, Findings};
 use crate::policy::compile::Surroundings;
 use crate::policy::signup_form::Captcha;
+use crate::spelling::closest;
 
 const NONE: &str = "none";
 const PROOF_OF_WORK: &str = "proof-of-work";

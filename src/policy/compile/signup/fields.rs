@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::expression::{Condition, Expression, Mapping};
 use crate::identity::AccountType;
 use crate::language::Language;
-use crate::operator_file::{At, Findings, Notation as _, Parsed, closest};
+use crate::operator_file::{At, Findings, Notation as _, Parsed};
 use crate::policy::document::{FieldShape, Kind, OptionShape, Prefill, Target};
 use crate::policy::signup_form::{Choice, Field, FieldKind, FieldTarget};
+use crate::spelling::closest;
 
 use super::localised;
 

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::language::Language;
-use crate::operator_file::{At, Findings, closest};
+use crate::operator_file::{At, Findings};
 use crate::policy::document::{AgreementChoice, Localised, SignupFile};
 use crate::policy::signup_form::{Agreement, SignupForm};
+use crate::spelling::closest;
 
 use super::Surroundings;
 use super::agreements::Texts;
