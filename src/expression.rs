@@ -53,6 +53,17 @@ pub enum EvaluationError {
     },
 }
 
+impl EvaluationError {
+    /// What went wrong without the expression, which may name people.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Failed { message, .. } => message.clone(),
+            Self::Elsewhere { claim, .. } => format!("`{claim}` is elsewhere"),
+            Self::WrongType { wanted, .. } => format!("it gives something else than {wanted}"),
+        }
+    }
+}
+
 /// A compiled expression.
 #[derive(Clone)]
 pub struct Expression {
@@ -68,12 +79,16 @@ impl Expression {
         let program = Program::compile(source).map_err(|error| CompileError {
             message: one_line(&error.to_string()),
         })?;
-        if let Some((name, meant)) = functions::first_unknown(&program) {
+        if let Some((name, meant)) = functions::first_unknown(program.expression()) {
             let advice = meant.map_or_else(String::new, |meant| format!("; write `{meant}`"));
             let message = format!("there is no function `{name}`{advice}");
             return Err(CompileError { message });
         }
         let reads = variables::all(program.expression());
+        if let Some(name) = reads.iter().find_map(|name| name.strip_prefix('.')) {
+            let message = format!("write `{name}` without a dot before it");
+            return Err(CompileError { message });
+        }
         Ok(Self {
             source: source.into(),
             reads: reads.into_iter().map(Box::from).collect(),
@@ -126,7 +141,17 @@ impl Expression {
         }
         self.program
             .execute(&context)
-            .map_err(|error| self.failed(&told(&error)))
+            .map_err(|error| self.failed(&self.told(&error)))
+    }
+
+    /// What went wrong; a key only where it is named in the expression, not computed from values.
+    fn told(&self, error: &ExecutionError) -> String {
+        match error {
+            ExecutionError::NoSuchKey(key) if self.source.contains(&format!(".{key}")) => {
+                error.to_string()
+            }
+            _ => told(error),
+        }
     }
 
     fn failed(&self, message: &str) -> EvaluationError {
@@ -153,8 +178,8 @@ impl std::fmt::Debug for Expression {
 /// What went wrong, without the values that it went wrong with: they may be somebody's, or secret.
 fn told(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::NoSuchKey(_)
-        | ExecutionError::NoSuchOverload(_)
+        ExecutionError::NoSuchKey(_) => "a key is missing".to_owned(),
+        ExecutionError::NoSuchOverload(_)
         | ExecutionError::UndeclaredReference(_)
         | ExecutionError::UnexpectedType { .. }
         | ExecutionError::InvalidArgumentCount { .. }
@@ -299,6 +324,12 @@ mod tests {
     }
 
     #[test]
+    fn names_have_no_dot_before_them() {
+        let error = Condition::compile(".form.country == 'IT'").unwrap_err();
+        assert!(error.message.contains("write `form`"), "{error}");
+    }
+
+    #[test]
     fn a_function_that_there_is_not_does_not_compile() {
         for (source, missing) in [
             ("identity.email.endWith('x')", "`endWith`; write `endsWith`"),
@@ -308,6 +339,11 @@ mod tests {
                 "`lowerAscii`",
             ),
             ("false && xyzzy(1)", "`xyzzy`"),
+            (
+                "endsWith(identity.email, 'x')",
+                "`endsWith`; write `value.endsWith(…)`",
+            ),
+            ("identity.email.type()", "`type`; write `type(value)`"),
         ] {
             let error = Condition::compile(source).unwrap_err().to_string();
             assert!(
@@ -319,6 +355,7 @@ mod tests {
             "size(identity.groups) > 1 && identity.groups.size() > 1",
             "identity.email.matches('^a') || identity.email.contains('b')",
             "has(identity.a) && identity.groups.all(g, g.startsWith('x') && !(g in ['a']))",
+            "optional.of(form.company).orValue('x') == 'x' && optional.none().hasValue()",
             "int('1') == 1 && string(1) == '1' && double(1) > 0.5 && type(1) == int",
             "[1, 2].map(n, n * 2).filter(n, n > 2).exists_one(n, n == 4) ? -1 < 0 : 1 % 2 == 1",
         ] {
@@ -349,6 +386,7 @@ mod tests {
             "secret < 1",
             "secret[0]",
             "{secret: 1, secret: 2}",
+            "{'a': 1}[secret]",
         ] {
             let failed = Expression::compile(source).unwrap();
             let failed = failed

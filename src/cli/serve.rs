@@ -16,8 +16,7 @@ use super::say::complain;
 use super::systemd;
 use crate::assemble::{Reload, Sockets, assemble, start_traces};
 use crate::config::{self, Settings};
-use crate::telemetry::with_causes;
-use crate::telemetry::{logs, traces};
+use crate::telemetry::{logs, traces, with_causes};
 
 /// How the gateway starts.
 #[derive(Debug, clap::Args)]
@@ -110,12 +109,14 @@ impl Installation {
     }
 
     fn tell_if_changed(&self) {
-        if std::fs::read(&self.path).ok() != self.text {
-            let file = self.path.display();
-            tracing::warn!(
+        let file = self.path.display();
+        match std::fs::read(&self.path) {
+            Ok(text) if Some(&text) == self.text.as_ref() => {}
+            Ok(_) => tracing::warn!(
                 %file,
                 "this file has changed since the start; restart, or send SIGUSR2, to have it count"
-            );
+            ),
+            Err(error) => tracing::warn!(%file, %error, "a restart could not read this file"),
         }
     }
 }
@@ -180,11 +181,11 @@ fn start_successor() {
     match started {
         Ok(mut successor) => {
             tracing::info!(process = successor.id(), "started a successor");
-            // It outlives this process, unless it fails.
-            thread::spawn(move || {
-                let status = successor.wait().map(|status| status.to_string());
-                let status = status.unwrap_or_default();
-                tracing::error!(status, "the successor has ended; this process goes on");
+            // Waits for it, so that one that fails is told of, and leaves nothing behind.
+            thread::spawn(move || match successor.wait() {
+                Ok(status) if status.success() => {}
+                Ok(status) => tracing::error!(%status, "the successor has ended with an error"),
+                Err(error) => tracing::error!(%error, "the successor cannot be waited for"),
             });
         }
         Err(error) => {

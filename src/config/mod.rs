@@ -239,14 +239,17 @@ pub fn examine(path: &Path) -> Loaded {
     let mut problems = Problems::default();
     let folder = path.parent().unwrap_or(Path::new(""));
     let source = SourceFile::read(path, &mut problems);
+    // Where policies are, unless the file speaks of another place.
+    let is_usual = |source: &&SourceFile| !source.text.contains("policies");
+    let usual = source.as_ref().filter(is_usual);
+    let usual = usual.map(|_| folder.join("policies")).into_iter().collect();
     let file = source
         .as_ref()
         .and_then(|source| source.parse::<file::VestibuleFile>(&mut problems));
     let (Some(source), Some(file)) = (source, file) else {
         return Loaded {
             settings: None,
-            // Where they are unless the file says something else.
-            policies: vec![folder.join("policies")],
+            policies: usual,
             problems,
         };
     };

@@ -375,7 +375,11 @@ mod tests {
             let identity = with_claims(&partial);
             assert_eq!(identity.claims().get("groups"), None, "{partial}");
             assert!(identity.claims_elsewhere().any(|name| name == "groups"));
-            assert_eq!(identity.claims().len(), 1, "what else is said stays");
+            assert_eq!(
+                identity.claims().iter().count(),
+                1,
+                "what else is said stays"
+            );
             let mut kept = serde_json::to_value(&identity).unwrap();
             kept["claims"] = partial;
             let kept: VerifiedIdentity = serde_json::from_value(kept).unwrap();

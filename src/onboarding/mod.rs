@@ -458,6 +458,11 @@ fn log_reason(resolution: &Resolution, provider: &str, host: &str) {
     }
 }
 
+/// The condition of an exclusion may name people; its name does not.
 fn log_turned_away(reason: &Reason, provider: &str, host: &str) {
-    tracing::info!(%reason, provider, host, "somebody was turned away");
+    let reason = match reason {
+        Reason::Excluded { rule, .. } => format!("exclusion `{rule}` holds"),
+        other => other.to_string(),
+    };
+    tracing::info!(reason, provider, host, "somebody was turned away");
 }

@@ -36,7 +36,6 @@ use crate::rate_limit::Network;
 use crate::session::SessionStanding;
 use crate::session::cookie::{self, SESSION_COOKIE};
 use crate::telemetry::traces::{self, Step};
-use crate::telemetry::with_causes;
 
 /// Door 1: every request of every connection.
 pub(super) struct Gateway {
@@ -387,7 +386,10 @@ fn to_https(
 }
 
 fn refused(refusal: Refusal, ctx: &RequestContext) -> Problem {
-    let cause = with_causes(&refusal);
+    let cause = match &refusal {
+        Refusal::RuleFailed { cause, .. } => format!("{refusal}: {}", cause.message()),
+        other => other.to_string(),
+    };
     tracing::info!(reference = %ctx.reference, cause, "refused a request");
     Problem::Refused(refusal)
 }

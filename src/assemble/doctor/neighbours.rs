@@ -48,7 +48,10 @@ fn unfound(what: String, places: &[Url], error: &ProviderError) -> Finding {
     let places: Vec<&str> = places.iter().map(Url::as_str).collect();
     let places = places.join(" or ");
     let fix = match error {
-        ProviderError::ForeignMetadata { found } => {
+        // Some name a template, such as `{tenantid}`.
+        ProviderError::ForeignMetadata { found }
+            if found.len() < 200 && !found.contains('{') && Url::parse(found).is_ok() =>
+        {
             format!("write `issuer = \"{found}\"`, if that is who you mean")
         }
         _ => format!("open {places} from this machine, and compare `issuer`"),
