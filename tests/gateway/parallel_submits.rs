@@ -10,7 +10,9 @@ const DEEP_LINK: &str = "/things/17";
 async fn twenty_submits_over_two_nodes_make_one_customer() {
     let provider = OidcProvider::start().await;
     let upstream = Upstream::start().await;
+    // Twenty is what one identity may send in a minute, and nodes draw from that in portions.
     let gateway = TestGateway::distributed()
+        .policy("limits.toml", "[abuse.form]\nsubject = [\"60/min\"]\n")
         .provider(&provider)
         .upstream(&upstream)
         .nodes(2)
